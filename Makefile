@@ -1,0 +1,50 @@
+# The commands a person types. Each works from a fresh clone with Python >= 3.11 and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.setup
+TEST_SETUP := $(VENV)/.test-setup
+
+.PHONY: setup test-setup demo test bench lint lock clean
+
+setup: $(SETUP)
+
+$(BIN)/uv: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Holdfast needs Python 3.11 or newer; %s is %s. Run: make PYTHON=/path/to/python3.11" % (sys.executable, sys.version.split()[0]))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv
+	@touch $@
+
+$(SETUP): pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e .
+	@touch $@
+
+test-setup: $(TEST_SETUP)
+
+$(TEST_SETUP): $(SETUP)
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
+
+test: test-setup
+	@$(BIN)/python -m pytest
+
+lint: test-setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: test-setup
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links -q -o constraints.new
+	@(echo "# Versions that work together. Made by: make lock"; cat constraints.new; echo "uv==0.13.9") > constraints.txt; rm constraints.new
+
+clean:
+	rm -rf $(VENV) .holdfast .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,227 @@
+"""Every error that a user of Holdfast can meet.
+
+    HoldfastError
+     ├─ WorkFailedError          exit 1   the work itself failed
+     │   ├─ ToolFailedError               pg_dump, pg_restore or psql ended with an error
+     │   ├─ TimeLimitError                the work did not end in its time (also a TimeoutError)
+     │   ├─ StorageFullError              no space is left where backups are kept
+     │   └─ LeaseLostError                our lease ended while we worked, so nothing was committed
+     ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
+     │   ├─ KeyMissingError               encryption is on and there is no key
+     │   └─ WrongKeyError                 the key opens none of the repository's key files
+     ├─ NotFoundError            exit 3   a backup, job, key or table of that name does not exist
+     │   └─ ObjectNotFoundError           storage has no object of that name
+     ├─ RefusedError             exit 4   refused for safety; nothing was changed
+     │   ├─ TargetNotEmptyError           a restore would land on something that exists
+     │   ├─ TargetTooOldError             the target server is older than the source was
+     │   ├─ LastKeyError                  the last usable key can't be removed
+     │   └─ ObjectExistsError             storage already has an object of that name
+     ├─ DamagedError             exit 5   stored data is damaged, or could not be proven
+     │   ├─ KeyFileDamagedError           a key file in the repository is damaged
+     │   └─ NotProvenError                what was restored differs from the source
+     ├─ BusyError                exit 6   somebody else holds the lease
+     └─ UnreachableError         exit 7   storage, database or server does not answer; worth a retry
+         ├─ StorageUnreachableError
+         ├─ DatabaseUnreachableError
+         └─ PrefectUnreachableError
+
+A message says what happened and to what, `reason` why, and `next_step` what to do now. A `code` is stable: once given it is
+never reused for another error. Errors of other libraries are wrapped where they enter, with `raise ... from`.
+No message may hold a password or key.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process's exit status means; documented in docs/cli.md."""
+
+    DONE = 0
+    WORK_FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+    DAMAGED = 5
+    BUSY = 6
+    UNREACHABLE = 7
+
+
+class HoldfastError(Exception):
+    """Any failure that Holdfast foresees; the base of all others."""
+
+    code: ClassVar[str] = "HF-000"
+    exit_code: ClassVar[ExitCode] = ExitCode.WORK_FAILED
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, reason: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        text = self.message
+        if self.reason:
+            text += f": {self.reason}"
+        if self.next_step:
+            text += f". {self.next_step}"
+        return text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let an error cross a process or task boundary whole."""
+        return (_rebuild, (type(self), self.message, self.reason, self.next_step))
+
+
+def _rebuild(kind: type[HoldfastError], message: str, reason: str | None, next_step: str | None) -> HoldfastError:
+    return kind(message, reason=reason, next_step=next_step)
+
+
+class WorkFailedError(HoldfastError):
+    """The work was tried and failed."""
+
+    code = "HF-100"
+
+
+class ToolFailedError(WorkFailedError):
+    """A PostgreSQL tool ended with an error; the reason holds the last lines that it printed."""
+
+    code = "HF-101"
+
+
+class TimeLimitError(WorkFailedError, TimeoutError):
+    """The work did not end within its time limit and was stopped, its child processes too."""
+
+    code = "HF-102"
+    retryable = True
+
+
+class StorageFullError(WorkFailedError):
+    """There is no space left where backups are kept; earlier backups are intact."""
+
+    code = "HF-103"
+
+
+class LeaseLostError(WorkFailedError):
+    """The lease ended while the work went on (a long pause, a stopped machine), so the work was not committed."""
+
+    code = "HF-104"
+    retryable = True
+
+
+class SettingsError(HoldfastError):
+    """A setting or argument is wrong; the message names it, its problem and what is allowed."""
+
+    code = "HF-200"
+    exit_code = ExitCode.USAGE
+
+
+class KeyMissingError(SettingsError):
+    """The repository is encrypted, or would be, and no key was given."""
+
+    code = "HF-201"
+
+
+class WrongKeyError(SettingsError):
+    """The key that was given opens none of the repository's key files."""
+
+    code = "HF-202"
+
+
+class NotFoundError(HoldfastError):
+    """What was asked for does not exist."""
+
+    code = "HF-300"
+    exit_code = ExitCode.NOT_FOUND
+
+
+class ObjectNotFoundError(NotFoundError):
+    """Storage has no object of this name."""
+
+    code = "HF-301"
+
+
+class RefusedError(HoldfastError):
+    """Doing this could lose something, so it was not begun."""
+
+    code = "HF-400"
+    exit_code = ExitCode.REFUSED
+
+
+class TargetNotEmptyError(RefusedError):
+    """The target of a restore exists and holds something."""
+
+    code = "HF-401"
+
+
+class TargetTooOldError(RefusedError):
+    """The target server's major version is lower than the source's was."""
+
+    code = "HF-402"
+
+
+class LastKeyError(RefusedError):
+    """Without this key nothing in the repository could ever be read again."""
+
+    code = "HF-403"
+
+
+class ObjectExistsError(RefusedError):
+    """Storage already has an object of this name, and putting was asked to be put-if-absent."""
+
+    code = "HF-404"
+
+
+class DamagedError(HoldfastError):
+    """Stored data is missing, changed, or can't be proven; the message names the object."""
+
+    code = "HF-500"
+    exit_code = ExitCode.DAMAGED
+
+
+class KeyFileDamagedError(DamagedError):
+    """A key file of the repository can't be read as one (not: the key is wrong)."""
+
+    code = "HF-501"
+
+
+class NotProvenError(DamagedError):
+    """What was restored is not what the source held when it was backed up."""
+
+    code = "HF-502"
+
+
+class BusyError(HoldfastError):
+    """Another run holds a lease that excludes this one; the message says who and since when."""
+
+    code = "HF-600"
+    exit_code = ExitCode.BUSY
+    retryable = True
+
+
+class UnreachableError(HoldfastError):
+    """Something outside this process does not answer."""
+
+    code = "HF-700"
+    exit_code = ExitCode.UNREACHABLE
+    retryable = True
+
+
+class StorageUnreachableError(UnreachableError):
+    """Storage does not answer, or refuses us for now."""
+
+    code = "HF-701"
+
+
+class DatabaseUnreachableError(UnreachableError):
+    """A database does not accept the connection."""
+
+    code = "HF-702"
+
+
+class PrefectUnreachableError(UnreachableError):
+    """The Prefect server does not answer."""
+
+    code = "HF-703"

@@ -1,0 +1,77 @@
+"""The contract that every storage keeps: a flat space of named, immutable objects.
+
+What the repository relies on, and the conformance suite in `tests/storage/` checks:
+
+- A name is relative, of `/`-separated parts; it never has an empty part, `.` or `..`.
+- `put` is all or nothing: whoever reads sees the whole object or none, and a failed or killed `put` leaves none.
+- `put` without `replace` is put-if-absent: of two at once one wins, the other raises `ObjectExistsError`.
+- A read sees every `put` that returned before it began, and so does a listing.
+- `delete` of what is not there is no error. `put` with `replace`, reads, listing and deletion may be repeated;
+  an implementation retries by itself what may be repeated and gives up with an error whose `retryable` is true.
+- `modified` is the storage's own clock, the same for all who use the storage.
+- Everything may be called from several threads at once.
+- Errors are those of `holdfast.errors`, and name the object and the storage, never a credential.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a listing knows of an object; `modified` is aware UTC, by the storage's clock."""
+
+    name: str
+    size_bytes: int
+    modified: datetime
+
+
+class Storage(ABC):
+    """A place that keeps objects."""
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where this is, for a person to read: a URL without credentials."""
+
+    @abstractmethod
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
+        """Store an object whole.
+
+        Raises ObjectExistsError (without `replace`), StorageFullError, StorageUnreachableError.
+        """
+
+    @abstractmethod
+    def get(self, name: str) -> bytes:
+        """Read an object whole. Raises ObjectNotFoundError, StorageUnreachableError."""
+
+    @abstractmethod
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        """Read `length` bytes from byte `start`; fewer only where the object ends. Raises ObjectNotFoundError."""
+
+    @abstractmethod
+    def stream(self, name: str, *, part_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """Read an object in parts, in order, holding about one part in memory. Raises ObjectNotFoundError."""
+
+    @abstractmethod
+    def head(self, name: str) -> ObjectInfo | None:
+        """Tell what is known of an object, or None where there is none."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """List the objects below the folder `prefix` (no trailing `/`; "" is all), in no promised order."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove an object; no error where there is none."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Return once every object put through this instance would survive a loss of power."""
+
+    def close(self) -> None:  # noqa: B027  most storages hold nothing open
+        """Release what the storage holds open."""
