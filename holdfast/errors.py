@@ -5,17 +5,22 @@
      │   ├─ ToolFailedError               pg_dump, pg_restore or psql ended with an error
      │   ├─ TimeLimitError                the work did not end in its time (also a TimeoutError)
      │   ├─ StorageFullError              no space is left where backups are kept
-     │   └─ LeaseLostError                our lease ended while we worked, so nothing was committed
+     │   ├─ LeaseLostError                our lease ended while we worked, so nothing was committed
+     │   └─ TableLockedError              another session kept a table locked for too long
      ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
      │   ├─ KeyMissingError               encryption is on and there is no key
-     │   └─ WrongKeyError                 the key opens none of the repository's key files
+     │   ├─ WrongKeyError                 the key opens none of the repository's key files
+     │   └─ AccessDeniedError             the database refuses the user, or a right that the work needs
      ├─ NotFoundError            exit 3   a backup, job, key or table of that name does not exist
      │   └─ ObjectNotFoundError           storage has no object of that name
      ├─ RefusedError             exit 4   refused for safety; nothing was changed
      │   ├─ TargetNotEmptyError           a restore would land on something that exists
      │   ├─ TargetTooOldError             the target server is older than the source was
      │   ├─ LastKeyError                  the last usable key can't be removed
-     │   └─ ObjectExistsError             storage already has an object of that name
+     │   ├─ ObjectExistsError             storage already has an object of that name
+     │   ├─ ExtensionMissingError         the target server lacks an extension that the backup needs
+     │   ├─ LocaleMissingError            the target server lacks the source's locale or encoding
+     │   └─ RolesMissingError             the target server lacks roles, and we may not make them
      ├─ DamagedError             exit 5   stored data is damaged, or could not be proven
      │   ├─ KeyFileDamagedError           a key file in the repository is damaged
      │   └─ NotProvenError                what was restored differs from the source
@@ -111,6 +116,13 @@ class LeaseLostError(WorkFailedError):
     retryable = True
 
 
+class TableLockedError(WorkFailedError):
+    """Another session kept a table locked for longer than the lock time-out; the message names the table and the session."""
+
+    code = "HF-105"
+    retryable = True
+
+
 class SettingsError(HoldfastError):
     """A setting or argument is wrong; the message names it, its problem and what is allowed."""
 
@@ -128,6 +140,12 @@ class WrongKeyError(SettingsError):
     """The key that was given opens none of the repository's key files."""
 
     code = "HF-202"
+
+
+class AccessDeniedError(SettingsError):
+    """The database refuses the user, its password, or a right that the work needs; the message names which."""
+
+    code = "HF-203"
 
 
 class NotFoundError(HoldfastError):
@@ -172,6 +190,24 @@ class ObjectExistsError(RefusedError):
     """Storage already has an object of this name, and putting was asked to be put-if-absent."""
 
     code = "HF-404"
+
+
+class ExtensionMissingError(RefusedError):
+    """The target server has not installed an extension that the backup's schema needs."""
+
+    code = "HF-405"
+
+
+class LocaleMissingError(RefusedError):
+    """The target server can't make a database with the source's encoding and locale."""
+
+    code = "HF-406"
+
+
+class RolesMissingError(RefusedError):
+    """Roles that own or may use the restored things are missing on the target, and we may not make them."""
+
+    code = "HF-407"
 
 
 class DamagedError(HoldfastError):
