@@ -1,0 +1,42 @@
+"""All that is kept: format 1, described in docs/repository-format.md, which is changed before this code is."""
+
+from holdfast.repository.backups import BackupSummary
+from holdfast.repository.check import check_storage
+from holdfast.repository.compression import Compression
+from holdfast.repository.intake import Readable
+from holdfast.repository.keyring import KeyInfo, KeyRing
+from holdfast.repository.lease import Lease, LeaseInfo
+from holdfast.repository.manifest import BackupType, Entry, Manifest, ManifestDraft, Root
+from holdfast.repository.proof import LEVELS, Level, Proof
+from holdfast.repository.prune import PruneReport
+from holdfast.repository.report import CheckLevel, CheckReport, Problem
+from holdfast.repository.repository import Repository, repair_description
+from holdfast.repository.userkey import UserKey
+from holdfast.repository.writer import BackupWriter
+
+__all__ = [
+    "LEVELS",
+    "BackupSummary",
+    "BackupType",
+    "BackupWriter",
+    "CheckLevel",
+    "CheckReport",
+    "Compression",
+    "Entry",
+    "KeyInfo",
+    "KeyRing",
+    "Lease",
+    "LeaseInfo",
+    "Level",
+    "Manifest",
+    "ManifestDraft",
+    "Problem",
+    "Proof",
+    "PruneReport",
+    "Readable",
+    "Repository",
+    "Root",
+    "UserKey",
+    "check_storage",
+    "repair_description",
+]

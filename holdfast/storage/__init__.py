@@ -1,0 +1,8 @@
+"""Where objects lie: one contract, and what keeps it."""
+
+from holdfast.storage.contract import ObjectInfo, Storage
+from holdfast.storage.local import LocalStorage
+from holdfast.storage.memory import MemoryStorage
+from holdfast.storage.opening import StorageSettings, open_storage
+
+__all__ = ["LocalStorage", "MemoryStorage", "ObjectInfo", "Storage", "StorageSettings", "open_storage"]

@@ -15,10 +15,13 @@ What the repository relies on, and the conformance suite in `tests/storage/` che
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+
+from holdfast.errors import StorageUnreachableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,23 @@ class Storage(ABC):
     @abstractmethod
     def sync(self) -> None:
         """Return once every object put through this instance would survive a loss of power."""
+
+    def clock(self) -> datetime:
+        """Tell the time by the storage's own clock, aware UTC, with the help of a short-lived object `clock/<random>`."""
+        name = f"clock/{secrets.token_hex(8)}"
+        self.put(name, b"")
+        try:
+            info = self.head(name)
+        finally:
+            self.delete(name)
+        if info is None:
+            raise StorageUnreachableError(f"{self.location} lost {name!r} right after storing it")
+        return info.modified
+
+    def tidy(self, before: datetime) -> int:
+        """Remove what killed puts before that time left behind, where a storage has such a thing; return how many."""
+        del before
+        return 0
 
     def close(self) -> None:  # noqa: B027  most storages hold nothing open
         """Release what the storage holds open."""

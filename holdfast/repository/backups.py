@@ -1,0 +1,124 @@
+"""The backups of a repository: list them, open their manifests, forget one.
+
+A manifest that can't be opened is listed as damaged: never hidden, and never in the way of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError
+from holdfast.repository import names
+from holdfast.repository.manifest import Manifest
+from holdfast.repository.masterkey import Kind
+from holdfast.repository.sealed import SealedObjects
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """A backup in a list; `damaged` says why its manifest can't be opened."""
+
+    id: str
+    type: str
+    stored_at: datetime
+    intact: Manifest | None
+    damaged: str | None = None
+
+    @property
+    def snapshot_at(self) -> datetime | None:
+        return self.intact.snapshot_at if self.intact else None
+
+    @property
+    def manifest(self) -> Manifest:
+        """Raises DamagedError."""
+        if self.intact is None:
+            raise DamagedError(f"the manifest of backup {self.id} is damaged", reason=self.damaged)
+        return self.intact
+
+
+class Backups:
+    """The backups of one repository. Opened manifests are kept, for they never change."""
+
+    def __init__(self, sealed: SealedObjects) -> None:
+        self._sealed = sealed
+        self._opened: dict[str, Manifest] = {}
+
+    def list(self, backup_type: str | None = None) -> list[BackupSummary]:
+        """List backups, newest first."""
+        prefix = names.MANIFESTS if backup_type is None else f"{names.MANIFESTS}/{backup_type}"
+        found = []
+        for info in self._sealed.storage.list(prefix):
+            parts = names.manifest_parts(info.name)
+            if parts is None:
+                continue
+            manifest, damaged = None, None
+            try:
+                manifest = self.open(*parts)
+            except ObjectNotFoundError:
+                continue  # forgotten between the listing and the reading
+            except DamagedError as error:
+                damaged = error.reason
+            found.append(BackupSummary(parts[1], parts[0], info.modified, manifest, damaged))
+        return sorted(found, key=lambda one: (one.snapshot_at or one.stored_at, one.id), reverse=True)
+
+    def open(self, backup_type: str, backup_id: str) -> Manifest:
+        """Open a manifest whose type is known. Raises ObjectNotFoundError, DamagedError."""
+        name = names.manifest(backup_type, backup_id)
+        if name not in self._opened:
+            try:
+                manifest = Manifest.from_bytes(self._sealed.record_bytes(Kind.MANIFEST, name))
+            except ValueError as error:
+                raise DamagedError(f"{name} is damaged", reason=str(error)) from error
+            if (manifest.type, manifest.id) != (backup_type, backup_id):
+                raise DamagedError(f"{name} is damaged", reason="it is the manifest of another backup")
+            self._opened[name] = manifest
+        return self._opened[name]
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """Open the manifest of a backup. Raises NotFoundError, DamagedError."""
+        backup_type = self.type_of(backup_id)
+        if backup_type is None:
+            raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
+        try:
+            return self.open(backup_type, backup_id)
+        except ObjectNotFoundError as error:
+            raise NotFoundError(f"there is no backup {backup_id!r}") from error
+
+    def latest(self, backup_type: str) -> Manifest:
+        """Open the newest backup of a type. Raises NotFoundError, DamagedError (rather than silently take an older one)."""
+        found = self.list(backup_type)
+        intact = [one for one in found if one.intact is not None]
+        newest_stored = max((one.stored_at for one in intact), default=datetime.min.replace(tzinfo=UTC))
+        for one in found:
+            if one.damaged is not None and one.stored_at >= newest_stored:
+                raise DamagedError(
+                    f"the newest {backup_type} backup, {one.id}, is damaged",
+                    reason=one.damaged,
+                    next_step="'holdfast list' shows older ones: name one to use it",
+                )
+        if not intact:
+            raise NotFoundError(f"there is no {backup_type} backup", next_step=f"'holdfast backup {backup_type}' makes one")
+        return intact[0].manifest
+
+    def type_of(self, backup_id: str) -> str | None:
+        """Find the type of a backup by its name alone, so that it works for a damaged manifest too."""
+        for backup_type in names.BACKUP_TYPES:
+            if self._sealed.storage.head(names.manifest(backup_type, backup_id)) is not None:
+                return backup_type
+        return None
+
+    def forget(self, backup_id: str) -> bool:
+        """Delete the proofs, then the manifest; return whether there was anything."""
+        storage = self._sealed.storage
+        backup_type = self.type_of(backup_id)
+        proofs = [info.name for info in storage.list(names.proofs(backup_id))]
+        for name in proofs:
+            storage.delete(name)
+        storage.sync()  # a manifest without proofs is a forget that was cut short; the other way round means loss
+        if backup_type is not None:
+            name = names.manifest(backup_type, backup_id)
+            storage.delete(name)
+            self._opened.pop(name, None)
+        storage.sync()
+        return bool(proofs) or backup_type is not None

@@ -1,0 +1,92 @@
+"""The names of all objects in a repository, in one place; docs/repository-format.md lists them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from holdfast.jobs import checked_job_id
+
+DESCRIPTION = "repository.json"
+KEYS = "keys"
+CHUNKS = "chunks"
+MANIFESTS = "manifests"
+PROOFS = "proofs"
+LEASES = "leases"
+DAMAGED = "damaged"
+PRUNE = "prune"
+
+BACKUP_TYPES = ("database", "function", "config", "secrets")
+
+_CHUNK = re.compile(r"chunks/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_KEY = re.compile(r"keys/([0-9a-f]{16})\.json")
+_DAMAGED = re.compile(r"damaged/([0-9a-f]{64})/[^/]+")
+_MANIFEST = re.compile(r"manifests/([a-z]+)/([A-Za-z0-9_-]{1,200})")
+_PROOF = re.compile(r"proofs/([A-Za-z0-9_-]{1,200})/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)")
+
+
+def chunk(chunk_id: bytes) -> str:
+    text = chunk_id.hex()
+    return f"{CHUNKS}/{text[:2]}/{text}"
+
+
+def chunk_id(name: str) -> bytes | None:
+    """Return the chunk's id when this is the name of one."""
+    match = _CHUNK.fullmatch(name)
+    return bytes.fromhex(match[2]) if match else None
+
+
+def key(key_id: str) -> str:
+    return f"{KEYS}/{key_id}.json"
+
+
+def key_id(name: str) -> str | None:
+    match = _KEY.fullmatch(name)
+    return match[1] if match else None
+
+
+def manifest(backup_type: str, backup_id: str) -> str:
+    return f"{MANIFESTS}/{backup_type}/{checked_job_id(backup_id)}"
+
+
+def manifest_parts(name: str) -> tuple[str, str] | None:
+    """Return type and backup id when this is the name of a manifest."""
+    match = _MANIFEST.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+def proofs(backup_id: str) -> str:
+    return f"{PROOFS}/{checked_job_id(backup_id)}"
+
+
+def proof(backup_id: str, moment: datetime) -> str:
+    return f"{proofs(backup_id)}/{_time(moment)}"
+
+
+def proof_backup(name: str) -> str | None:
+    """Return the backup id when this is the name of a proof."""
+    match = _PROOF.fullmatch(name)
+    return match[1] if match else None
+
+
+def lease(lease_id: str) -> str:
+    return f"{LEASES}/{lease_id}"
+
+
+def damaged(chunk_id: bytes, moment: datetime) -> str:
+    return f"{DAMAGED}/{chunk_id.hex()}/{_time(moment)}"
+
+
+def damaged_chunk(name: str) -> bytes | None:
+    """Return the chunk's id when this is the name of a chunk set aside."""
+    match = _DAMAGED.fullmatch(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+def prune(moment: datetime) -> str:
+    return f"{PRUNE}/{_time(moment)}"
+
+
+def _time(moment: datetime) -> str:
+    """A time as a part of a name: of fixed width, so that names sort by time."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")

@@ -1,0 +1,261 @@
+"""The repository: the one door to everything that is kept. With its storage and a key, nothing else is needed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from holdfast.errors import (
+    DamagedError,
+    KeyMissingError,
+    NotFoundError,
+    ObjectExistsError,
+    RefusedError,
+    SettingsError,
+)
+from holdfast.repository import check, names, prune, reader
+from holdfast.repository.backups import Backups, BackupSummary
+from holdfast.repository.canonical import Json
+from holdfast.repository.check_chunks import Progress
+from holdfast.repository.compression import Compression
+from holdfast.repository.description import Description, read_description
+from holdfast.repository.keyfile import KeyFile
+from holdfast.repository.keyring import KeyRing, OpenedKey, open_with
+from holdfast.repository.lease import Lease, LeaseInfo, Leases
+from holdfast.repository.manifest import Entry, Manifest
+from holdfast.repository.masterkey import MasterKey
+from holdfast.repository.presence import missing_chunks
+from holdfast.repository.proof import Level, Proof, Proofs, best_level
+from holdfast.repository.prune import PruneReport
+from holdfast.repository.report import CheckLevel, CheckReport
+from holdfast.repository.sealed import SealedObjects
+from holdfast.repository.userkey import UserKey
+from holdfast.repository.writer import BackupWriter
+from holdfast.storage import Storage
+
+
+class Repository:
+    """An open repository. Make one with `create` or `open`."""
+
+    def __init__(self, storage: Storage, description: Description, opened: OpenedKey | None, key: UserKey | None) -> None:
+        self._description = description
+        self._sealed = SealedObjects(storage, opened.master if opened else None)
+        self._leases = Leases(self._sealed, self._finish)
+        self._proofs = Proofs(self._sealed)
+        self._backups = Backups(self._sealed)
+        self.keys = KeyRing(storage, opened, key if opened else None, self._leases)
+
+    @classmethod
+    def create(cls, storage: Storage, *, key: UserKey | None, encrypt: bool = True, label: str = "") -> Repository:
+        """Make a repository, or open the one that is there.
+
+        Raises KeyMissingError (encrypting without a key), SettingsError (there is one that is encrypted otherwise).
+        """
+        if encrypt and key is None:
+            raise KeyMissingError(
+                "encryption is on and there is no key, so nothing was written",
+                next_step="'holdfast keys generate' makes a key; set BACKUP_ENCRYPTION_KEY to it",
+            )
+        if not cls.exists(storage):
+            if any(True for folder in (names.MANIFESTS, names.CHUNKS, names.PROOFS) for _ in storage.list(folder)):
+                read_description(storage)  # says that it is missing among backups
+            cls._write_new(storage, key if encrypt else None, label)
+        found = cls.open(storage, key=key)
+        if found.encrypted != encrypt:
+            state = "encrypted" if found.encrypted else "not encrypted"
+            raise SettingsError(
+                f"the repository in {storage.location} is {state}, and the settings say otherwise",
+                reason="whether it is encrypted was fixed when it was made",
+                next_step="Set BACKUP_ENABLE_ENCRYPTION accordingly, or keep backups in another place",
+            )
+        return found
+
+    @classmethod
+    def open(cls, storage: Storage, *, key: UserKey | None) -> Repository:
+        """Open a repository; a key is not used where it is not encrypted (see `encrypted`).
+
+        Raises NotFoundError (there is none), KeyMissingError, WrongKeyError, KeyFileDamagedError, DamagedError.
+        """
+        description = read_description(storage)
+        if not description.encrypted:
+            return cls(storage, description, None, None)
+        if key is None:
+            raise KeyMissingError(
+                f"the repository in {storage.location} is encrypted and no key was given",
+                next_step="Set BACKUP_ENCRYPTION_KEY, or BACKUP_ENCRYPTION_KEY_FILE",
+            )
+        opened = open_with(storage, key, description.id)
+        if opened.description != description or not description.is_authentic(opened.master):
+            raise DamagedError(
+                f"{names.DESCRIPTION} in {storage.location} is damaged",
+                reason="it is not the one that this repository was made with",
+                next_step="'holdfast repo check' says what else is wrong",
+            )
+        return cls(storage, description, opened, key)
+
+    @staticmethod
+    def exists(storage: Storage) -> bool:
+        return storage.head(names.DESCRIPTION) is not None
+
+    @property
+    def id(self) -> str:
+        return self._description.id
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is encrypted: fixed when it was made."""
+        return self._description.encrypted
+
+    @property
+    def created_at(self) -> datetime:
+        return self._description.created_at
+
+    @property
+    def location(self) -> str:
+        return self._sealed.storage.location
+
+    def lease(
+        self,
+        purpose: str,
+        *,
+        exclusive: bool = False,
+        holder: str | None = None,
+        ttl_seconds: float = 120,
+        wait_seconds: float = 0,
+    ) -> AbstractContextManager[Lease]:
+        """Hold a lease while at work. Raises BusyError when somebody holds one that excludes it."""
+        return self._leases.hold(purpose, exclusive=exclusive, holder=holder, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds)
+
+    def leases(self) -> list[LeaseInfo]:
+        """List who is at work, and who was when their process died."""
+        return self._leases.list()
+
+    def writer(self, lease: Lease, *, compression: Compression, threads: int = 2) -> BackupWriter:
+        """Begin a backup; nothing of it shows before its `commit`."""
+        return BackupWriter(
+            self._sealed, lease, self._backups, self._proofs, self.keys.ids, compression=compression, threads=threads
+        )
+
+    def backups(self, type: str | None = None) -> list[BackupSummary]:  # noqa: A002  the field's own word
+        """List backups, newest first; a damaged manifest is listed as such."""
+        return self._backups.list(type)
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """Open a backup's manifest. Raises NotFoundError, DamagedError."""
+        return self._backups.manifest(backup_id)
+
+    def latest(self, type: str) -> Manifest:  # noqa: A002  the field's own word
+        """Open the newest backup of a type. Raises NotFoundError; DamagedError where the newest is damaged."""
+        return self._backups.latest(type)
+
+    def read(self, entry: Entry, *, threads: int = 2) -> Iterator[bytes]:
+        """Yield an entry's content in order. Raises DamagedError naming object and entry, at the latest before the end."""
+        return reader.read(self._sealed, entry, threads)
+
+    def open_entry(self, entry: Entry, *, threads: int = 2) -> io.RawIOBase:
+        """Open an entry as a file to read from. Raises DamagedError like `read`, before the end is reported."""
+        return reader.EntryStream(self.read(entry, threads=threads))
+
+    def add_proof(
+        self, backup_id: str, level: Level, *, ok: bool, problems: list[str], figures: Json, started_at: datetime
+    ) -> Proof:
+        """Write down what a verification found. Raises NotFoundError, DamagedError."""
+        manifest = self.manifest(backup_id)
+        return self._proofs.add(manifest, level, ok=ok, problems=problems, figures=figures, started_at=started_at)
+
+    def proofs(self, backup_id: str) -> list[Proof]:
+        """List a backup's proofs, newest first."""
+        return self._proofs.list(backup_id)
+
+    def verified_level(self, backup_id: str) -> Level | None:
+        """Return the best level of the good proofs that came after the last bad one."""
+        return best_level(self.proofs(backup_id))
+
+    def check(
+        self,
+        backup_ids: list[str] | None = None,
+        *,
+        level: CheckLevel = "read",
+        subset: tuple[int, int] | None = None,
+        set_aside: bool = False,
+        threads: int = 2,
+        on_progress: Progress | None = None,
+    ) -> CheckReport:
+        """Look for damage, in some backups or everywhere; list it, never raise for it.
+
+        `subset` (k, n) reads the k-th of n parts of the chunks. `set_aside` keeps what was found of damaged chunks and lets
+        the next backup store them afresh; it writes lost receipts again. `on_progress` is told chunks done and in all.
+        """
+        return check.check(
+            self._sealed,
+            self._description,
+            backup_ids,
+            level=level,
+            subset=subset,
+            set_aside=set_aside,
+            threads=threads,
+            on_progress=on_progress,
+        )
+
+    def prune(self, *, grace_seconds: float = 86400, dry_run: bool = False, holder: str | None = None) -> PruneReport:
+        """Delete the chunks that no backup refers to and that are older than the grace period.
+
+        Raises BusyError, RefusedError (something can't be read), LeaseLostError.
+        """
+        with self.lease("prune", exclusive=not dry_run, holder=holder) as lease:
+            return prune.prune(self._sealed, self._backups, lease, grace_seconds=grace_seconds, dry_run=dry_run)
+
+    def forget(self, backup_id: str) -> None:
+        """Give a backup up: its proofs, then its manifest. Its chunks go with the next prune. Raises NotFoundError."""
+        with self.lease("forget") as lease:
+            lease.intend({"action": "forget", "backup_id": backup_id})
+            if not self._backups.forget(backup_id):
+                raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
+
+    def close(self) -> None:
+        self._sealed.storage.close()
+
+    def _finish(self, intent: Json) -> None:
+        """Finish what a dead process was about to do: give a committed backup its receipt, or forget to the end."""
+        if intent["action"] == "forget":
+            self._backups.forget(intent["backup_id"])
+            return
+        try:
+            manifest = self._backups.manifest(intent["backup_id"])
+        except NotFoundError:
+            return  # it died before the manifest: there is no such backup
+        if not missing_chunks(self._sealed, manifest):
+            self._proofs.add_receipt(manifest)
+
+    @staticmethod
+    def _write_new(storage: Storage, key: UserKey | None, label: str) -> None:
+        """The key file first, repository.json last: with it the repository exists. Of two that make one, one wins."""
+        description = Description.new(encrypted=key is not None)
+        if key is not None and description.first_key_id is not None:
+            master = MasterKey(MasterKey.new_secret(), description.id)
+            description = description.authenticated(master)
+            file = KeyFile.wrap(key, master, description, label=label, key_id=str(description.first_key_id))
+            storage.put(names.key(file.id), file.to_bytes())
+            storage.sync()
+        try:
+            storage.put(names.DESCRIPTION, description.to_bytes())
+        except ObjectExistsError:
+            storage.delete(names.key(str(description.first_key_id)))
+        storage.sync()
+
+    def __repr__(self) -> str:
+        return f"Repository({self.id}, {self.location})"
+
+
+def repair_description(storage: Storage, key: UserKey) -> None:
+    """Write repository.json again from the copy in a key file. Raises RefusedError where it is intact."""
+    try:
+        read_description(storage)
+    except DamagedError:
+        opened = open_with(storage, key)
+        storage.put(names.DESCRIPTION, opened.description.to_bytes(), replace=True)
+        storage.sync()
+        return
+    raise RefusedError(f"{names.DESCRIPTION} in {storage.location} is intact, so there is nothing to repair")

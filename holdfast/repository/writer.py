@@ -1,0 +1,152 @@
+"""Writing a backup: streams are cut by content, each chunk is stored once, and the manifest comes last.
+
+Before the manifest is put, everything that it names is durable, and the lease is known to have held all the time.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from holdfast.errors import DamagedError, LeaseLostError, ObjectExistsError, RefusedError
+from holdfast.repository import canonical, names
+from holdfast.repository.backups import Backups
+from holdfast.repository.chunkstore import ChunkStore, learn_known_chunks
+from holdfast.repository.compression import Compression
+from holdfast.repository.intake import Intake, Readable
+from holdfast.repository.lease import Lease
+from holdfast.repository.manifest import HOLDFAST_VERSION, Entry, Manifest, ManifestDraft
+from holdfast.repository.masterkey import Kind
+from holdfast.repository.presence import missing_chunks
+from holdfast.repository.proof import Proofs
+from holdfast.repository.sealed import SealedObjects
+
+
+class BackupWriter:
+    """Stores the streams of one backup and commits it. Use as a context manager; leaving it without `commit` leaves no backup."""
+
+    def __init__(
+        self,
+        sealed: SealedObjects,
+        lease: Lease,
+        backups: Backups,
+        proofs: Proofs,
+        key_ids: Callable[[], list[str]],
+        *,
+        compression: Compression,
+        threads: int = 2,
+    ) -> None:
+        self._sealed = sealed
+        self._lease = lease
+        self._proofs = proofs
+        self._key_ids = key_ids
+        newest_first = (one.intact for one in backups.list())
+        self._chunks = ChunkStore(sealed, learn_known_chunks(sealed, (manifest for manifest in newest_first if manifest)))
+        self._intake = Intake(self._chunks, lease, seed=sealed.chunker_seed, compression=compression, threads=threads)
+
+    @property
+    def stored_bytes(self) -> int:
+        """How many bytes this backup has added to the storage so far."""
+        return self._chunks.stored.stored_bytes
+
+    @property
+    def new_chunks(self) -> int:
+        return self._chunks.stored.new_chunks
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks were looked at so far, stored before or not."""
+        return self._chunks.stored.chunks
+
+    def store(
+        self,
+        name: str,
+        kind: str,
+        source: Readable,
+        *,
+        count_lines: bool = False,
+        on_progress: Callable[[int], None] | None = None,
+        media: str = "application/octet-stream",
+    ) -> Entry:
+        """Store one stream to its end; may be called from several threads at once. `on_progress` is told the bytes so far."""
+        taken = self._intake.take(source, count_lines=count_lines, on_progress=on_progress)
+        return Entry(name, kind, taken.size_bytes, taken.sha256, taken.root, taken.lines, media)
+
+    def commit(self, draft: ManifestDraft) -> Manifest:
+        """Make the backup exist. Raises LeaseLostError when a prune may have taken what it needs, RefusedError for a taken id."""
+        draft.check()
+        manifest = self._manifest(draft)
+        self._sealed.storage.sync()
+        # Whoever finds this lease dead knows that a manifest without a proof is ours, cut short, and not a loss.
+        self._lease.intend({"action": "commit", "type": manifest.type, "backup_id": manifest.id})
+        self._put(manifest)
+        self._sealed.storage.sync()
+        try:
+            self._lease.check()
+        except LeaseLostError:
+            self._withdraw_unless_complete(manifest)
+        self._proofs.add_receipt(manifest)
+        return manifest
+
+    def close(self) -> None:
+        self._intake.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _manifest(self, draft: ManifestDraft) -> Manifest:
+        return Manifest(
+            id=draft.id,
+            type=draft.type,
+            source=draft.source,
+            snapshot_at=draft.snapshot_at,
+            entries=list(draft.entries),
+            tools=draft.tools,
+            server=draft.server,
+            parameters=draft.parameters,
+            started_at=draft.started_at,
+            finished_at=canonical.now(),
+            holdfast_version=HOLDFAST_VERSION,
+            host=socket.gethostname(),
+            stored_bytes=self.stored_bytes,
+            new_chunks=self.new_chunks,
+            key_ids=self._key_ids(),
+            lease_token=self._lease.token,
+        )
+
+    def _put(self, manifest: Manifest) -> None:
+        name = names.manifest(manifest.type, manifest.id)
+        for backup_type in names.BACKUP_TYPES:
+            other = names.manifest(backup_type, manifest.id)
+            if other != name and self._sealed.storage.head(other) is not None:
+                raise RefusedError(f"there is a {backup_type} backup of the id {manifest.id!r} already")
+        try:
+            self._sealed.put(Kind.MANIFEST, name, manifest.to_bytes())
+        except ObjectExistsError as error:
+            if self._is_there(name, manifest):
+                return  # a put that was repeated because its answer was lost
+            raise RefusedError(f"there is a backup of the id {manifest.id!r} already", next_step="Use a new id") from error
+
+    def _is_there(self, name: str, manifest: Manifest) -> bool:
+        try:
+            return self._sealed.record_bytes(Kind.MANIFEST, name) == manifest.to_bytes()
+        except DamagedError:
+            return False
+
+    def _withdraw_unless_complete(self, manifest: Manifest) -> None:
+        """The lease lapsed around the commit: a prune may have run. Keep the backup only if nothing is missing."""
+        missing = missing_chunks(self._sealed, manifest)
+        if not missing:
+            return
+        self._sealed.storage.delete(names.manifest(manifest.type, manifest.id))
+        self._sealed.storage.sync()
+        raise LeaseLostError(
+            f"backup {manifest.id} was withdrawn",
+            reason=f"its lease lapsed while it was committed, and {len(missing)} of its chunks were pruned meanwhile",
+            next_step="Start it again",
+        )
