@@ -92,8 +92,8 @@ class LocalStorage(ObstoreStorage):
 def _make_folder(path: Path) -> list[Path]:
     """Make the folder and its parents; return those that were made."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in reversed([path, *missing[1:]]):
+        folder.mkdir(mode=0o700, exist_ok=True)  # fails where a file has the folder's name
     return missing
 
 
