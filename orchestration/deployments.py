@@ -1,0 +1,61 @@
+"""Put what prefect.yaml says onto the Prefect server: the work pool, the deployments, their schedules at the settings' intervals.
+
+Needs a server that answers; `orchestration.server` sees to that first.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.workers.process import ProcessWorker
+
+from holdfast.errors import WorkFailedError
+from orchestration.local_server import last_lines
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK_POOL = "holdfast"
+
+
+def deploy(settings: Settings, log: Path) -> None:
+    """Make or renew the work pool, every deployment of prefect.yaml, and the schedules. Raises WorkFailedError."""
+    del settings
+    _make_work_pool()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    with log.open("wb") as file:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PWD": str(ROOT), "COLUMNS": "160"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise WorkFailedError("'prefect deploy --all' failed", reason=last_lines(log), next_step=f"The whole log is {log}")
+
+
+def worker_is_online(name: str) -> bool:
+    """Tell whether this worker has reported to the server that it is at work."""
+    with get_client(sync_client=True) as client:
+        return any(worker.name == name for worker in client.read_workers_for_work_pool(WORK_POOL))
+
+
+def _make_work_pool() -> None:
+    template = ProcessWorker.get_default_base_job_template()
+    with get_client(sync_client=True) as client:
+        try:
+            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template))
+        except ObjectAlreadyExists:
+            return

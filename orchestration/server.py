@@ -1,0 +1,77 @@
+"""The Prefect server that flows run against: that of PREFECT_API_URL, else the home's own, started in the background once.
+
+Nothing here imports Prefect before the environment is set: Prefect reads its settings when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from holdfast.errors import PrefectUnreachableError
+from orchestration.local_server import LocalServer, answers
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+
+_API_URL = "PREFECT_API_URL"
+
+_chosen_here: set[str] = set()
+"""Addresses that this process itself put into PREFECT_API_URL: they are no wish of the user's."""
+
+
+def ensure_prefect(settings: Settings) -> str:
+    """Have a Prefect server answering, lead this process's Prefect to it, and return its API's address.
+
+    Raises PrefectUnreachableError.
+    """
+    given = given_address()
+    if given is not None:
+        if not answers(given):
+            raise PrefectUnreachableError(
+                f"No Prefect server answers at {given}",
+                reason=f"{_API_URL} names it",
+                next_step=f"Start it, or unset {_API_URL} to use a local one",
+            )
+        return given
+    server = LocalServer(settings.home)
+    url = server.start()
+    use(server, url)
+    return url
+
+
+def prefect_address(settings: Settings) -> str | None:
+    """Return the API's address where a server answers now; start nothing."""
+    url = given_address() or LocalServer(settings.home).url
+    return url if url and answers(url) else None
+
+
+def stop_prefect(settings: Settings) -> bool:
+    """Stop what this home runs in the background, `serve` too; tell whether anything ran."""
+    from orchestration.serving import stop_serving
+
+    served = stop_serving(settings.home)
+    return LocalServer(settings.home).stop() or served
+
+
+def serve(settings: Settings, prefect_port: int | None = None, api_port: int | None = None) -> None:
+    """Run server, worker and schedules in the foreground until SIGTERM or SIGINT. The HTTP API is not there yet."""
+    from orchestration.serving import Serving
+
+    del api_port
+    Serving(settings, prefect_port).run()
+
+
+def given_address() -> str | None:
+    """Return the address that the user gave, if any."""
+    url = os.environ.get(_API_URL)
+    return None if not url or url in _chosen_here else url
+
+
+def use(server: LocalServer, url: str) -> None:
+    """Lead Prefect in this process, and in its children, to this server."""
+    _chosen_here.add(url)
+    os.environ.update(server.environment(url))
+    if "prefect.context" in sys.modules:
+        sys.modules["prefect.context"].refresh_global_settings_context()

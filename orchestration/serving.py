@@ -1,0 +1,238 @@
+"""`holdfast serve`: the Prefect server, a worker and the deployments, until SIGTERM or SIGINT.
+
+Whatever began here has ended when `run` returns. The order of stopping is the point: first the flow runs, so that each closes
+its job as cancelled, then the worker, then the server that both report to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import psutil
+
+from holdfast.errors import BusyError, PrefectUnreachableError, WorkFailedError
+from orchestration.local_server import LocalServer, answers, end_process, last_lines
+from orchestration.prefect_process import identity, is_alive, write_state
+from orchestration.server import given_address, use
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+
+_FLOWS_END_SECONDS = 30
+_WORKER_ENDS_SECONDS = 10
+_LOOK_SECONDS = 1.0
+_FLOW_RUN_MODULES = frozenset({"prefect.engine", "prefect.flow_engine"})
+
+
+class Serving:
+    """One run of `holdfast serve` for one home."""
+
+    def __init__(self, settings: Settings, prefect_port: int | None = None) -> None:
+        self._settings = settings
+        self._port = prefect_port
+        self._server = LocalServer(settings.home)
+        self._logs = settings.home.absolute() / "logs"
+        self._asked_to_stop = threading.Event()
+
+    def run(self) -> None:
+        """Start everything, say `ready`, and stop everything when asked to. Raises BusyError where this home is being served."""
+        with _signals(self._asked_to_stop), _registered(self._settings.home), contextlib.ExitStack() as running:
+            running.enter_context(self._embedded_postgres())
+            url = running.enter_context(self._prefect())
+            if self._asked_to_stop.is_set():
+                return
+            self._deploy()
+            worker = running.enter_context(self._worker())
+            if not self._until_worker_is_online(worker):
+                return
+            sys.stdout.write(f"ready prefect={url.removesuffix('/api')}\n")
+            sys.stdout.flush()
+            self._watch(worker, url)
+
+    @contextlib.contextmanager
+    def _embedded_postgres(self) -> Iterator[None]:
+        """Stop the embedded PostgreSQL at the end where it was started meanwhile, by a flow that needed it."""
+        from holdfast.opening import embedded_server
+
+        server = embedded_server(self._settings)
+        was_running = server.is_running()
+        try:
+            yield
+        finally:
+            if not was_running and server.is_running():
+                server.stop()
+
+    @contextlib.contextmanager
+    def _prefect(self) -> Iterator[str]:
+        given = given_address()
+        if given is not None:
+            if not answers(given):
+                raise PrefectUnreachableError(f"No Prefect server answers at {given}", reason="PREFECT_API_URL names it")
+            yield given
+            return
+        try:
+            url = self._server.start(self._port)
+            use(self._server, url)
+            yield url
+        finally:
+            self._server.stop()
+
+    def _deploy(self) -> None:
+        from orchestration.deployments import deploy
+
+        deploy(self._settings, self._logs / "deploy.log")
+
+    @contextlib.contextmanager
+    def _worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        from orchestration.deployments import WORK_POOL
+
+        command = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "worker",
+            "start",
+            "--pool",
+            WORK_POOL,
+            "--name",
+            self._worker_name,
+            "--type",
+            "process",
+        ]
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with (self._logs / "worker.log").open("wb") as log:
+            worker = subprocess.Popen(
+                command,
+                cwd=self._settings.home,
+                env=os.environ | {"HOLDFAST_HOME": str(self._settings.home.absolute()), "PREFECT_WORKER_QUERY_SECONDS": "2"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            yield worker
+        finally:
+            _end_worker(worker)
+
+    @property
+    def _worker_name(self) -> str:
+        return f"holdfast-{os.getpid()}"
+
+    def _until_worker_is_online(self, worker: subprocess.Popen[bytes]) -> bool:
+        """Wait for the worker to be at work; tell whether it is, or we were asked to stop before."""
+        from orchestration.deployments import worker_is_online
+
+        while not worker_is_online(self._worker_name):
+            self._require_alive(worker)
+            if self._asked_to_stop.wait(_LOOK_SECONDS / 2):
+                return False
+        return True
+
+    def _watch(self, worker: subprocess.Popen[bytes], url: str) -> None:
+        while not self._asked_to_stop.wait(_LOOK_SECONDS):
+            self._require_alive(worker)
+            if given_address() is None and self._server.url != url:
+                raise WorkFailedError("The Prefect server ended by itself", reason=last_lines(self._server.log))
+
+    def _require_alive(self, worker: subprocess.Popen[bytes]) -> None:
+        if worker.poll() is not None:
+            raise WorkFailedError(
+                f"The Prefect worker ended by itself with exit code {worker.returncode}",
+                reason=last_lines(self._logs / "worker.log"),
+            )
+
+
+def stop_serving(home: Path) -> bool:
+    """Ask a `serve` of this home to end, and wait until it has; tell whether there was one."""
+    record = _serving(home)
+    if record is None:
+        return False
+    end_process(psutil.Process(int(record["pid"])), _FLOWS_END_SECONDS + 2 * _WORKER_ENDS_SECONDS + 30)
+    return True
+
+
+def _serving(home: Path) -> dict[str, float] | None:
+    try:
+        record: dict[str, float] = json.loads(_record_path(home).read_text())
+        return record if is_alive(record) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_path(home: Path) -> Path:
+    return home / "prefect" / "serve.json"
+
+
+@contextlib.contextmanager
+def _registered(home: Path) -> Iterator[None]:
+    """Let `holdfast down` find this process, and no second one serve the same home."""
+    path = _record_path(home)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(f"{home} is being served already", next_step="'holdfast down' stops it") from error
+        write_state(path, dict(identity(os.getpid())))
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _signals(event: threading.Event) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into an event. A second one changes nothing: stopping has its own time limits."""
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        event.set()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_worker(worker: subprocess.Popen[bytes]) -> None:
+    family = psutil.Process(worker.pid).children(recursive=True) if worker.poll() is None else []
+    end = time.monotonic() + _FLOWS_END_SECONDS
+    asked: set[int] = set()
+    while worker.poll() is None and time.monotonic() < end:
+        runs = [process for process in psutil.Process(worker.pid).children(recursive=True) if _is_flow_run(process)]
+        if not runs:
+            break
+        for process in runs:
+            if process.pid not in asked:
+                asked.add(process.pid)
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.terminate()
+        time.sleep(0.2)
+    worker.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        worker.wait(_WORKER_ENDS_SECONDS)
+    worker.kill()
+    worker.wait()
+    for process in family:
+        end_process(process, 1)
+
+
+def _is_flow_run(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(_FLOW_RUN_MODULES.intersection(process.cmdline()))
+    return False
