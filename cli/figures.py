@@ -1,0 +1,54 @@
+"""How sizes, times and places are told to a person; JSON carries the exact values instead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def size(count: int | None) -> str:
+    """Tell a number of bytes: `12.3 MiB`."""
+    if count is None:
+        return "–"
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def moment(when: datetime | None) -> str:
+    """Tell a time in UTC, to the second."""
+    return "–" if when is None else when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float | None) -> str:
+    """Tell how long something took: `3.4 s`, `2 min 5 s`, `3 h 10 min`."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def age(when: datetime | None, *, now: datetime | None = None) -> str:
+    """Tell how long ago something was: `just now`, `5 min ago`, `3 h ago`, `12 days ago`."""
+    if when is None:
+        return "never"
+    seconds = ((now or datetime.now(UTC)) - when).total_seconds()
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 48 * 3600:
+        return f"{int(seconds // 3600)} h ago"
+    return f"{int(seconds // 86400)} days ago"
+
+
+def share(part: int | None, whole: int | None) -> str:
+    """Tell how much smaller something became: `1 : 5.2`."""
+    return f"1 : {whole / part:.1f}" if part and whole else "–"

@@ -1,0 +1,62 @@
+"""`holdfast init`: make what is not there yet, and leave what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from cli import jobs, output, progress
+from cli.app import Commands
+from cli.flow_runs import ready_for_flows
+from cli.session import settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+commands = Commands("")
+
+
+@commands.command(rich_help_panel="Set up")
+def init() -> None:
+    """Make the repository, the catalog and the Prefect blocks.
+
+    Running it again changes nothing that is there.
+    """
+    from holdfast.opening import open_catalog, open_or_create_repository
+
+    loaded = settings()
+    repository, created = open_or_create_repository(loaded)
+    with progress.waiting("Opening the catalog"):
+        catalog = open_catalog(loaded)
+        catalog.close()
+    address = ready_for_flows(loaded)
+    from blocks.saving import register_and_save
+
+    with progress.waiting("Saving the Prefect blocks"):
+        blocks = register_and_save(loaded)
+    document = {
+        "home": loaded.home,
+        "repository": {
+            "id": repository.id,
+            "location": repository.location,
+            "encrypted": repository.encrypted,
+            "created": created,
+        },
+        "catalog": {"kind": "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"},
+        "prefect": {"url": address},
+        "blocks": blocks,
+    }
+    output.result(document, lambda: _text(document))
+
+
+def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
+    made = document["repository"]
+    state = f"{'made now' if made['created'] else 'was there'}, {'encrypted' if made['encrypted'] else 'NOT encrypted'}"
+    yield jobs.headline("Ready", f"in {document['home']}")
+    yield output.facts(
+        ("  Repository", f"{made['location']} ({state})"),
+        ("  Catalog", "embedded PostgreSQL" if document["catalog"]["kind"] == "embedded" else "BACKUP_CATALOG_URL"),
+        ("  Prefect", document["prefect"]["url"]),
+        ("  Blocks", ", ".join(document["blocks"])),
+        ("  Next", "holdfast backup database"),
+    )

@@ -1,0 +1,149 @@
+"""Backups and jobs as documents, and as text.
+
+A document is what `--json` prints: camelCase, the same names whether it comes from the repository, the catalog or a flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cli import figures, output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from holdfast.catalog import JobRecord, RestoreRecord
+    from holdfast.repository import BackupSummary, Repository
+
+Document = dict[str, Any]
+
+_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "damaged": "red",
+    "gone": "yellow",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "pending": "cyan",
+}
+
+
+def of_backup(repository: Repository, summary: BackupSummary) -> Document:
+    """Describe a backup from the repository alone. A damaged one is described as such, never left out."""
+    document = _empty(summary.id, summary.type)
+    document["location"] = f"{repository.location.rstrip('/')}/manifests/{summary.type}/{summary.id}"
+    if summary.intact is None:
+        return document | {"status": "damaged", "error": summary.damaged}
+    manifest = summary.intact
+    return document | {
+        "status": "completed",
+        "sizeBytes": manifest.size_bytes,
+        "storedBytes": manifest.stored_bytes,
+        "checksum": manifest.checksum,
+        "startedAt": manifest.started_at,
+        "completedAt": manifest.finished_at,
+        "verifiedLevel": repository.verified_level(summary.id),
+        "snapshotAt": manifest.snapshot_at,
+    }
+
+
+def of_row(row: JobRecord) -> Document:
+    """Describe a job from its row in the catalog."""
+    return _empty(row.job_id, row.type) | {
+        "status": row.status,
+        "sizeBytes": row.size_bytes,
+        "storedBytes": row.metadata.get("storedBytes"),
+        "checksum": row.checksum,
+        "location": row.location,
+        "startedAt": row.started_at,
+        "completedAt": row.completed_at,
+        "verifiedLevel": row.metadata.get("verifiedLevel"),
+        "snapshotAt": row.metadata.get("snapshotAt"),
+        "error": row.error_message,
+    }
+
+
+def of_restore_row(row: RestoreRecord) -> Document:
+    """Describe a restore from its row in the catalog."""
+    return _empty(row.job_id, row.type) | {
+        "backupId": row.backup_id,
+        "status": row.status,
+        "startedAt": row.started_at,
+        "completedAt": row.completed_at,
+        "error": row.error_message,
+    }
+
+
+def _empty(job_id: str, kind: str) -> Document:
+    names = (
+        "status",
+        "sizeBytes",
+        "storedBytes",
+        "checksum",
+        "location",
+        "startedAt",
+        "completedAt",
+        "verifiedLevel",
+        "snapshotAt",
+        "error",
+    )
+    return {"jobId": job_id, "type": kind, **dict.fromkeys(names)}
+
+
+def when(value: Any) -> datetime | None:
+    """Read a time of a document: a flow's is text, the repository's is a time."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def table(documents: Sequence[Document]) -> RenderableType:
+    """Show jobs as one table."""
+    shown = output.table("Job", "Type", "Made (UTC)", "Status", "Read", "Kept", "Proven to", right=("Read", "Kept"))
+    for job in documents:
+        shown.add_row(
+            job["jobId"],
+            job["type"],
+            figures.moment(when(job["startedAt"])),
+            status(job["status"]),
+            figures.size(job["sizeBytes"]),
+            figures.size(job["storedBytes"]),
+            job["verifiedLevel"] or "–",
+        )
+    return shown
+
+
+def status(name: str, shown: str | None = None) -> Text:
+    """Show a status, or another word for it, in its colour."""
+    from rich.text import Text
+
+    return Text(shown or name, style=_STYLES.get(name, ""))
+
+
+def headline(word: str, rest: str, *, good: bool = True) -> Text:
+    """Make the first line of an answer: a mark, what it is about, how it went."""
+    from rich.text import Text
+
+    return Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), (word, "bold"), f" {rest}")
+
+
+def backup_text(job: Document) -> Iterator[RenderableType]:
+    """Tell what a backup run made."""
+    took = _took(job)
+    yield headline(str(job["jobId"]), f"{job['type']} {job['status']}" + (f" in {took}" if took else ""))
+    yield output.facts(*_backup_facts(job))
+
+
+def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
+    read, kept = job["sizeBytes"], job["storedBytes"]
+    yield "  Read", figures.size(read)
+    yield "  Kept", f"{figures.size(kept)}  ({figures.share(kept, read)})" if kept else figures.size(kept)
+    yield "  Proven to", job["verifiedLevel"]
+    yield "  Checksum", job["checksum"]
+    yield "  Kept in", job["location"]
+
+
+def _took(job: Document) -> str | None:
+    started, ended = when(job["startedAt"]), when(job["completedAt"])
+    return figures.duration((ended - started).total_seconds()) if started and ended else None

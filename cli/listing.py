@@ -1,0 +1,139 @@
+"""`holdfast list` and `holdfast show`: what there is, from the repository first.
+
+The catalog adds what the repository can't know: runs that failed or still go on. It is asked only when it answers at once;
+nothing is started for a listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import figures, jobs, output
+from cli.app import Commands
+from cli.backup_types import BackupType
+from cli.session import repository, settings
+from holdfast.errors import NotFoundError, UnreachableError
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+    from rich.console import RenderableType
+
+    from holdfast.catalog import JobRecord
+    from holdfast.repository import Entry, Proof, Repository
+
+commands = Commands("")
+
+KindFilter = Annotated[BackupType | None, typer.Option("--type", help="Only backups of this type.", show_default=False)]
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+
+
+@commands.command("list", rich_help_panel="Look")
+def list_backups(kind: KindFilter = None, limit: Limit = 20) -> None:
+    """List backups, newest first, and the runs that made none."""
+    loaded = settings()
+    opened = repository(loaded)
+    found = merged(opened, loaded, kind, limit)
+    output.result(
+        found,
+        lambda: (
+            jobs.table(found)
+            if found
+            else f"There is no backup in {opened.location} yet. Make one with: holdfast backup database"
+        ),
+    )
+
+
+@commands.command(rich_help_panel="Look")
+def show(
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID|latest", help="A backup or a job.")] = "latest",
+    kind: Annotated[BackupType, typer.Option("--type", help="The type of backup that 'latest' means.")] = BackupType.DATABASE,
+) -> None:
+    """Show one backup in full: what is in it, and how it was proven."""
+    loaded = settings()
+    opened = repository(loaded)
+    document = _backup_in_full(opened, job_id, kind) or _row(loaded, job_id)
+    if document is None:
+        raise NotFoundError(f"There is no backup and no job {job_id!r}", next_step="'holdfast list' shows what there is")
+    output.result(document, lambda: _in_full(document))
+
+
+def merged(opened: Repository, loaded: Settings, kind: BackupType | None, limit: int) -> list[jobs.Document]:
+    """Join what the repository holds with the rows of the catalog; the repository is right where both know a job."""
+    summaries = opened.backups(kind)
+    known = {summary.id for summary in summaries}
+    kept = [jobs.of_backup(opened, summary) for summary in summaries[:limit]]
+    others = [jobs.of_row(row) for row in catalog_rows(loaded, kind, limit) or [] if row.job_id not in known]
+    return sorted(kept + others, key=_newest_last, reverse=True)[:limit]
+
+
+def catalog_rows(loaded: Settings, kind: BackupType | None, limit: int) -> list[JobRecord] | None:
+    """Return the newest rows of the catalog, or None where it does not answer at once."""
+    from holdfast.opening import catalog_if_running
+
+    try:
+        with catalog_if_running(loaded) as catalog:
+            return None if catalog is None else catalog.jobs(type=kind and kind.value, limit=limit)
+    except UnreachableError:
+        return None
+
+
+def _newest_last(job: jobs.Document) -> tuple[datetime, str]:
+    return jobs.when(job["startedAt"]) or datetime.min.replace(tzinfo=UTC), str(job["jobId"])
+
+
+def _backup_in_full(opened: Repository, job_id: str, kind: BackupType) -> jobs.Document | None:
+    """Describe a backup with its entries and proofs, or return None where the repository has none of that name."""
+    if job_id == "latest":
+        job_id = opened.latest(kind.value).id
+    summary = next((one for one in opened.backups() if one.id == job_id), None)
+    if summary is None:
+        return None
+    return jobs.of_backup(opened, summary) | {
+        "source": summary.intact.source if summary.intact else None,
+        "host": summary.intact.host if summary.intact else None,
+        "entries": [_entry(entry) for entry in summary.intact.entries] if summary.intact else [],
+        "proofs": [_proof(proof) for proof in opened.proofs(job_id)],
+    }
+
+
+def _entry(entry: Entry) -> jobs.Document:
+    return {"name": entry.name, "kind": entry.kind, "sizeBytes": entry.size_bytes, "sha256": entry.sha256, "rows": entry.lines}
+
+
+def _proof(proof: Proof) -> jobs.Document:
+    return {"level": proof.level, "ok": proof.ok, "problems": proof.problems, "at": proof.finished_at, "host": proof.host}
+
+
+def _row(loaded: Settings, job_id: str) -> jobs.Document | None:
+    """Describe a backup or restore that only the catalog knows."""
+    from holdfast.opening import catalog_if_running
+
+    with catalog_if_running(loaded) as catalog:
+        if catalog is None:
+            return None
+        if (row := catalog.job(job_id)) is not None:
+            return jobs.of_row(row)
+        restored = catalog.restore(job_id)
+        return None if restored is None else jobs.of_restore_row(restored)
+
+
+def _in_full(document: jobs.Document) -> Iterator[RenderableType]:
+    yield from jobs.backup_text(document)
+    if document.get("entries"):
+        shown = output.table("Entry", "Kind", "Rows", "Read", right=("Rows", "Read"))
+        for entry in document["entries"]:
+            rows = "–" if entry["rows"] is None else f"{entry['rows']:,}"
+            shown.add_row(entry["name"], entry["kind"], rows, figures.size(entry["sizeBytes"]))
+        yield ""
+        yield shown
+    if document.get("proofs"):
+        shown = output.table("Proof", "When (UTC)", "Host", "Problems")
+        for proof in document["proofs"]:
+            mark = jobs.status("completed", proof["level"]) if proof["ok"] else jobs.status("failed", f"not {proof['level']}")
+            shown.add_row(mark, figures.moment(proof["at"]), proof["host"], "\n".join(proof["problems"]))
+        yield ""
+        yield shown

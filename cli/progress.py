@@ -1,0 +1,60 @@
+"""Progress, on stderr: bars and spinners on a terminal, a plain line a step elsewhere, nothing beside a JSON document."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from cli import output
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Update = Callable[[int, int | None], None]
+
+
+def on_terminal() -> bool:
+    """Tell whether a person watches stderr."""
+    return sys.stderr.isatty()
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that something goes on which has no measure."""
+    if not on_terminal():
+        output.note(f"{what} ...")
+        yield
+        return
+    with output.console(stderr=True).status(what):
+        yield
+
+
+@contextlib.contextmanager
+def counted(what: str, unit: str = "") -> Iterator[Update]:
+    """Show how far something is; the yielded function takes what is done and the whole, from any thread.
+
+    The unit `bytes` is told as sizes.
+    """
+    if not on_terminal():
+        output.note(f"{what} ...")
+        yield lambda done, whole: None
+        return
+    with _bar(unit) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+
+
+def _bar(unit: str) -> Progress:
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    count = DownloadColumn(binary_units=True) if unit == "bytes" else MofNCompleteColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        count,
+        TextColumn("" if unit == "bytes" else unit),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=output.console(stderr=True), transient=True)

@@ -1,0 +1,87 @@
+"""`holdfast restore`: bring a backup back, as a flow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import jobs, output
+from cli.app import Commands
+from cli.backup_types import BackupType, require_present
+from cli.flow_runs import ready_for_flows
+from cli.session import settings
+from cli.targets import Target, as_flow_parameter, target_url
+from cli.verify import JobId, TypeOption
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+commands = Commands("")
+
+_BETWEEN_COMMAS = re.compile(r'(?:[^",]|"[^"]*")+')
+
+
+class Mode(StrEnum):
+    """How a restore meets what is live."""
+
+    NEW = "new"
+    PROMOTE = "promote"
+    IN_PLACE = "in_place"
+
+
+ModeOption = Annotated[
+    Mode,
+    typer.Option(
+        help="new: build a database that is not there yet. promote: build, compare, then swap names with the live one, "
+        "which is kept. in_place: replace what the live one holds, in one transaction."
+    ),
+]
+Tables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tables",
+        metavar="SCHEMA.TABLE",
+        help="Only these tables; may be given several times, or with commas.",
+        show_default=False,
+    ),
+]
+
+
+@commands.command(rich_help_panel="Back up and bring back")
+def restore(
+    job_id: JobId,
+    *,
+    target: Target = None,
+    mode: ModeOption = Mode.NEW,
+    tables: Tables = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be lost; change nothing.")] = False,
+    kind: TypeOption = BackupType.DATABASE,
+) -> None:
+    """Bring a backup back.
+
+    Nothing that is live is touched unless --mode says so.
+    """
+    require_present(kind)
+    url = target_url(target)
+    ready_for_flows(settings())
+    from flows.restore import restore as restore_flow
+
+    with as_flow_parameter(url) as name:
+        done = restore_flow(
+            backup_id=job_id, type=kind.value, mode=mode.value, target=name, tables=table_names(tables), dry_run=dry_run
+        )
+    output.result(done, lambda: _text(done))
+
+
+def table_names(given: list[str] | None) -> list[str]:
+    """Split the values of --tables at commas that no double quotes enclose."""
+    names = [name.strip() for value in given or [] for name in _BETWEEN_COMMAS.findall(value)]
+    return [name for name in names if name]
+
+
+def _text(job: dict[str, Any]) -> Iterator[RenderableType]:
+    yield jobs.headline(str(job["jobId"]), str(job["status"]))

@@ -1,0 +1,61 @@
+"""`holdfast serve` and `holdfast down`: what runs in the background for a home, and stopping it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import output
+from cli.app import Commands
+from cli.session import settings
+
+commands = Commands("")
+
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port of the Prefect server and UI; a free one otherwise.", show_default=False),
+]
+
+ApiPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Port of the HTTP API, which is not there yet.", show_default=False)
+]
+
+
+@commands.command(rich_help_panel="Run")
+def serve(prefect_port: Port = None, api_port: ApiPort = None) -> None:
+    """Run the Prefect server with its UI, a worker and the schedules.
+
+    It stays in the foreground, and stops all of them at Ctrl-C or SIGTERM.
+    """
+    from orchestration.server import serve as serve_in_foreground
+
+    if api_port is not None:
+        output.warn("the HTTP API is not there yet, so --api-port does nothing")
+    serve_in_foreground(settings(), prefect_port, api_port)
+
+
+@commands.command(rich_help_panel="Run")
+def down() -> None:
+    """Stop what runs in the background for this home.
+
+    That is the Prefect server, and the embedded PostgreSQL with the catalog.
+    """
+    from holdfast.opening import embedded_server
+    from orchestration.server import stop_prefect
+
+    loaded = settings()
+    stopped = []
+    if stop_prefect(loaded):
+        stopped.append("prefect")
+    server = embedded_server(loaded)
+    if server.is_running():
+        server.stop()
+        stopped.append("postgres")
+    names = {"prefect": "the Prefect server", "postgres": "the embedded PostgreSQL"}
+    output.result(
+        {"home": loaded.home, "stopped": stopped},
+        lambda: (
+            f"Stopped {' and '.join(names[name] for name in stopped)}." if stopped else f"Nothing was running for {loaded.home}."
+        ),
+    )

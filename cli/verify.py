@@ -1,0 +1,78 @@
+"""`holdfast verify`: prove a backup, as a flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import jobs, output
+from cli.app import Commands
+from cli.backup_types import BackupType, require_present
+from cli.flow_runs import ready_for_flows
+from cli.session import settings
+from holdfast.errors import ExitCode, SettingsError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+commands = Commands("")
+
+
+class Level(StrEnum):
+    """How far a backup is proven, each stronger than the one before."""
+
+    STORED = "stored"
+    READ = "read"
+    RESTORED = "restored"
+    PROVEN = "proven"
+
+
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID|latest", help="Which backup; 'holdfast list' shows them.")]
+TypeOption = Annotated[BackupType, typer.Option("--type", help="The type of backup that 'latest' means.")]
+Subset = Annotated[
+    str | None, typer.Option(metavar="K/N", help="Only the K-th of N parts of the chunks; N runs see all.", show_default=False)
+]
+
+
+@commands.command(rich_help_panel="Back up and bring back")
+def verify(
+    job_id: JobId = "latest",
+    level: Annotated[Level, typer.Option(help="How far to prove it.")] = Level.PROVEN,
+    subset: Subset = None,
+    kind: TypeOption = BackupType.DATABASE,
+) -> None:
+    """Prove that a backup is whole, can be restored, and equals its source.
+
+    Ends with 5 where it is not so. What was found is kept in the repository as a proof.
+    """
+    require_present(kind)
+    parse_subset(subset)
+    ready_for_flows(settings())
+    from flows.verification import verification
+
+    found = verification(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
+    output.result(found, lambda: _text(found))
+    if not found["ok"]:
+        raise typer.Exit(ExitCode.DAMAGED)
+
+
+def parse_subset(text: str | None) -> tuple[int, int] | None:
+    """Read `K/N` with 1 <= K <= N. Raises SettingsError."""
+    if text is None:
+        return None
+    part, _, whole = text.partition("/")
+    if not (part.isdecimal() and whole.isdecimal() and 1 <= int(part) <= int(whole)):
+        raise SettingsError(f"--subset {text!r} is not a part of a whole", reason="it is K/N with 1 <= K <= N, such as 1/7")
+    return int(part), int(whole)
+
+
+def _text(found: dict[str, Any]) -> Iterator[RenderableType]:
+    if found["ok"]:
+        yield jobs.headline(str(found["backupId"]), f"is {found['level']}")
+    else:
+        yield jobs.headline(str(found["backupId"]), "did not pass", good=False)
+    for problem in found["problems"]:
+        yield f"  {problem}"
