@@ -71,7 +71,7 @@ class ProofCheck:
         self._proofs = proofs
         self._damaged: dict[str, str] = {}
         # What a run that was cut short had begun will be finished by the next one: it is no damage.
-        self._under_way = {lease.intent["backup_id"] for lease in leases.list() if lease.intent is not None}
+        self._under_way = {intent["backup_id"] for intent in leases.intents()}
 
     def run(self, intact: list[Manifest], wanted: set[str] | None, report: CheckReport) -> None:
         found: dict[str, list[str]] = {}

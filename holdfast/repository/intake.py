@@ -6,6 +6,7 @@ Reading, cutting and the stream's digest are the caller's thread's; the rest is 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any, Protocol, cast
 
 from pyfastcdc import FastCDC
 
+from holdfast.errors import WorkFailedError
 from holdfast.repository.chunklist import ChunkList
 from holdfast.repository.chunkstore import ChunkStore
 from holdfast.repository.compression import Compression
@@ -64,59 +66,90 @@ class Intake:
 
     def take(self, source: Readable, *, count_lines: bool, on_progress: Callable[[int], None] | None) -> Taken:
         """Store a stream to its end. Raises what the source or the storage raises, and LeaseLostError."""
+        total = _Total(count_lines)
         pending: deque[tuple[Future[bytes], int]] = deque()
-        try:
-            return self._take(source, pending, count_lines, on_progress)
-        finally:
-            for future, _ in pending:  # only after a failure: let what is under way end before the caller goes on
-                if not future.cancel():
-                    future.exception()
+        chunks = ChunkList(self._keep_list)
+        with ThreadPoolExecutor(1, "holdfast-digest") as lane:
+            try:
+                for part in self._cut(source):
+                    self._lease.check_locally()
+                    pending.append(self._submit(bytes(part), lane, total))  # a copy: the cutter uses its buffer again
+                    while pending and pending[0][0].done():
+                        _collect(pending, chunks)
+                    if on_progress is not None:
+                        on_progress(total.size_bytes)
+                if not total.size_bytes:
+                    pending.append(self._submit(b"", lane, total))
+                while pending:
+                    _collect(pending, chunks)
+            finally:
+                for future, _ in pending:  # only after a failure: let what is under way end before the caller goes on
+                    if not future.cancel():
+                        future.exception()
+        total.check()
+        return Taken(total.size_bytes, total.digest.hexdigest(), chunks.finish(), total.lines)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-
-    def _take(
-        self,
-        source: Readable,
-        pending: deque[tuple[Future[bytes], int]],
-        count_lines: bool,
-        on_progress: Callable[[int], None] | None,
-    ) -> Taken:
-        chunks = ChunkList(lambda content: self._submit(content, _LISTS).result())
-        digest = hashlib.sha256()
-        size_bytes = 0
-        lines = 0 if count_lines else None
-        for part in self._cut(source):
-            self._lease.check_locally()
-            plain = bytes(part)  # the cutter uses its buffer again
-            pending.append((self._submit(plain, self._compression), len(plain)))
-            digest.update(plain)
-            size_bytes += len(plain)
-            if lines is not None:
-                lines += plain.count(b"\n")
-            if on_progress is not None:
-                on_progress(size_bytes)
-            while pending and pending[0][0].done():
-                future, length = pending.popleft()
-                chunks.add(future.result(), length)
-        if not size_bytes:
-            pending.append((self._submit(b"", self._compression), 0))
-        while pending:
-            future, length = pending.popleft()
-            chunks.add(future.result(), length)
-        return Taken(size_bytes, digest.hexdigest(), chunks.finish(), lines)
 
     def _cut(self, source: Readable) -> Iterator[memoryview]:
         cutter = FastCDC(CHUNK_BYTES_AVG, min_size=CHUNK_BYTES_MIN, max_size=CHUNK_BYTES_MAX, seed=self._seed)
         for chunk in cutter.cut_stream(cast("Any", source)):  # its protocols name their parameters; ours do not care
             yield chunk.data
 
-    def _submit(self, plain: bytes, how: Compression) -> Future[bytes]:
-        self._window.enter(len(plain))
-        try:
-            future = self._pool.submit(self._chunks.keep, plain, how)
-        except BaseException:
-            self._window.leave(len(plain))
-            raise
-        future.add_done_callback(lambda _: self._window.leave(len(plain)))
-        return future
+    def _submit(self, plain: bytes, lane: ThreadPoolExecutor, total: _Total) -> tuple[Future[bytes], int]:
+        """Hand a chunk to the threads that store it, and to the stream's own that adds it to the digest, in order."""
+        length = len(plain)
+        self._window.enter(length)
+        holders = _Holders(2, lambda: self._window.leave(length))
+        lane.submit(total.add, plain).add_done_callback(holders.let_go)
+        kept = self._pool.submit(self._chunks.keep, plain, self._compression)
+        kept.add_done_callback(holders.let_go)
+        total.size_bytes += length
+        return kept, length
+
+    def _keep_list(self, content: bytes) -> bytes:
+        return self._pool.submit(self._chunks.keep, content, _LISTS).result()
+
+
+class _Total:
+    """What is known of a stream as a whole."""
+
+    def __init__(self, count_lines: bool) -> None:
+        self.size_bytes = 0  # handed over
+        self.digested_bytes = 0
+        self.digest = hashlib.sha256()
+        self.lines = 0 if count_lines else None
+
+    def add(self, plain: bytes) -> None:
+        self.digest.update(plain)
+        if self.lines is not None:
+            self.lines += plain.count(b"\n")
+        self.digested_bytes += len(plain)
+
+    def check(self) -> None:
+        """Make sure that the digest's thread did not fail unnoticed. Raises WorkFailedError."""
+        if self.digested_bytes != self.size_bytes:
+            raise WorkFailedError("the digest of a stream is incomplete", reason="its thread ended early")
+
+
+class _Holders:
+    """Calls `last` when the last of some threads has let go of something."""
+
+    def __init__(self, count: int, last: Callable[[], None]) -> None:
+        self._count = count
+        self._last = last
+        self._lock = threading.Lock()
+
+    def let_go(self, _: object) -> None:
+        with self._lock:
+            self._count -= 1
+            is_last = not self._count
+        if is_last:
+            self._last()
+
+
+def _collect(pending: deque[tuple[Future[bytes], int]], chunks: ChunkList) -> None:
+    future, length = pending[0]
+    chunks.add(future.result(), length)
+    pending.popleft()

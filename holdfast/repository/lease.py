@@ -60,6 +60,7 @@ class LeaseInfo:
 
 
 LeaseInfos = list[LeaseInfo]
+Intents = list[Json]
 
 
 class Lease:
@@ -117,8 +118,12 @@ class Lease:
             self._renew()
 
     def _give_back(self) -> None:
+        """End the lease; with something begun and not finished it is left expired, so that the next holder finishes it."""
         try:
-            self._sealed.storage.delete(self._name)
+            if self._record["intent"] is not None and self._lost is None:
+                self._sealed.put_record(Kind.LEASE, self._name, {**self._record, "ttl_seconds": 0}, replace=True)
+            else:
+                self._sealed.storage.delete(self._name)
         except HoldfastError as error:  # it ends by itself; the work that was done under it counts
             log.warning("lease %s could not be given back: %s", self.id, error)
 
@@ -170,6 +175,10 @@ class Leases:
     def list(self) -> LeaseInfos:
         """List all leases, the expired too."""
         return self._list(self._sealed.storage.clock())
+
+    def intents(self) -> Intents:
+        """List what holders, alive or dead, have written down that they are about to do. Writes nothing to the storage."""
+        return [lease.intent for lease in self._list(canonical.now()) if lease.intent is not None]
 
     @contextmanager
     def hold(

@@ -211,8 +211,10 @@ class Repository:
         """Give a backup up: its proofs, then its manifest. Its chunks go with the next prune. Raises NotFoundError."""
         with self.lease("forget") as lease:
             lease.intend({"action": "forget", "backup_id": backup_id})
-            if not self._backups.forget(backup_id):
-                raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
+            found = self._backups.forget(backup_id)
+            lease.intend(None)
+        if not found:
+            raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
 
     def close(self) -> None:
         self._sealed.storage.close()

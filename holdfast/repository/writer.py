@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from holdfast.errors import DamagedError, LeaseLostError, ObjectExistsError, RefusedError
+from holdfast.errors import LeaseLostError, ObjectExistsError, RefusedError
 from holdfast.repository import canonical, names
 from holdfast.repository.backups import Backups
 from holdfast.repository.chunkstore import ChunkStore, learn_known_chunks
@@ -40,6 +41,7 @@ class BackupWriter:
     ) -> None:
         self._sealed = sealed
         self._lease = lease
+        self._backups = backups
         self._proofs = proofs
         self._key_ids = key_ids
         newest_first = (one.intact for one in backups.list())
@@ -77,17 +79,18 @@ class BackupWriter:
     def commit(self, draft: ManifestDraft) -> Manifest:
         """Make the backup exist. Raises LeaseLostError when a prune may have taken what it needs, RefusedError for a taken id."""
         draft.check()
-        manifest = self._manifest(draft)
         self._sealed.storage.sync()
         # Whoever finds this lease dead knows that a manifest without a proof is ours, cut short, and not a loss.
-        self._lease.intend({"action": "commit", "type": manifest.type, "backup_id": manifest.id})
-        self._put(manifest)
+        self._lease.intend({"action": "commit", "backup_id": draft.id})
+        manifest = self._put(self._manifest(draft))
         self._sealed.storage.sync()
         try:
             self._lease.check()
         except LeaseLostError:
             self._withdraw_unless_complete(manifest)
         self._proofs.add_receipt(manifest)
+        with suppress(LeaseLostError):
+            self._lease.intend(None)
         return manifest
 
     def close(self) -> None:
@@ -119,7 +122,7 @@ class BackupWriter:
             lease_token=self._lease.token,
         )
 
-    def _put(self, manifest: Manifest) -> None:
+    def _put(self, manifest: Manifest) -> Manifest:
         name = names.manifest(manifest.type, manifest.id)
         for backup_type in names.BACKUP_TYPES:
             other = names.manifest(backup_type, manifest.id)
@@ -128,15 +131,15 @@ class BackupWriter:
         try:
             self._sealed.put(Kind.MANIFEST, name, manifest.to_bytes())
         except ObjectExistsError as error:
-            if self._is_there(name, manifest):
-                return  # a put that was repeated because its answer was lost
+            found = self._backups.open(manifest.type, manifest.id)
+            if (found.lease_token, found.started_at, found.entries) == (
+                manifest.lease_token,
+                manifest.started_at,
+                manifest.entries,
+            ):
+                return found  # our own: a commit that is tried again because the answer to the first was lost
             raise RefusedError(f"there is a backup of the id {manifest.id!r} already", next_step="Use a new id") from error
-
-    def _is_there(self, name: str, manifest: Manifest) -> bool:
-        try:
-            return self._sealed.record_bytes(Kind.MANIFEST, name) == manifest.to_bytes()
-        except DamagedError:
-            return False
+        return manifest
 
     def _withdraw_unless_complete(self, manifest: Manifest) -> None:
         """The lease lapsed around the commit: a prune may have run. Keep the backup only if nothing is missing."""
