@@ -1,0 +1,291 @@
+"""The catalog: rows of backups and restores through their whole life, kept configuration, statistics.
+
+A job is opened pending, started, and closed exactly once, by its own run or by another that found it dead. Who comes second is
+told so and changes nothing. The SQL is in sql/queries/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import text
+
+import sql
+from holdfast.catalog.database import Database
+from holdfast.catalog.records import END_STATUSES, JobRecord, Metadata, RestoreRecord, from_row, to_json, to_text
+from holdfast.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from holdfast.postgres.connection import DatabaseUrl
+
+PRESUMED_DEAD = "presumedDead"
+
+
+class Catalog:
+    """The backup tables of one database. Every method raises DatabaseUnreachableError where that does not answer."""
+
+    def __init__(self, url: str | SecretStr | DatabaseUrl) -> None:
+        self._database = Database(url)
+        self._jobs = sql.queries("backup_jobs")
+        self._restores = sql.queries("restore_jobs")
+        self._config = sql.queries("backup_config")
+        self._statistics = sql.queries("statistics")
+
+    def migrate(self) -> None:
+        """Bring the tables and functions up to date; harmless at any time, from any number of processes."""
+        from holdfast.catalog.migrations import migrate
+
+        migrate(self._database)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Catalog({self._database.url.redacted!r})"
+
+    # Backup jobs
+
+    def open_job(
+        self,
+        job_id: str,
+        type: str,  # noqa: A002  the field's own word
+        metadata: Metadata | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> bool:
+        """Make the job's row, pending, or open it again; return False where it is completed already."""
+        values = {"job_id": job_id, "type": type, "at": at, "metadata": to_json(metadata or {})}
+        return self._changed("opening a job", self._jobs["open"], **values)
+
+    def start_job(self, job_id: str, metadata: Metadata | None = None, *, at: datetime | None = None) -> bool:
+        """Say that the job runs; return False where it is not open."""
+        return self._changed("starting a job", self._jobs["start"], job_id=job_id, at=at, metadata=to_json(metadata or {}))
+
+    def note_job(self, job_id: str, metadata: Metadata) -> bool:
+        """Merge into the job's metadata, open or ended; return False where there is no such job."""
+        return self._changed("noting a job's metadata", self._jobs["note"], job_id=job_id, metadata=to_json(metadata))
+
+    def close_job(
+        self,
+        job_id: str,
+        status: str,
+        *,
+        size_bytes: int | None = None,
+        checksum: str | None = None,
+        location: str | None = None,
+        error_message: str | None = None,
+        metadata: Metadata | None = None,
+        at: datetime | None = None,
+    ) -> bool:
+        """End the job; return False, with nothing changed, where it has ended already or is not there."""
+        return self._changed(
+            "closing a job",
+            self._jobs["close"],
+            job_id=job_id,
+            status=_end(status),
+            size_bytes=size_bytes,
+            checksum=checksum,
+            location=location,
+            error_message=to_text(error_message),
+            metadata=to_json(metadata or {}),
+            at=at,
+        )
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """Find a job."""
+        return next((JobRecord(**row) for row in self._rows("looking up a job", self._jobs["get"], job_id=job_id)), None)
+
+    def jobs(
+        self,
+        type: str | None = None,  # noqa: A002  the field's own word
+        status: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        before: datetime | JobRecord | None = None,
+    ) -> list[JobRecord]:
+        """List jobs, newest first. For the next page give `before` the last record of this one."""
+        found = self._rows(
+            "listing jobs", self._jobs["list"], type=type, status=status, since=since, limit=limit, **_page(before)
+        )
+        return [JobRecord(**row) for row in found]
+
+    # Restores
+
+    def open_restore(
+        self,
+        job_id: str,
+        backup_id: str,
+        type: str,  # noqa: A002  the field's own word
+        metadata: Metadata | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> bool:
+        """Make the restore's row, pending, or open it again; return False where it is completed already."""
+        values = {"job_id": job_id, "backup_id": backup_id, "type": type, "at": at, "metadata": to_json(metadata or {})}
+        return self._changed("opening a restore", self._restores["open"], **values)
+
+    def start_restore(
+        self,
+        job_id: str,
+        metadata: Metadata | None = None,
+        *,
+        backup_id: str | None = None,
+        at: datetime | None = None,
+    ) -> bool:
+        """Say that the restore runs, and of which backup where that was not known before; return False where it is not open."""
+        values = {"job_id": job_id, "backup_id": backup_id, "at": at, "metadata": to_json(metadata or {})}
+        return self._changed("starting a restore", self._restores["start"], **values)
+
+    def note_restore(self, job_id: str, metadata: Metadata) -> bool:
+        """Merge into the restore's metadata; return False where there is no such restore."""
+        return self._changed("noting a restore's metadata", self._restores["note"], job_id=job_id, metadata=to_json(metadata))
+
+    def close_restore(
+        self,
+        job_id: str,
+        status: str,
+        *,
+        error_message: str | None = None,
+        metadata: Metadata | None = None,
+        at: datetime | None = None,
+    ) -> bool:
+        """End the restore; return False, with nothing changed, where it has ended already or is not there."""
+        values = {"error_message": to_text(error_message), "metadata": to_json(metadata or {}), "at": at}
+        return self._changed("closing a restore", self._restores["close"], job_id=job_id, status=_end(status), **values)
+
+    def restore(self, job_id: str) -> RestoreRecord | None:
+        """Find a restore."""
+        found = self._rows("looking up a restore", self._restores["get"], job_id=job_id)
+        return next((RestoreRecord(**row) for row in found), None)
+
+    def restores(
+        self,
+        type: str | None = None,  # noqa: A002  the field's own word
+        status: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        before: datetime | RestoreRecord | None = None,
+        *,
+        backup_id: str | None = None,
+    ) -> list[RestoreRecord]:
+        """List restores, newest first. For the next page give `before` the last record of this one."""
+        filters = {"type": type, "status": status, "since": since, "backup_id": backup_id, "limit": limit, **_page(before)}
+        return [RestoreRecord(**row) for row in self._rows("listing restores", self._restores["list"], **filters)]
+
+    # Runs that died, and what the repository knows
+
+    def open_work(self) -> list[JobRecord | RestoreRecord]:
+        """List jobs and restores that are pending or running, oldest first."""
+        jobs = [JobRecord(**row) for row in self._rows("listing open jobs", self._jobs["open_work"])]
+        restores = [RestoreRecord(**row) for row in self._rows("listing open restores", self._restores["open_work"])]
+        return sorted([*jobs, *restores], key=lambda record: record.started_at)
+
+    def close_dead(self, is_alive: Callable[[JobRecord | RestoreRecord], bool], reason: str) -> list[str]:
+        """Close as failed what is open and not alive; return the ids that this call closed."""
+        return [record.job_id for record in self.open_work() if not is_alive(record) and self._close_as_dead(record, reason)]
+
+    def unmirrored(self, job_ids: Iterable[str]) -> list[str]:
+        """Of these backups, which the repository holds, name those whose row is missing or wrong."""
+        found = self._rows("looking for missing jobs", self._jobs["unmirrored"], job_ids=list(job_ids))
+        return [row["job_id"] for row in found]
+
+    def mirror(self, records: Iterable[JobRecord]) -> int:
+        """Write the rows of completed backups that have none, or that were wrongly taken for dead; return how many it wrote."""
+        with self._database.transaction("mirroring backups") as connection:
+            done = [connection.execute(text(self._jobs["mirror"]), _mirrored(record)).first() for record in records]
+        return sum(row is not None for row in done)
+
+    # Configuration
+
+    def config(self) -> dict[str, Any]:
+        """Read the kept configuration."""
+        return {row["config_key"]: row["config_value"] for row in self._rows("reading the configuration", self._config["all"])}
+
+    def set_config(self, key: str, value: Any, description: str | None = None) -> None:
+        """Keep a value of the configuration. Never a secret."""
+        values = {"config_key": key, "config_value": to_json(value), "description": description}
+        self._rows("keeping the configuration", self._config["set"], **values)
+
+    # The guide's five functions; sql/functions/ describes their columns
+
+    def backup_statistics(self, days_back: int | None = 30) -> list[dict[str, Any]]:
+        """Sum up the backups of the last days, or of all time, one row a type."""
+        return self._rows("reading statistics", self._statistics["backup_statistics"], days_back=days_back)
+
+    def restore_statistics(self, days_back: int | None = 30) -> list[dict[str, Any]]:
+        """Sum up the restores of the last days, or of all time, one row a type."""
+        return self._rows("reading statistics", self._statistics["restore_statistics"], days_back=days_back)
+
+    def plans(self, priority: str | None = None, enabled: bool | None = None) -> list[dict[str, Any]]:
+        """List recovery plans, the most urgent first."""
+        return self._rows("reading recovery plans", self._statistics["plans"], priority=priority, enabled=enabled)
+
+    def dashboard(self) -> list[dict[str, Any]]:
+        """Say how things stand now, one row a type."""
+        return self._rows("reading the dashboard", self._statistics["dashboard"])
+
+    def cleanup(
+        self,
+        backup_days: int | None = 90,
+        restore_days: int | None = 90,
+        execution_days: int | None = 180,
+        failed_days: int | None = 30,
+    ) -> dict[str, int]:
+        """Delete rows of work that ended so many days ago (None: none of that kind); return how many of each kind."""
+        days = {
+            "backup_days": backup_days,
+            "restore_days": restore_days,
+            "execution_days": execution_days,
+            "failed_days": failed_days,
+        }
+        return self._rows("cleaning up", self._statistics["cleanup"], **days)[0]
+
+    def _rows(self, doing: str, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        return [from_row(row._asdict()) for row in self._database.rows(doing, query, **parameters)]
+
+    def _changed(self, doing: str, query: str, **parameters: Any) -> bool:
+        return bool(self._database.rows(doing, query, **parameters))
+
+    def _close_as_dead(self, record: JobRecord | RestoreRecord, reason: str) -> bool:
+        # Marked, for the run may have died between making its backup and closing its row: then mirroring puts the row right.
+        if isinstance(record, JobRecord):
+            return self.close_job(record.job_id, "failed", error_message=reason, metadata={PRESUMED_DEAD: True})
+        return self.close_restore(record.job_id, "failed", error_message=reason, metadata={PRESUMED_DEAD: True})
+
+
+def _end(status: str) -> str:
+    if status not in END_STATUSES:
+        raise ValueError(f"{status!r} does not end a job; {', '.join(END_STATUSES)} do")
+    return status
+
+
+def _page(before: datetime | JobRecord | RestoreRecord | None) -> dict[str, Any]:
+    """Say where a page begins; a time alone stands before every job of that very moment."""
+    if before is None or isinstance(before, datetime):
+        return {"before_at": before, "before_id": ""}
+    return {"before_at": before.started_at, "before_id": before.job_id}
+
+
+def _mirrored(record: JobRecord) -> dict[str, Any]:
+    return {
+        "job_id": record.job_id,
+        "type": record.type,
+        "started_at": record.started_at,
+        "completed_at": record.completed_at,
+        "size_bytes": record.size_bytes,
+        "checksum": record.checksum,
+        "location": record.location,
+        "metadata": to_json(record.metadata),
+    }

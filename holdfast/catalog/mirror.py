@@ -1,0 +1,193 @@
+"""A job's rows when the catalog may be down, and rows made from the repository afterwards.
+
+The catalog mirrors; it never decides. So nothing that goes wrong with it fails a job: what could not be written waits, in order
+and with its time, and is written when the catalog answers again, in this run or from the repository by a later one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from holdfast.catalog.catalog import Catalog
+from holdfast.catalog.records import JobRecord, Metadata, RestoreRecord
+from holdfast.errors import HoldfastError, WorkFailedError
+
+if TYPE_CHECKING:
+    from holdfast.repository import BackupSummary, Repository
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class MissedCall:
+    """A call that the catalog has not taken yet; `at` is when it was made."""
+
+    name: str
+    job_id: str
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    at: datetime
+
+
+class Mirror:
+    """The rows of a running job, written when the catalog can be reached. Safe to use from several threads."""
+
+    def __init__(self, open_catalog: Callable[[], Catalog], *, retry_seconds: float = 30) -> None:
+        self._open_catalog = open_catalog
+        self._retry_seconds = retry_seconds
+        self._catalog: Catalog | None = None
+        self._waiting: list[MissedCall] = []
+        self._down_until = 0.0
+        self._warned = False
+        self._lock = threading.Lock()
+
+    @property
+    def missed(self) -> list[MissedCall]:
+        """What the catalog has not taken yet, in order."""
+        with self._lock:
+            return list(self._waiting)
+
+    # The same calls as the catalog's. True means: written, or waiting to be.
+
+    def open_job(self, job_id: str, type: str, metadata: Metadata | None = None) -> bool:  # noqa: A002  the field's own word
+        return self._tell("open_job", job_id, type, metadata or {})
+
+    def start_job(self, job_id: str, metadata: Metadata | None = None) -> bool:
+        return self._tell("start_job", job_id, metadata or {})
+
+    def note_job(self, job_id: str, metadata: Metadata) -> bool:
+        return self._tell("note_job", job_id, metadata)
+
+    def close_job(self, job_id: str, status: str, **named: Any) -> bool:
+        return self._tell("close_job", job_id, status, **named)
+
+    def open_restore(self, job_id: str, backup_id: str, type: str, metadata: Metadata | None = None) -> bool:  # noqa: A002
+        return self._tell("open_restore", job_id, backup_id, type, metadata or {})
+
+    def start_restore(self, job_id: str, metadata: Metadata | None = None, *, backup_id: str | None = None) -> bool:
+        return self._tell("start_restore", job_id, metadata or {}, backup_id=backup_id)
+
+    def note_restore(self, job_id: str, metadata: Metadata) -> bool:
+        return self._tell("note_restore", job_id, metadata)
+
+    def close_restore(self, job_id: str, status: str, **named: Any) -> bool:
+        return self._tell("close_restore", job_id, status, **named)
+
+    def close_dead(self, is_alive: Callable[[JobRecord | RestoreRecord], bool], reason: str) -> list[str]:
+        """Close the rows of runs that died, where the catalog answers; return the ids that this call closed."""
+        return self._ask(lambda catalog: catalog.close_dead(is_alive, reason), [])
+
+    def catch_up(self, repository: Repository) -> int:
+        """Write the rows that earlier runs could not, where the catalog answers; return how many."""
+        return self._ask(lambda catalog: mirror_backups(catalog, repository), 0)
+
+    def close(self) -> None:
+        """Try once more to write what waits, then close the catalog."""
+        with self._lock:
+            if self._waiting:
+                self._down_until = 0.0
+                self._write(None)
+            if self._catalog is not None:
+                self._catalog.close()
+                self._catalog = None
+
+    def _tell(self, name: str, job_id: str, *arguments: Any, **named: Any) -> bool:
+        with self._lock:
+            call = MissedCall(name, job_id, arguments, named, datetime.now(UTC))
+            self._wait_for(call)
+            return self._write(call)
+
+    def _ask(self, question: Callable[[Catalog], _Answer], otherwise: _Answer) -> _Answer:
+        with self._lock:
+            if time.monotonic() < self._down_until:
+                return otherwise
+            try:
+                return question(self._opened())
+            except HoldfastError as error:
+                self._is_down(error)
+                return otherwise
+
+    def _wait_for(self, call: MissedCall) -> None:
+        """Queue a call; notes in a row become one, so that a long outage takes no more memory than a short one."""
+        last = self._waiting[-1] if self._waiting else None
+        if last is not None and call.name.startswith("note_") and (last.name, last.job_id) == (call.name, call.job_id):
+            self._waiting[-1] = replace(last, arguments=({**last.arguments[0], **call.arguments[0]},))
+        else:
+            self._waiting.append(call)
+
+    def _write(self, fresh: MissedCall | None) -> bool:
+        """Write what waits, in order; return what the catalog said of the last call, or True where that has to wait."""
+        answer = True
+        while self._waiting and time.monotonic() >= self._down_until:
+            call = self._waiting[0]
+            try:
+                answer = _write_one(self._opened(), call, late=call is not fresh)
+            except WorkFailedError as error:  # this call can't ever be written
+                _log.error("The catalog refused %s of %s: %s", call.name, call.job_id, error)
+                answer = False
+            except HoldfastError as error:
+                self._is_down(error)
+                return True
+            del self._waiting[0]
+        return answer
+
+    def _opened(self) -> Catalog:
+        if self._catalog is None:
+            self._catalog = self._open_catalog()
+        return self._catalog
+
+    def _is_down(self, error: HoldfastError) -> None:
+        """Leave the catalog alone for a while: waiting for a time-out at every call would slow the job down."""
+        self._down_until = time.monotonic() + self._retry_seconds
+        level = logging.DEBUG if self._warned else logging.WARNING
+        _log.log(level, "The catalog can't be used now (%s). The work goes on; its row is written later", error)
+        self._warned = True
+
+
+def mirror_backups(catalog: Catalog, repository: Repository) -> int:
+    """Write a completed row for each backup that the repository holds and the catalog does not know; return how many."""
+    found = {summary.id: summary for summary in repository.backups() if summary.intact is not None}
+    return catalog.mirror(_record(repository, found[job_id]) for job_id in catalog.unmirrored(found))
+
+
+def _write_one(catalog: Catalog, call: MissedCall, *, late: bool) -> bool:
+    """Make the call; one that waited brings its own time, the others take the server's."""
+    named = dict(call.named)
+    if late and not call.name.startswith("note_"):
+        named["at"] = call.at
+    method: Callable[..., bool] = getattr(catalog, call.name)
+    return method(call.job_id, *call.arguments, **named)
+
+
+def _record(repository: Repository, summary: BackupSummary) -> JobRecord:
+    manifest = summary.manifest
+    metadata = {
+        "snapshotAt": manifest.snapshot_at,
+        "storedBytes": manifest.stored_bytes,
+        "newChunks": manifest.new_chunks,
+        "entries": len(manifest.entries),
+        "source": manifest.source,
+        "host": manifest.host,
+        "verifiedLevel": repository.verified_level(manifest.id),
+        "durationSeconds": round((manifest.finished_at - manifest.started_at).total_seconds(), 3),
+        "repositoryId": repository.id,
+        "mirroredAt": datetime.now(UTC),
+    }
+    return JobRecord(
+        job_id=manifest.id,
+        type=manifest.type,
+        status="completed",
+        started_at=manifest.started_at,
+        completed_at=manifest.finished_at,
+        size_bytes=manifest.size_bytes,
+        checksum=manifest.checksum,
+        location=f"{repository.location.rstrip('/')}/manifests/{manifest.type}/{manifest.id}",
+        metadata=metadata,
+    )

@@ -1,0 +1,13 @@
+-- Recovery plans, the most urgent first. NULL for priority or enabled: whatever it is.
+CREATE OR REPLACE FUNCTION get_disaster_recovery_plans(priority TEXT DEFAULT NULL, enabled BOOLEAN DEFAULT NULL)
+RETURNS SETOF disaster_recovery_plans
+LANGUAGE sql STABLE
+AS $$
+    SELECT plan.*
+    FROM disaster_recovery_plans AS plan
+    WHERE (get_disaster_recovery_plans.priority IS NULL OR plan.priority = get_disaster_recovery_plans.priority)
+      AND (get_disaster_recovery_plans.enabled IS NULL OR plan.enabled = get_disaster_recovery_plans.enabled)
+    ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], plan.priority::text), plan.name, plan.plan_id
+$$;
+
+COMMENT ON FUNCTION get_disaster_recovery_plans(TEXT, BOOLEAN) IS 'Recovery plans, the most urgent first; a filter given as NULL does not filter.';

@@ -1,0 +1,64 @@
+-- Restores of the last days, one row a type, also for a type that has none. NULL days: of all time.
+-- success_rate is the percentage of completed among completed and failed. last_success and last_failure look back beyond the days.
+CREATE OR REPLACE FUNCTION get_restore_statistics(days_back INTEGER DEFAULT 30)
+RETURNS TABLE (
+    type TEXT,
+    total BIGINT,
+    completed BIGINT,
+    failed BIGINT,
+    cancelled BIGINT,
+    running BIGINT,
+    pending BIGINT,
+    success_rate NUMERIC,
+    average_duration_seconds NUMERIC,
+    last_success TIMESTAMP WITH TIME ZONE,
+    last_failure TIMESTAMP WITH TIME ZONE
+)
+LANGUAGE sql STABLE
+AS $$
+    SELECT
+        kind.type,
+        COALESCE(jobs.total, 0),
+        COALESCE(jobs.completed, 0),
+        COALESCE(jobs.failed, 0),
+        COALESCE(jobs.cancelled, 0),
+        COALESCE(jobs.running, 0),
+        COALESCE(jobs.pending, 0),
+        ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
+        ROUND(jobs.average_duration_seconds::numeric, 3),
+        success.ended_at,
+        failure.ended_at
+    FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
+    LEFT JOIN (
+        SELECT
+            job.type,
+            COUNT(*) AS total,
+            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
+            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
+            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
+            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
+            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending,
+            AVG(EXTRACT(EPOCH FROM job.completed_at - job.started_at))
+                FILTER (WHERE job.status = 'completed') AS average_duration_seconds
+        FROM restore_jobs AS job
+        WHERE job.started_at >= COALESCE(now() - make_interval(days => get_restore_statistics.days_back), '-infinity')
+        GROUP BY job.type
+    ) AS jobs ON jobs.type = kind.type
+    LEFT JOIN LATERAL (
+        SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM restore_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'completed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS success ON true
+    LEFT JOIN LATERAL (
+        SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM restore_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'failed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS failure ON true
+    ORDER BY kind.place
+$$;
+
+COMMENT ON FUNCTION get_restore_statistics(INTEGER) IS 'Restores of the last days, one row a type; NULL: of all time.';

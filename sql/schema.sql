@@ -1,0 +1,446 @@
+-- The catalog's whole schema, for a reader and for whoever makes it by hand: psql -f sql/schema.sql. Running it again changes nothing.
+-- It is the result of all files in migrations/; a test proves that. Tables and defaults are the guide's, exactly.
+
+-- Tables
+
+CREATE TABLE IF NOT EXISTS backup_config (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    config_key VARCHAR(255) UNIQUE NOT NULL,
+    config_value JSONB NOT NULL,
+    description TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
+);
+
+CREATE TABLE IF NOT EXISTS backup_jobs (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    job_id VARCHAR(255) UNIQUE NOT NULL,
+    type VARCHAR(50) NOT NULL CHECK (type IN ('database', 'function', 'config', 'secrets')),
+    status VARCHAR(20) NOT NULL CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+    started_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    completed_at TIMESTAMP WITH TIME ZONE,
+    size_bytes BIGINT,
+    checksum VARCHAR(255),
+    location TEXT,
+    error_message TEXT,
+    metadata JSONB DEFAULT '{}'::jsonb,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
+);
+
+CREATE TABLE IF NOT EXISTS restore_jobs (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    job_id VARCHAR(255) UNIQUE NOT NULL,
+    backup_id VARCHAR(255) NOT NULL,
+    type VARCHAR(50) NOT NULL CHECK (type IN ('database', 'function', 'config', 'secrets')),
+    status VARCHAR(20) NOT NULL CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+    started_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    completed_at TIMESTAMP WITH TIME ZONE,
+    error_message TEXT,
+    metadata JSONB DEFAULT '{}'::jsonb,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
+);
+
+CREATE TABLE IF NOT EXISTS disaster_recovery_plans (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    plan_id VARCHAR(255) UNIQUE NOT NULL,
+    name VARCHAR(255) NOT NULL,
+    description TEXT,
+    priority VARCHAR(20) NOT NULL CHECK (priority IN ('low', 'medium', 'high', 'critical')),
+    triggers JSONB DEFAULT '[]'::jsonb,
+    steps JSONB NOT NULL,
+    estimated_recovery_time INTEGER,
+    last_tested TIMESTAMP WITH TIME ZONE,
+    enabled BOOLEAN DEFAULT true,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
+);
+
+CREATE TABLE IF NOT EXISTS disaster_recovery_executions (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    execution_id VARCHAR(255) UNIQUE NOT NULL,
+    plan_id VARCHAR(255) NOT NULL REFERENCES disaster_recovery_plans(plan_id),
+    trigger VARCHAR(255) NOT NULL,
+    status VARCHAR(20) NOT NULL CHECK (status IN ('running', 'success', 'failed', 'partial')),
+    started_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    completed_at TIMESTAMP WITH TIME ZONE,
+    duration_ms INTEGER,
+    steps_executed JSONB DEFAULT '[]'::jsonb,
+    error_message TEXT,
+    metadata JSONB DEFAULT '{}'::jsonb,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
+);
+
+CREATE OR REPLACE FUNCTION backup_touch_updated_at() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END;
+$$;
+
+COMMENT ON FUNCTION backup_touch_updated_at() IS 'Sets updated_at, whoever changes the row.';
+
+DROP TRIGGER IF EXISTS backup_config_updated_at ON backup_config;
+CREATE TRIGGER backup_config_updated_at BEFORE UPDATE ON backup_config
+    FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
+
+DROP TRIGGER IF EXISTS backup_jobs_updated_at ON backup_jobs;
+CREATE TRIGGER backup_jobs_updated_at BEFORE UPDATE ON backup_jobs
+    FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
+
+DROP TRIGGER IF EXISTS restore_jobs_updated_at ON restore_jobs;
+CREATE TRIGGER restore_jobs_updated_at BEFORE UPDATE ON restore_jobs
+    FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
+
+DROP TRIGGER IF EXISTS disaster_recovery_plans_updated_at ON disaster_recovery_plans;
+CREATE TRIGGER disaster_recovery_plans_updated_at BEFORE UPDATE ON disaster_recovery_plans
+    FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
+
+-- Indexes
+
+-- What a million rows need. NULLS LAST everywhere, so that a row without a time never counts as the newest.
+
+-- Lists, newest first: of all types, of one type, of what did not complete (open work is a handful of rows at its end).
+CREATE INDEX IF NOT EXISTS backup_jobs_newest
+    ON backup_jobs (started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS backup_jobs_newest_of_type
+    ON backup_jobs (type, started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS backup_jobs_not_completed
+    ON backup_jobs (status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+-- The last success, the last failure, and what cleanup_backup_data may delete.
+CREATE INDEX IF NOT EXISTS backup_jobs_ended
+    ON backup_jobs (type, status, (COALESCE(completed_at, started_at)) DESC NULLS LAST);
+
+CREATE INDEX IF NOT EXISTS restore_jobs_newest
+    ON restore_jobs (started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS restore_jobs_newest_of_type
+    ON restore_jobs (type, started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS restore_jobs_newest_of_backup
+    ON restore_jobs (backup_id, started_at DESC NULLS LAST);
+CREATE INDEX IF NOT EXISTS restore_jobs_not_completed
+    ON restore_jobs (status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS restore_jobs_ended
+    ON restore_jobs (type, status, (COALESCE(completed_at, started_at)) DESC NULLS LAST);
+
+CREATE INDEX IF NOT EXISTS disaster_recovery_executions_newest
+    ON disaster_recovery_executions (started_at DESC NULLS LAST);
+CREATE INDEX IF NOT EXISTS disaster_recovery_executions_newest_of_plan
+    ON disaster_recovery_executions (plan_id, started_at DESC NULLS LAST);
+CREATE INDEX IF NOT EXISTS disaster_recovery_executions_running
+    ON disaster_recovery_executions (plan_id) WHERE status = 'running';
+CREATE INDEX IF NOT EXISTS disaster_recovery_executions_ended
+    ON disaster_recovery_executions ((COALESCE(completed_at, started_at))) WHERE status <> 'running';
+
+-- Functions
+
+-- Backups of the last days, one row a type, also for a type that has none. NULL days: of all time.
+-- success_rate is the percentage of completed among completed and failed. total_bytes is what completed backups read,
+-- stored_bytes what they added to the repository. last_success and last_failure look back beyond the days.
+CREATE OR REPLACE FUNCTION get_backup_statistics(days_back INTEGER DEFAULT 30)
+RETURNS TABLE (
+    type TEXT,
+    total BIGINT,
+    completed BIGINT,
+    failed BIGINT,
+    cancelled BIGINT,
+    running BIGINT,
+    pending BIGINT,
+    success_rate NUMERIC,
+    total_bytes BIGINT,
+    stored_bytes BIGINT,
+    average_bytes BIGINT,
+    average_duration_seconds NUMERIC,
+    last_success TIMESTAMP WITH TIME ZONE,
+    last_failure TIMESTAMP WITH TIME ZONE
+)
+LANGUAGE sql STABLE
+AS $$
+    SELECT
+        kind.type,
+        COALESCE(jobs.total, 0),
+        COALESCE(jobs.completed, 0),
+        COALESCE(jobs.failed, 0),
+        COALESCE(jobs.cancelled, 0),
+        COALESCE(jobs.running, 0),
+        COALESCE(jobs.pending, 0),
+        ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
+        COALESCE(jobs.total_bytes, 0)::bigint,
+        COALESCE(jobs.stored_bytes, 0)::bigint,
+        jobs.average_bytes::bigint,
+        ROUND(jobs.average_duration_seconds::numeric, 3),
+        success.ended_at,
+        failure.ended_at
+    FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
+    LEFT JOIN (
+        SELECT
+            job.type,
+            COUNT(*) AS total,
+            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
+            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
+            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
+            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
+            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending,
+            SUM(job.size_bytes) FILTER (WHERE job.status = 'completed') AS total_bytes,
+            SUM(CASE WHEN jsonb_typeof(job.metadata -> 'storedBytes') = 'number'
+                     THEN (job.metadata ->> 'storedBytes')::numeric END)
+                FILTER (WHERE job.status = 'completed') AS stored_bytes,
+            AVG(job.size_bytes) FILTER (WHERE job.status = 'completed') AS average_bytes,
+            AVG(EXTRACT(EPOCH FROM job.completed_at - job.started_at))
+                FILTER (WHERE job.status = 'completed') AS average_duration_seconds
+        FROM backup_jobs AS job
+        WHERE job.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
+        GROUP BY job.type
+    ) AS jobs ON jobs.type = kind.type
+    LEFT JOIN LATERAL (
+        SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM backup_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'completed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS success ON true
+    LEFT JOIN LATERAL (
+        SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM backup_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'failed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS failure ON true
+    ORDER BY kind.place
+$$;
+
+COMMENT ON FUNCTION get_backup_statistics(INTEGER) IS 'Backups of the last days, one row a type; NULL: of all time.';
+
+-- Restores of the last days, one row a type, also for a type that has none. NULL days: of all time.
+-- success_rate is the percentage of completed among completed and failed. last_success and last_failure look back beyond the days.
+CREATE OR REPLACE FUNCTION get_restore_statistics(days_back INTEGER DEFAULT 30)
+RETURNS TABLE (
+    type TEXT,
+    total BIGINT,
+    completed BIGINT,
+    failed BIGINT,
+    cancelled BIGINT,
+    running BIGINT,
+    pending BIGINT,
+    success_rate NUMERIC,
+    average_duration_seconds NUMERIC,
+    last_success TIMESTAMP WITH TIME ZONE,
+    last_failure TIMESTAMP WITH TIME ZONE
+)
+LANGUAGE sql STABLE
+AS $$
+    SELECT
+        kind.type,
+        COALESCE(jobs.total, 0),
+        COALESCE(jobs.completed, 0),
+        COALESCE(jobs.failed, 0),
+        COALESCE(jobs.cancelled, 0),
+        COALESCE(jobs.running, 0),
+        COALESCE(jobs.pending, 0),
+        ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
+        ROUND(jobs.average_duration_seconds::numeric, 3),
+        success.ended_at,
+        failure.ended_at
+    FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
+    LEFT JOIN (
+        SELECT
+            job.type,
+            COUNT(*) AS total,
+            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
+            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
+            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
+            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
+            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending,
+            AVG(EXTRACT(EPOCH FROM job.completed_at - job.started_at))
+                FILTER (WHERE job.status = 'completed') AS average_duration_seconds
+        FROM restore_jobs AS job
+        WHERE job.started_at >= COALESCE(now() - make_interval(days => get_restore_statistics.days_back), '-infinity')
+        GROUP BY job.type
+    ) AS jobs ON jobs.type = kind.type
+    LEFT JOIN LATERAL (
+        SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM restore_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'completed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS success ON true
+    LEFT JOIN LATERAL (
+        SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM restore_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'failed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS failure ON true
+    ORDER BY kind.place
+$$;
+
+COMMENT ON FUNCTION get_restore_statistics(INTEGER) IS 'Restores of the last days, one row a type; NULL: of all time.';
+
+-- Recovery plans, the most urgent first. NULL for priority or enabled: whatever it is.
+CREATE OR REPLACE FUNCTION get_disaster_recovery_plans(priority TEXT DEFAULT NULL, enabled BOOLEAN DEFAULT NULL)
+RETURNS SETOF disaster_recovery_plans
+LANGUAGE sql STABLE
+AS $$
+    SELECT plan.*
+    FROM disaster_recovery_plans AS plan
+    WHERE (get_disaster_recovery_plans.priority IS NULL OR plan.priority = get_disaster_recovery_plans.priority)
+      AND (get_disaster_recovery_plans.enabled IS NULL OR plan.enabled = get_disaster_recovery_plans.enabled)
+    ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], plan.priority::text), plan.name, plan.plan_id
+$$;
+
+COMMENT ON FUNCTION get_disaster_recovery_plans(TEXT, BOOLEAN) IS 'Recovery plans, the most urgent first; a filter given as NULL does not filter.';
+
+-- Delete rows of work that ended long ago, and tell how many of each kind. One rule a row: completed jobs go after backup_days or
+-- restore_days, failed and cancelled ones of both tables after failed_days, executions after execution_days.
+-- Pending and running work is never deleted, however old. NULL days: nothing of that kind is deleted.
+-- Only rows go. Backups themselves are in the repository, and whether they are kept is not decided here.
+CREATE OR REPLACE FUNCTION cleanup_backup_data(
+    backup_days INTEGER DEFAULT 90,
+    restore_days INTEGER DEFAULT 90,
+    execution_days INTEGER DEFAULT 180,
+    failed_days INTEGER DEFAULT 30
+)
+RETURNS TABLE (
+    deleted_backup_jobs BIGINT,
+    deleted_restore_jobs BIGINT,
+    deleted_executions BIGINT,
+    deleted_failed_jobs BIGINT
+)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    kinds CONSTANT TEXT[] := ARRAY['database', 'function', 'config', 'secrets'];  -- all of them: lets the index be used
+    failed_restore_jobs BIGINT;
+BEGIN
+    IF LEAST(backup_days, restore_days, execution_days, failed_days) < 0 THEN
+        RAISE EXCEPTION 'cleanup_backup_data: days must not be negative' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    DELETE FROM backup_jobs AS job
+    WHERE job.type = ANY (kinds) AND job.status = 'completed'
+      AND COALESCE(job.completed_at, job.started_at) < now() - make_interval(days => backup_days);
+    GET DIAGNOSTICS deleted_backup_jobs = ROW_COUNT;
+
+    DELETE FROM restore_jobs AS job
+    WHERE job.type = ANY (kinds) AND job.status = 'completed'
+      AND COALESCE(job.completed_at, job.started_at) < now() - make_interval(days => restore_days);
+    GET DIAGNOSTICS deleted_restore_jobs = ROW_COUNT;
+
+    DELETE FROM disaster_recovery_executions AS execution
+    WHERE execution.status <> 'running'
+      AND COALESCE(execution.completed_at, execution.started_at) < now() - make_interval(days => execution_days);
+    GET DIAGNOSTICS deleted_executions = ROW_COUNT;
+
+    DELETE FROM backup_jobs AS job
+    WHERE job.type = ANY (kinds) AND job.status IN ('failed', 'cancelled')
+      AND COALESCE(job.completed_at, job.started_at) < now() - make_interval(days => failed_days);
+    GET DIAGNOSTICS deleted_failed_jobs = ROW_COUNT;
+
+    DELETE FROM restore_jobs AS job
+    WHERE job.type = ANY (kinds) AND job.status IN ('failed', 'cancelled')
+      AND COALESCE(job.completed_at, job.started_at) < now() - make_interval(days => failed_days);
+    GET DIAGNOSTICS failed_restore_jobs = ROW_COUNT;
+
+    deleted_failed_jobs := deleted_failed_jobs + failed_restore_jobs;
+    RETURN NEXT;
+END;
+$$;
+
+COMMENT ON FUNCTION cleanup_backup_data(INTEGER, INTEGER, INTEGER, INTEGER) IS
+    'Deletes rows of work that ended so many days ago, never of open work; tells how many of each kind.';
+
+-- How things stand now, one row a type, also for a type that has no backup.
+-- health: 'healthy' (the last backup that ended completed), 'failing' (it failed), 'none' (none ended yet). Cancelled ones do not count.
+CREATE OR REPLACE FUNCTION get_backup_dashboard()
+RETURNS TABLE (
+    type TEXT,
+    health TEXT,
+    last_success TIMESTAMP WITH TIME ZONE,
+    last_success_job_id TEXT,
+    last_success_bytes BIGINT,
+    verified_level TEXT,
+    hours_since_success NUMERIC,
+    last_failure TIMESTAMP WITH TIME ZONE,
+    last_failure_job_id TEXT,
+    last_failure_error TEXT,
+    failures_since_success BIGINT,
+    open_jobs BIGINT,
+    oldest_open_since TIMESTAMP WITH TIME ZONE,
+    completed_last_7_days BIGINT,
+    failed_last_7_days BIGINT,
+    last_restore TIMESTAMP WITH TIME ZONE,
+    last_restore_status TEXT
+)
+LANGUAGE sql STABLE
+AS $$
+    SELECT
+        kind.type,
+        CASE
+            WHEN success.ended_at IS NULL AND failure.ended_at IS NULL THEN 'none'
+            WHEN failures.count > 0 THEN 'failing'
+            ELSE 'healthy'
+        END,
+        success.ended_at,
+        success.job_id,
+        success.size_bytes,
+        success.verified_level,
+        ROUND((EXTRACT(EPOCH FROM now() - success.ended_at) / 3600)::numeric, 2),
+        failure.ended_at,
+        failure.job_id,
+        failure.error_message,
+        failures.count,
+        open_work.count,
+        open_work.oldest,
+        COALESCE(week.completed, 0),
+        COALESCE(week.failed, 0),
+        restore.started_at,
+        restore.status
+    FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
+    LEFT JOIN LATERAL (
+        SELECT job.job_id, job.size_bytes, job.metadata ->> 'verifiedLevel' AS verified_level,
+               COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM backup_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'completed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS success ON true
+    LEFT JOIN LATERAL (
+        SELECT job.job_id, job.error_message, COALESCE(job.completed_at, job.started_at) AS ended_at
+        FROM backup_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'failed'
+        ORDER BY COALESCE(job.completed_at, job.started_at) DESC NULLS LAST
+        LIMIT 1
+    ) AS failure ON true
+    CROSS JOIN LATERAL (
+        SELECT COUNT(*) AS count
+        FROM backup_jobs AS job
+        WHERE job.type = kind.type AND job.status = 'failed'
+          AND COALESCE(job.completed_at, job.started_at) > COALESCE(success.ended_at, '-infinity')
+    ) AS failures
+    CROSS JOIN LATERAL (
+        SELECT COUNT(*) AS count, MIN(job.started_at) AS oldest
+        FROM backup_jobs AS job
+        WHERE job.type = kind.type AND job.status IN ('pending', 'running')
+    ) AS open_work
+    LEFT JOIN (
+        SELECT
+            job.type,
+            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
+            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed
+        FROM backup_jobs AS job
+        WHERE job.started_at >= now() - INTERVAL '7 days'
+        GROUP BY job.type
+    ) AS week ON week.type = kind.type
+    LEFT JOIN LATERAL (
+        SELECT job.started_at, job.status
+        FROM restore_jobs AS job
+        WHERE job.type = kind.type
+        ORDER BY job.started_at DESC NULLS LAST, job.job_id DESC
+        LIMIT 1
+    ) AS restore ON true
+    ORDER BY kind.place
+$$;
+
+COMMENT ON FUNCTION get_backup_dashboard() IS 'How things stand now: last success and failure, open work, the last week and the last restore, one row a type.';
