@@ -1,0 +1,105 @@
+"""All settings as one flat object that does not change once it was read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from holdfast.settings.topics import (
+    BackupTypeSettings,
+    CompressionSettings,
+    EncryptionSettings,
+    NotificationSettings,
+    PlaceSettings,
+    RepositorySettings,
+    RetentionSettings,
+    ScheduleSettings,
+    VerificationSettings,
+    WorkSettings,
+)
+
+if TYPE_CHECKING:
+    from holdfast.repository import Compression, UserKey
+    from holdfast.storage import StorageSettings
+
+
+class Settings(
+    PlaceSettings,
+    BackupTypeSettings,
+    ScheduleSettings,
+    RetentionSettings,
+    RepositorySettings,
+    EncryptionSettings,
+    CompressionSettings,
+    VerificationSettings,
+    NotificationSettings,
+    WorkSettings,
+    BaseSettings,
+):
+    """What holds for this process: environment, then `.env`, then stored configuration, then defaults.
+
+    Read it with `load_settings`, which says what is wrong in our words. What is passed by name is the stored configuration.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8-sig",  # some editors begin a file with a byte order mark
+        env_ignore_empty=True,
+        case_sensitive=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put what the operator set by hand before what the catalog has stored."""
+        del cls, settings_cls, file_secret_settings
+        return env_settings, dotenv_settings, init_settings
+
+    @property
+    def storage_settings(self) -> StorageSettings:
+        """Where the repository is."""
+        from holdfast.storage.opening import StorageSettings
+
+        return StorageSettings(
+            type=self.storage_type,
+            path=self.storage_path or self.home / "repository",
+            bucket=self.storage_bucket,
+            region=self.storage_region,
+            endpoint=self.storage_endpoint,
+            prefix=self.storage_prefix,
+            access_key=self.storage_access_key,
+            secret_key=self.storage_secret_key,
+        )
+
+    @property
+    def compression(self) -> Compression:
+        """How new chunks are compressed."""
+        from holdfast.repository.compression import Compression
+
+        if not self.enable_compression:
+            return Compression("none")
+        return Compression(self.compression_algorithm, self.compression_level)
+
+    def user_key(self) -> UserKey | None:
+        """Read the key from the variable, else from the key file; None where neither is set.
+
+        Raises SettingsError where the file can't be read or holds no key.
+        """
+        from holdfast.settings.keyfile import read_user_key
+
+        return read_user_key(
+            self.encryption_key,
+            self.encryption_key_file,
+            key_name="BACKUP_ENCRYPTION_KEY",
+            file_name="BACKUP_ENCRYPTION_KEY_FILE",
+        )
