@@ -71,6 +71,7 @@ class Lease:
         self._record = record
         self._name = names.lease(record["id"])
         self._modified = modified
+        self._renewed_clock = _clock()
         self._lost: str | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -107,8 +108,8 @@ class Lease:
             self._renew()
 
     def check_locally(self) -> None:
-        """Raise LeaseLostError when it is already known that the lease is lost; costs nothing."""
-        if self._lost:
+        """Raise LeaseLostError when it is known here that the lease is lost, or it may be; asks nobody, so costs nothing."""
+        if self._lost or _clock() - self._renewed_clock > self._record["ttl_seconds"]:
             raise self._lost_error()
 
     def intend(self, intent: Json | None) -> None:
@@ -130,7 +131,7 @@ class Lease:
     def _renew(self) -> None:
         if self._lost:
             raise self._lost_error()
-        storage = self._sealed.storage
+        storage, clock = self._sealed.storage, _clock()
         if storage.head(self._name) is None:
             self._lose("it was removed after it had expired")
         self._sealed.put_record(Kind.LEASE, self._name, self._record, replace=True)
@@ -140,7 +141,7 @@ class Lease:
         if (info.modified - self._modified).total_seconds() > self._record["ttl_seconds"]:
             storage.delete(self._name)
             self._lose("it was not renewed in time")
-        self._modified = info.modified
+        self._modified, self._renewed_clock = info.modified, clock
 
     def _lose(self, reason: str) -> NoReturn:
         self._lost = reason
@@ -148,7 +149,9 @@ class Lease:
 
     def _lost_error(self) -> LeaseLostError:
         return LeaseLostError(
-            f"the lease for {self.purpose} was lost", reason=self._lost, next_step="Nothing was committed: start it again"
+            f"the lease for {self.purpose} was lost",
+            reason=self._lost or "it was not renewed in time",
+            next_step="Nothing was committed: start it again",
         )
 
     def _keep_renewing(self) -> None:
@@ -175,6 +178,10 @@ class Leases:
     def list(self) -> LeaseInfos:
         """List all leases, the expired too."""
         return self._list(self._sealed.storage.clock())
+
+    def someone_excludes(self) -> bool:
+        """Tell whether somebody holds an exclusive lease now."""
+        return any(lease.exclusive and not lease.expired and lease.scope != "keys" for lease in self.list())
 
     def intents(self) -> Intents:
         """List what holders, alive or dead, have written down that they are about to do. Writes nothing to the storage."""
@@ -294,6 +301,11 @@ class Leases:
                     LeaseInfo(lease_id, "an unreadable lease", "unknown", True, info.modified, expires_at, expired, scope="any")
                 )
         return found
+
+
+def _clock() -> float:
+    """Seconds that also pass while the machine sleeps, where the system has such a clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _exclude(record: Json, other: LeaseInfo) -> bool:

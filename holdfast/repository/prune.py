@@ -90,10 +90,15 @@ def _delete(sealed: SealedObjects, lease: Lease, doomed: list[bytes]) -> None:
         sealed.put(Kind.PRUNE, name, b"".join(doomed))
         storage.sync()
         earlier.append(name)
+
+    def delete(chunk_id: bytes) -> None:
+        lease.check_locally()  # we may have slept since the check, and somebody may rely on the chunk by now
+        storage.delete(names.chunk(chunk_id))
+
     with ThreadPoolExecutor(_THREADS, "holdfast-prune") as pool:
         for batch in _batches(doomed):
             lease.check()
-            for _ in pool.map(storage.delete, [names.chunk(chunk_id) for chunk_id in batch]):
+            for _ in pool.map(delete, batch):
                 pass
     storage.sync()
     for name in earlier:

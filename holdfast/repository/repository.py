@@ -135,7 +135,14 @@ class Repository:
     def writer(self, lease: Lease, *, compression: Compression, threads: int = 2) -> BackupWriter:
         """Begin a backup; nothing of it shows before its `commit`."""
         return BackupWriter(
-            self._sealed, lease, self._backups, self._proofs, self.keys.ids, compression=compression, threads=threads
+            self._sealed,
+            lease,
+            leases=self._leases,
+            backups=self._backups,
+            proofs=self._proofs,
+            key_ids=self.keys.ids,
+            compression=compression,
+            threads=threads,
         )
 
     def backups(self, type: str | None = None) -> list[BackupSummary]:  # noqa: A002  the field's own word

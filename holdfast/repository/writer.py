@@ -17,7 +17,7 @@ from holdfast.repository.backups import Backups
 from holdfast.repository.chunkstore import ChunkStore, learn_known_chunks
 from holdfast.repository.compression import Compression
 from holdfast.repository.intake import Intake, Readable
-from holdfast.repository.lease import Lease
+from holdfast.repository.lease import Lease, Leases
 from holdfast.repository.manifest import HOLDFAST_VERSION, Entry, Manifest, ManifestDraft
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.presence import missing_chunks
@@ -32,15 +32,17 @@ class BackupWriter:
         self,
         sealed: SealedObjects,
         lease: Lease,
+        *,
+        leases: Leases,
         backups: Backups,
         proofs: Proofs,
         key_ids: Callable[[], list[str]],
-        *,
         compression: Compression,
         threads: int = 2,
     ) -> None:
         self._sealed = sealed
         self._lease = lease
+        self._leases = leases
         self._backups = backups
         self._proofs = proofs
         self._key_ids = key_ids
@@ -142,14 +144,13 @@ class BackupWriter:
         return manifest
 
     def _withdraw_unless_complete(self, manifest: Manifest) -> None:
-        """The lease lapsed around the commit: a prune may have run. Keep the backup only if nothing is missing."""
-        missing = missing_chunks(self._sealed, manifest)
-        if not missing:
+        """The lease lapsed around the commit: a prune may have run. Keep the backup only if it can't have lost anything."""
+        if not self._leases.someone_excludes() and not missing_chunks(self._sealed, manifest):
             return
         self._sealed.storage.delete(names.manifest(manifest.type, manifest.id))
         self._sealed.storage.sync()
         raise LeaseLostError(
             f"backup {manifest.id} was withdrawn",
-            reason=f"its lease lapsed while it was committed, and {len(missing)} of its chunks were pruned meanwhile",
+            reason="its lease lapsed while it was committed, and a prune may have taken chunks that it needs",
             next_step="Start it again",
         )
