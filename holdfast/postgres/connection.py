@@ -7,12 +7,21 @@ ourselves or read it in a tool's stderr. No message of ours holds the password.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from holdfast.errors import AccessDeniedError, DatabaseUnreachableError, HoldfastError, NotFoundError, WorkFailedError
+from holdfast.errors import (
+    AccessDeniedError,
+    DatabaseUnreachableError,
+    HoldfastError,
+    NotFoundError,
+    TableLockedError,
+    WorkFailedError,
+)
 from holdfast.postgres.environment import APPLICATION_NAME, child_environment
 from holdfast.postgres.url import DatabaseUrl
 
@@ -26,6 +35,7 @@ __all__ = [
     "connect",
     "connect_to_server",
     "database_error",
+    "database_errors",
     "qualified",
     "quote_identifier",
     "refusal",
@@ -129,12 +139,23 @@ def refusal(text: str, url: DatabaseUrl) -> HoldfastError | None:
 def database_error(error: psycopg2.Error, url: DatabaseUrl, doing: str) -> HoldfastError:
     """Turn what the driver raised in the middle of work into one of our errors; `doing` says at what, as "reading the tables"."""
     reason = masked(str(error), url).strip()
-    if error.pgcode in {"42501"}:
+    if error.pgcode == "42501":
         return denied(doing, reason)
+    if error.pgcode in {"55P03", "40P01"}:
+        return TableLockedError(f"another session locks what is needed for {doing}", reason=reason)
     lost = error.pgcode is None and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     if lost or (error.pgcode or "").startswith(("08", "57P")):
         return DatabaseUnreachableError(f"the database {url.redacted} was lost while {doing}", reason=reason)
     return WorkFailedError(f"{url.redacted} refused while {doing}", reason=reason)
+
+
+@contextmanager
+def database_errors(url: DatabaseUrl, doing: str) -> Iterator[None]:
+    """Raise our errors for what the driver raises inside (see `database_error`)."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise database_error(error, url, doing) from error
 
 
 def denied(doing: str, reason: str) -> AccessDeniedError:

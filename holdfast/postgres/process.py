@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _SUPERVISE = Path(__file__).with_name("supervise.py")
 _PIPE_BYTES = 1 << 20  # psql writes 4 KiB at a time; in a big pipe it need not wait for us each time
+_WORTH_A_READ_BYTES = 256 << 10
+_FILL_SECONDS = 0.001  # how long a pipe that we emptied is left to fill; docs/decisions/0001-copy-reader.md has the figures
 _STDERR_KEPT_BYTES = 64 << 10
 _REASON_LINES = 12
 _STOP_SECONDS = 15.0  # longer than the supervisor's own escalation
@@ -281,6 +283,7 @@ class ToolOutput(io.RawIOBase):
         super().__init__()
         self._child = child
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115  closed in close()
+        self._emptied = False
 
     def readable(self) -> bool:
         return True
@@ -289,10 +292,13 @@ class ToolOutput(io.RawIOBase):
         return self._file.fileno()
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        count = self._file.readinto(buffer)
+        if self._emptied:
+            time.sleep(_FILL_SECONDS)
+        count = self._file.readinto(buffer) or 0
         if not count:
             self._child.wait()
-        return count or 0
+        self._emptied = count < _WORTH_A_READ_BYTES and count < memoryview(buffer).nbytes
+        return count
 
     def close(self) -> None:
         self._file.close()
