@@ -1,4 +1,4 @@
-"""The guide's name of each setting (`databaseBackupInterval`, `backupStorageConfig.bucket`): configuration is stored and shown by it.
+"""The guide's name of each setting (`databaseBackupInterval`, `backupStorageConfig.bucket`): configuration is kept under it.
 
 A name may be given in camelCase or snake_case; storage may be given nested, as the guide writes it, or with a dot.
 """

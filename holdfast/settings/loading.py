@@ -72,13 +72,14 @@ def with_stored(stored: Mapping[str, Any]) -> Settings:
         raise settings_error(error, lambda problem: problem.variable, lambda name: places.get(name, STORED)) from None
 
 
-def judge(changes: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
-    """Judge values by field, as they would hold beside all other settings. Raises SettingsError naming the guide's names."""
+def judge(changes: Mapping[str, Any], stored: Mapping[str, Any]) -> Settings:
+    """Return the settings as if these values, by field, went before all else. Raises SettingsError with the guide's names."""
     by_hand = set_by_hand()
-    others = {variable: value for variable, value in _by_variable(stored).items() if variable not in by_hand}
+    changed = {variable_of(field) for field in changes}
+    others = {name: value for name, value in _by_variable(stored).items() if name not in by_hand and name not in changed}
     proposed = {variable_of(field): value for field, value in changes.items() if value is not None}
     try:
-        _Proposal(_env_file=env_file(), **(others | proposed))
+        return _Proposal(_env_file=env_file(), **(others | proposed))
     except ValidationError as error:
         raise settings_error(error, _both_names, lambda name: "" if name in proposed else by_hand.get(name, STORED)) from None
 
