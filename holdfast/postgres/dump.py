@@ -7,10 +7,12 @@ The rows of a table are in `base` or in its stream, never in both: pg_dump is to
 from __future__ import annotations
 
 import io
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from holdfast.errors import TableLockedError
+from holdfast.errors import TableLockedError, WorkFailedError
 from holdfast.postgres.process import Child, run_tool
 from holdfast.postgres.snapshot import Snapshot
 from holdfast.postgres.table_reader import TableReader
@@ -88,6 +90,8 @@ class DatabaseDump:
         self._counting = threading.Lock()
         self._idle_readers: list[TableReader] = []
         self._readers_made = False
+        self._at_work: set[int] = set()
+        self._stopped = False
         self._rest: dict[tuple[str, str], int] | None = None
         snapshot.at_close(self.close)
 
@@ -166,6 +170,15 @@ class DatabaseDump:
             started_at=self._started_at,
         )
 
+    def stop(self) -> None:
+        """End all that reads the source now, in any thread; whoever waits for it raises."""
+        with self._lock:
+            self._stopped = True
+            for pid in self._at_work:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        self._snapshot.cancel()
+
     def close(self) -> None:
         """End the readers that are idle; the others end with whoever uses them."""
         with self._lock:
@@ -219,8 +232,22 @@ class DatabaseDump:
         with (
             self._explaining_locks(),
             run_tool(tool, arguments, url=self.url, stdout="pipe", time_limit_seconds=limit) as child,
+            self._stoppable(child.pid),
         ):
             yield child
+
+    @contextmanager
+    def _stoppable(self, pid: int) -> Iterator[None]:
+        """Have this child ended by `stop`."""
+        with self._lock:
+            if self._stopped:
+                raise WorkFailedError("the dump was stopped")
+            self._at_work.add(pid)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work.discard(pid)
 
     @contextmanager
     def _reader(self) -> Iterator[TableReader]:
@@ -230,7 +257,8 @@ class DatabaseDump:
         with self._explaining_locks():
             reader = idle or self._new_reader()
             try:
-                yield reader
+                with self._stoppable(reader.pid):
+                    yield reader
             except BaseException:
                 reader.close()
                 raise

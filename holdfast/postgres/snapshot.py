@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -169,6 +169,13 @@ class Snapshot:
         """Make sure that the snapshot is still there. Raises DatabaseUnreachableError."""
         with self._asking("holding the snapshot") as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+
+    def cancel(self) -> None:
+        """Cancel what another thread asks now; it raises."""
+        connection = self._open_connection
+        if connection is not None:
+            with suppress(psycopg2.Error):
+                connection.cancel()
 
     def lock_blockers(self) -> str:
         """Say which sessions hold or await a lock that shuts readers out, for an error's text; empty where none is seen."""

@@ -56,6 +56,11 @@ class TableReader:
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The process id of psql's supervisor."""
+        return self._psql.pid
+
     def stream(self, table: Table) -> TableStream:
         """Begin to stream a table; read it to its end before the next. Reading raises what `Child.wait` raises."""
         columns, encoding = table.stored_columns, self._encoding.encode()
