@@ -13,7 +13,7 @@ from holdfast.repository.check_files import (
     check_manifests,
     check_passing_records,
 )
-from holdfast.repository.description import Description, read_description
+from holdfast.repository.description import Description, holds_keys, read_description
 from holdfast.repository.keyring import open_with, read_key_files
 from holdfast.repository.lease import Leases
 from holdfast.repository.manifest import Manifest
@@ -78,7 +78,10 @@ def check_storage(
         description = read_description(storage)
     except DamagedError as error:
         report.add(names.DESCRIPTION, error.reason or "it can't be read", harms_content=False)
-    encrypted = description.encrypted if description else any(True for _ in read_key_files(storage))
+    if description is not None and not description.encrypted and holds_keys(storage):
+        report.add(names.DESCRIPTION, "it says that the repository is not encrypted, and there are keys", harms_content=False)
+        description = None
+    encrypted = description.encrypted if description else holds_keys(storage)
     if not encrypted:
         return check(
             SealedObjects(storage, None), description, level=level, subset=subset, on_progress=on_progress, report=report

@@ -87,11 +87,16 @@ def read_description(storage: Storage) -> Description:
     except ObjectNotFoundError as error:
         if not holds_anything(storage):
             raise NotFoundError(f"there is no repository in {storage.location}", next_step="'holdfast init' makes one") from error
-        raise _damaged(storage, "it is missing, and there are backups or keys beside it") from error
+        raise description_damaged(storage, "it is missing, and there are backups or keys beside it") from error
     try:
         return Description.from_json(canonical.from_bytes_with_checksum(data))
     except ValueError as error:
-        raise _damaged(storage, str(error)) from error
+        raise description_damaged(storage, str(error)) from error
+
+
+def holds_keys(storage: Storage) -> bool:
+    """Tell whether any key file is there, as in an encrypted repository."""
+    return any(True for _ in storage.list(names.KEYS))
 
 
 def holds_anything(storage: Storage) -> bool:
@@ -100,7 +105,8 @@ def holds_anything(storage: Storage) -> bool:
     return any(True for folder in folders for _ in storage.list(folder))
 
 
-def _damaged(storage: Storage, reason: str) -> DamagedError:
+def description_damaged(storage: Storage, reason: str) -> DamagedError:
+    """Return the error for a damaged repository.json."""
     return DamagedError(
         f"{names.DESCRIPTION} in {storage.location} is damaged",
         reason=reason,

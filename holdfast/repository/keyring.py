@@ -76,8 +76,7 @@ def open_with(storage: Storage, user_key: UserKey, repository_id: str | None = N
             damaged[key_id] = file
             continue
         if repository_id is not None and file.repository_id != repository_id:
-            damaged[key_id] = "it belongs to another repository"
-            continue
+            continue  # left behind by a creation that never ended
         found_any = True
         try:
             opened = file.unwrap(user_key)
@@ -119,8 +118,8 @@ class KeyRing:
         return self._opened.key_id if self._opened else None
 
     def ids(self) -> list[str]:
-        """List the ids of all key files, tombstones too."""
-        return sorted(key_id for info in self._storage.list(names.KEYS) if (key_id := names.key_id(info.name)))
+        """List the ids of all keys there are or were."""
+        return [key_id for key_id, _ in self._files()]
 
     def list(self) -> list[KeyInfo]:
         """List all keys there are or were, oldest first."""
@@ -156,7 +155,7 @@ class KeyRing:
 
     def _remove(self, key_id: str) -> None:
         opened = self._need()
-        files = dict(read_key_files(self._storage))
+        files = dict(self._files())
         file = files.get(key_id)
         if file is None or (isinstance(file, KeyFile) and file.state == "removed"):
             raise NotFoundError(f"there is no key {key_id!r}", next_step="'holdfast keys list' shows the ids")
@@ -172,6 +171,12 @@ class KeyRing:
             )
         self._storage.put(names.key(key_id), file.removed(opened.master).to_bytes(), replace=True)
         self._storage.sync()
+
+    def _files(self) -> Iterator[tuple[str, KeyFile | str]]:
+        """Read the key files of this repository; one that a creation left behind that never ended is none of its."""
+        for key_id, file in read_key_files(self._storage):
+            if isinstance(file, str) or (self._opened is not None and file.repository_id == self._opened.description.id):
+                yield key_id, file
 
     def _usable(self, file: KeyFile | str) -> bool:
         return isinstance(file, KeyFile) and file.state == "active" and file.is_authentic(self._need().master)

@@ -20,7 +20,7 @@ from holdfast.repository.backups import Backups, BackupSummary
 from holdfast.repository.canonical import Json
 from holdfast.repository.check_chunks import Progress
 from holdfast.repository.compression import Compression
-from holdfast.repository.description import Description, read_description
+from holdfast.repository.description import Description, description_damaged, holds_keys, read_description
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.keyring import KeyRing, OpenedKey, open_with
 from holdfast.repository.lease import Lease, LeaseInfo, Leases
@@ -80,6 +80,8 @@ class Repository:
         """
         description = read_description(storage)
         if not description.encrypted:
+            if holds_keys(storage):
+                raise description_damaged(storage, "it says that the repository is not encrypted, and there are keys")
             return cls(storage, description, None, None)
         if key is None:
             raise KeyMissingError(
@@ -88,11 +90,7 @@ class Repository:
             )
         opened = open_with(storage, key, description.id)
         if opened.description != description or not description.is_authentic(opened.master):
-            raise DamagedError(
-                f"{names.DESCRIPTION} in {storage.location} is damaged",
-                reason="it is not the one that this repository was made with",
-                next_step="'holdfast repo check' says what else is wrong",
-            )
+            raise description_damaged(storage, "it is not the one that this repository was made with")
         return cls(storage, description, opened, key)
 
     @staticmethod
