@@ -28,6 +28,7 @@
      └─ UnreachableError         exit 7   storage, database or server does not answer; worth a retry
          ├─ StorageUnreachableError
          ├─ DatabaseUnreachableError
+         │   └─ SnapshotLostError         the source's snapshot is gone; only another run can succeed
          └─ PrefectUnreachableError
 
 A message says what happened and to what, `reason` why, and `next_step` what to do now. A `code` is stable: once given it is
@@ -255,6 +256,13 @@ class DatabaseUnreachableError(UnreachableError):
     """A database does not accept the connection."""
 
     code = "HF-702"
+
+
+class SnapshotLostError(DatabaseUnreachableError):
+    """The connection that held the source's snapshot was lost, so this run can't go on; another can."""
+
+    code = "HF-704"
+    retryable = False
 
 
 class PrefectUnreachableError(UnreachableError):

@@ -1,0 +1,65 @@
+"""What a run leaves in Prefect's UI: a bar while it works, a table of entries and a summary when it has ended.
+
+Keys are stable, so that the UI shows one history for each kind. A lost artifact never harms the work.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+
+_log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def progress_bar(key: str, description: str) -> UUID | None:
+    """Put a bar at 0 % into the UI; None where that failed."""
+    return _tolerated(lambda: create_progress_artifact(progress=0.0, key=key, description=description))
+
+
+def move_bar(bar: UUID, percent: float, description: str | None = None) -> None:
+    """Set the bar; may be called from any thread."""
+    _tolerated(lambda: update_progress_artifact(bar, progress=round(min(percent, 100.0), 1), description=description))
+
+
+def table(key: str, description: str, rows: list[Row]) -> None:
+    """Show rows of plain values."""
+    _tolerated(lambda: create_table_artifact(table=[dict(row) for row in rows], key=key, description=description))
+
+
+def summary(key: str, title: str, facts: Mapping[str, Any], notes: list[str] | None = None) -> None:
+    """Show facts as a page; those that are None are left out."""
+    lines = [f"# {title}", "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in facts.items() if value is not None]
+    lines += ["", *(f"- {note}" for note in notes or [])]
+    _tolerated(lambda: create_markdown_artifact(markdown="\n".join(lines), key=key, description=title))
+
+
+def size(count: int | None) -> str | None:
+    """Write a number of bytes for people."""
+    if count is None:
+        return None
+    value, unit = float(count), "B"
+    for bigger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, bigger
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", "<br>")
+
+
+def _tolerated(call: Callable[[], T | Coroutine[Any, Any, T]]) -> T | None:
+    try:
+        return cast("T", call())  # Prefect types what may also be awaited
+    except Exception as error:  # noqa: BLE001  whatever Prefect's client raises
+        _log.warning("an artifact could not be written: %s", error)
+        return None

@@ -1,0 +1,70 @@
+"""Rows that say `running` of work whose process has died: found and closed by the next flow that looks.
+
+Work is dead when its process is known to be, or when its lease is gone from the repository or has expired there. Work that had no
+lease yet is judged by what Prefect says of its flow run. Nothing is ever judged by its age alone, and what can't be judged is
+left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+
+from holdfast.catalog.mirror import Mirror
+from holdfast.catalog.records import JobRecord, RestoreRecord
+from holdfast.process_identity import is_known_dead
+from holdfast.repository import Repository
+
+REASON = "its process died before it had ended"
+
+_log = logging.getLogger(__name__)
+
+
+def close_dead_work(mirror: Mirror, repository: Repository) -> list[str]:
+    """Close the rows of dead work as failed, and return their ids; a backup that was made all the same gets its row put right."""
+    closed = mirror.close_dead(Judgement(repository).is_alive, REASON)
+    for job_id in closed:
+        _log.warning("%s is closed as failed: %s", job_id, REASON)
+    mirrored = mirror.catch_up(repository)
+    if mirrored:
+        _log.info("%d backups that the catalog did not know were written into it", mirrored)
+    return closed
+
+
+class Judgement:
+    """Tells live work from dead; the leases are listed when first asked, so after the rows were read."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def is_alive(self, record: JobRecord | RestoreRecord) -> bool:
+        """Tell whether the work behind a row that is not closed goes on, as far as that can be known."""
+        known = record.metadata
+        if is_known_dead(known):
+            return False
+        if known.get("leaseId"):
+            return known.get("repositoryId") != self._repository.id or known["leaseId"] in self._living_leases
+        return _flow_run_goes_on(known.get("flowRunId"))
+
+    @cached_property
+    def _living_leases(self) -> set[str]:
+        return {lease.id for lease in self._repository.leases() if not lease.expired}
+
+
+def _flow_run_goes_on(flow_run_id: object) -> bool:
+    """Ask Prefect; without an answer the work counts as going on."""
+    if not isinstance(flow_run_id, str):
+        return True
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(UUID(flow_run_id)).state
+    except ObjectNotFound:
+        return True  # another server's run, perhaps
+    except Exception as error:  # noqa: BLE001  whatever Prefect's client raises
+        _log.warning("Prefect could not be asked about flow run %s: %s", flow_run_id, error)
+        return True
+    return state is None or not state.is_final()

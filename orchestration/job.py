@@ -1,0 +1,157 @@
+"""One run of a flow as others see it: its row in the catalog, its events, its artifacts and the document that it ends with.
+
+A job is closed exactly once, and while it still holds its lease: whoever finds the lease gone and the row open knows that the
+process died. `completed`, `failed` and `cancelled` are told apart here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from prefect.exceptions import CancelledRun
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from holdfast.catalog.mirror import Mirror
+from holdfast.errors import NotFoundError, RefusedError, UnreachableError
+from holdfast.jobs import checked_job_id, new_job_id
+from holdfast.opening import open_catalog
+from holdfast.process_identity import this_process
+from holdfast.repository import Lease, Repository
+from holdfast.settings import Settings, load_settings
+from orchestration import events
+from orchestration.masking import hide_all_of, masked
+from orchestration.progress import Progress
+from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
+
+Kind = Literal["backup", "restore", "verification"]
+_log = logging.getLogger(__name__)
+_ID_PREFIX: dict[Kind, str] = {"backup": "backup", "restore": "restore", "verification": "verify"}
+
+
+class Job:
+    """A backup, restore or verification on its way; use as a context manager inside a flow."""
+
+    def __init__(self, kind: Kind, type: str, job_id: str | None = None, *, backup_id: str | None = None) -> None:  # noqa: A002
+        base = load_settings()
+        self.mirror = Mirror(lambda: open_catalog(base))
+        self.settings = _in_force(base)
+        hide_all_of(self.settings)
+        self.kind: Kind = kind
+        self.type = type
+        self.id = checked_job_id(job_id) if job_id else new_job_id(_ID_PREFIX[kind])
+        self.started_at = datetime.now(UTC)
+        self.progress = Progress(f"{type}-{kind}-progress", f"{kind} {self.id}")
+        self.log = get_run_logger()
+        self._row = self._new_row(backup_id)
+        self._closed = False
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.mirror.close)
+            if not self._row.open({**this_process(), "flowRunId": flow_run.id}):
+                raise RefusedError(f"there is a completed job {self.id!r} already", next_step="Give another id, or none")
+            events.emit(f"{self.kind}.started", job_id=self.id, type=self.type, payload=self.document("running"))
+            self.log.info("%s %s of type %s has begun", self.kind, self.id, self.type)
+            opened.enter_context(self.progress)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._give_up(error)
+        finally:
+            self._open.__exit__(kind, error, trace)
+
+    @contextlib.contextmanager
+    def leased(self, repository: Repository, purpose: str, *, backup_id: str | None = None) -> Iterator[Lease]:
+        """Hold a shared lease and be `running` meanwhile; whatever ends the work closes the job before the lease is given back.
+
+        With the lease gone and the row still open, everybody knows that the work is dead. `backup_id` is what `latest` meant.
+        """
+        with repository.lease(purpose, ttl_seconds=self.settings.lease_ttl_seconds) as lease:
+            self._row.start({"leaseId": lease.id, "repositoryId": repository.id}, backup_id)
+            try:
+                yield lease
+            except BaseException as error:
+                self._give_up(error)
+                raise
+
+    def note(self, **metadata: Any) -> None:
+        """Add to the row's metadata; names are camelCase."""
+        self._row.note(metadata)
+
+    def completed(self, document: Json, *, metadata: Json | None = None, **figures: Any) -> Json:
+        """Close the job as completed and return the document that the flow ends with."""
+        ended = {**self.document("completed"), **document}
+        self._close("completed", metadata=metadata, **figures)
+        events.emit(f"{self.kind}.completed", job_id=self.id, type=self.type, payload=ended)
+        self.log.info("%s %s is completed", self.kind, self.id)
+        return ended
+
+    def document(self, status: str) -> Json:
+        """Describe the job as the commands' JSON does, as far as it is known without its outcome."""
+        ended = status not in ("pending", "running")
+        return {
+            "jobId": self.id,
+            "type": self.type,
+            "status": status,
+            "startedAt": time_text(self.started_at),
+            "completedAt": time_text(datetime.now(UTC)) if ended else None,
+            "error": None,
+        }
+
+    def _give_up(self, error: BaseException | None) -> None:
+        """Close a job that was not completed; nothing to do where it was closed before."""
+        if self._closed:
+            return
+        status, reason = _outcome(error)
+        self._close(status, error_message=reason)
+        payload = {**self.document(status), "error": reason, "code": getattr(error, "code", None)}
+        events.emit(f"{self.kind}.{status}", job_id=self.id, type=self.type, payload=payload)
+        self.log.error("%s %s is %s: %s", self.kind, self.id, status, reason)
+
+    def _close(self, status: str, *, metadata: Json | None = None, **figures: Any) -> None:
+        self._closed = True
+        took = (datetime.now(UTC) - self.started_at).total_seconds()
+        self._row.close(status, metadata={"durationSeconds": round(took, 3), **(metadata or {})}, **figures)
+
+    def _new_row(self, backup_id: str | None) -> Row:
+        if self.kind == "backup":
+            return BackupRow(self.mirror, self.id, self.type)
+        if self.kind == "restore":
+            return RestoreRow(self.mirror, self.id, backup_id or "latest", self.type)
+        return NoRow()
+
+
+def _outcome(error: BaseException | None) -> tuple[str, str]:
+    """Tell how a job ended that was not completed, and why."""
+    if error is None:
+        return "failed", "it ended without a result"
+    if isinstance(error, asyncio.CancelledError):  # what Prefect's time limit for a flow raises
+        return "failed", "it did not end within its time limit and was stopped"
+    if not isinstance(error, Exception) or isinstance(error, CancelledRun):
+        return "cancelled", f"it was stopped ({type(error).__name__})"
+    return "failed", masked(str(error) or type(error).__name__)
+
+
+def _in_force(base: Settings) -> Settings:
+    """Read the settings again with what the catalog has kept, where it answers."""
+    try:
+        with open_catalog(base) as catalog:
+            return load_settings(catalog)
+    except (UnreachableError, NotFoundError) as error:
+        _log.warning("the stored configuration can't be read now, so it has no effect: %s", error)
+        return base
+
+
+def time_text(moment: datetime) -> str:
+    """Write a time as the commands' JSON does: ISO 8601, UTC, `Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,88 @@
+"""How far a job has come: told by the engine's threads, shown as a bar in Prefect's UI, and to whoever watches in this process.
+
+Telling costs next to nothing: a thread of its own talks to Prefect, every few seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from orchestration import artifacts
+
+Watcher = Callable[[int, int | None], None]
+"""Is told the bytes done so far and the bytes expected in all, None where nobody knows."""
+
+_SHOW_SECONDS = 2.0
+_watchers: list[Watcher] = []
+
+
+@contextlib.contextmanager
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Have the progress of jobs that run in this process told to `watcher`, from any thread."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+class Progress:
+    """The progress of one job; use as a context manager."""
+
+    def __init__(self, key: str, description: str) -> None:
+        self._key = key
+        self._description = description
+        self._expected_bytes: int | None = None
+        self._streams: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._bar: UUID | None = None
+        self._thread = threading.Thread(target=self._show_now_and_then, name="holdfast-progress", daemon=True)
+
+    def expect(self, total_bytes: int | None) -> None:
+        """Say how much there is to do, as far as that is known."""
+        self._expected_bytes = total_bytes
+
+    def stream(self, name: str) -> Callable[[int], None]:
+        """Return what to tell the bytes of this stream so far."""
+
+        def so_far(done_bytes: int) -> None:
+            with self._lock:
+                self._streams[name] = done_bytes
+            for watcher in list(_watchers):
+                watcher(self.done_bytes, self._expected_bytes)
+
+        return so_far
+
+    @property
+    def done_bytes(self) -> int:
+        with self._lock:
+            return sum(self._streams.values())
+
+    @property
+    def percent(self) -> float:
+        """How much is done; never 100 before the end, for what is expected is an estimate."""
+        return min(99.0, 100.0 * self.done_bytes / self._expected_bytes) if self._expected_bytes else 0.0
+
+    def __enter__(self) -> Self:
+        self._bar = artifacts.progress_bar(self._key, self._description)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+        if self._bar is not None:
+            artifacts.move_bar(self._bar, 100.0 if error is None else self.percent)
+
+    def _show_now_and_then(self) -> None:
+        shown = -1.0
+        while not self._ended.wait(_SHOW_SECONDS):
+            if self._bar is not None and self.percent != shown:
+                shown = self.percent
+                artifacts.move_bar(self._bar, shown)

@@ -1,0 +1,83 @@
+"""The row of one job in the catalog: opened `pending`, `running` under a lease, closed exactly once.
+
+The mirror below keeps a job going when the catalog does not answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from holdfast.catalog.mirror import Mirror
+
+Json = dict[str, Any]
+
+
+class Row(Protocol):
+    """What a job tells the catalog of itself. `open` is False where a job of this id has been completed before."""
+
+    def open(self, metadata: Json) -> bool: ...
+
+    def start(self, metadata: Json, backup_id: str | None) -> None: ...
+
+    def note(self, metadata: Json) -> None: ...
+
+    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None: ...
+
+
+class BackupRow:
+    """A row of `backup_jobs`."""
+
+    def __init__(self, mirror: Mirror, job_id: str, backup_type: str) -> None:
+        self._mirror = mirror
+        self._job_id = job_id
+        self._type = backup_type
+
+    def open(self, metadata: Json) -> bool:
+        return self._mirror.open_job(self._job_id, self._type, metadata)
+
+    def start(self, metadata: Json, backup_id: str | None) -> None:
+        del backup_id
+        self._mirror.start_job(self._job_id, metadata)
+
+    def note(self, metadata: Json) -> None:
+        self._mirror.note_job(self._job_id, metadata)
+
+    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None:
+        self._mirror.close_job(self._job_id, status, error_message=error_message, metadata=metadata or {}, **figures)
+
+
+class RestoreRow:
+    """A row of `restore_jobs`."""
+
+    def __init__(self, mirror: Mirror, job_id: str, backup_id: str, backup_type: str) -> None:
+        self._mirror = mirror
+        self._job_id = job_id
+        self._backup_id = backup_id
+        self._type = backup_type
+
+    def open(self, metadata: Json) -> bool:
+        return self._mirror.open_restore(self._job_id, self._backup_id, self._type, metadata)
+
+    def start(self, metadata: Json, backup_id: str | None) -> None:
+        self._mirror.start_restore(self._job_id, metadata, backup_id=backup_id)
+
+    def note(self, metadata: Json) -> None:
+        self._mirror.note_restore(self._job_id, metadata)
+
+    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None:
+        del figures
+        self._mirror.close_restore(self._job_id, status, error_message=error_message, metadata=metadata or {})
+
+
+class NoRow:
+    """For a verification, which has no table in the guide: its proof in the repository is its record."""
+
+    def open(self, metadata: Json) -> bool:
+        del metadata
+        return True
+
+    def start(self, metadata: Json, backup_id: str | None) -> None: ...
+
+    def note(self, metadata: Json) -> None: ...
+
+    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None: ...

@@ -1,0 +1,78 @@
+"""How every task of Holdfast runs: named for people, tried again only where that can help, nothing of it kept by Prefect.
+
+Bytes never cross a task's border: a task is told names and ids, and gives back a small record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import exponential_backoff
+
+from holdfast.errors import BusyError, HoldfastError, SettingsError, WorkFailedError
+from holdfast.settings import load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRIES = 3
+FIRST_DELAY_SECONDS = 2.0
+
+
+def step(name: str, *, retries: int = RETRIES) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a task; `name` may hold the function's parameters in braces."""
+    return task(
+        task_run_name=name,
+        retries=retries,
+        retry_delay_seconds=exponential_backoff(FIRST_DELAY_SECONDS),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=worth_a_retry,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
+def worth_a_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether the same task may succeed on another try.
+
+    A lost lease, a used-up time limit and a lease that somebody else holds end the job: another job may succeed, this one can't.
+    """
+    del task, task_run
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, HoldfastError) and error.retryable and not isinstance(error, WorkFailedError | BusyError)
+
+
+def results(futures: Iterable[PrefectFuture[Any]]) -> list[Any]:
+    """Return what the tasks gave back, in order; raise what the first one to fail raised, as soon as it did."""
+    waiting = list(futures)
+    for future in as_completed(waiting):
+        future.result()
+    return [future.result() for future in waiting]
+
+
+def second_net(setting: str) -> float | None:
+    """Return a time limit for a whole flow, somewhat longer than the engine's own that the setting gives in minutes.
+
+    None where the settings can't be read: the flow itself then says what is wrong with them.
+    """
+    try:
+        minutes: float = getattr(load_settings(), setting)
+    except SettingsError:
+        return None
+    return minutes * 60 * 1.1 + 60
+
+
+class _Readers(ThreadPoolTaskRunner[Any]):
+    def duplicate(self) -> _Readers:
+        return _Readers(max_workers=load_settings().readers)
+
+
+def readers() -> TaskRunner[PrefectFuture[Any]]:
+    """Run as many tasks at once as the settings allow readers when the flow starts."""
+    return cast("TaskRunner[PrefectFuture[Any]]", _Readers(max_workers=1))
