@@ -10,7 +10,7 @@ import typer
 from cli import jobs, output
 from cli.app import Commands
 from cli.backup_types import PRESENT, BackupType, require_present
-from cli.flow_runs import ready_for_flows
+from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
 from holdfast.errors import SettingsError
 
@@ -85,4 +85,5 @@ def _back_up(kind: BackupType, loaded: Settings) -> dict[str, Any]:
     from flows.database_backup import database_backup
 
     assert kind is BackupType.DATABASE  # noqa: S101  the only one that is present
-    return database_backup()
+    with shown("Backing up"):
+        return database_backup()

@@ -24,15 +24,11 @@ def show() -> None:
 
     It comes from the environment, else from the catalog, else it is the default.
     """
-    from holdfast.configuration import update_backup_config
-
+    from holdfast.configuration import effective_configuration
     from holdfast.opening import open_catalog
 
-    catalog = open_catalog(settings())
-    try:
-        found = update_backup_config(catalog=catalog)
-    finally:
-        catalog.close()
+    with open_catalog(settings()) as catalog:
+        found = effective_configuration(catalog)
     output.result(found, lambda: _table(found))
 
 
@@ -47,31 +43,37 @@ def update(
     A variable that the environment sets stays stronger.
     """
     from holdfast.configuration import update_backup_config
-
     from holdfast.opening import open_catalog
 
     updates = dict(_change(text) for text in changes)
-    catalog = open_catalog(settings())
-    try:
+    with open_catalog(settings()) as catalog:
         found = update_backup_config(catalog=catalog, **updates)
-    finally:
-        catalog.close()
     output.result(found, lambda: _table(found))
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """Read KEY=VALUE; the value is JSON where it can be read so (numbers, true, lists), else text."""
+    """Read KEY=VALUE: text as a variable would hold it, `null` for the default, or a JSON object or list."""
     key, separator, value = text.partition("=")
-    if not (key and separator):
+    if not (key and separator) or key == "catalog":
         raise SettingsError(f"{text!r} is not KEY=VALUE", next_step="Write it as databaseBackupInterval=12")
+    if value != "null" and not value.startswith(("{", "[")):
+        return key, value
     try:
         return key, json.loads(value)
-    except ValueError:
-        return key, value
+    except ValueError as error:
+        raise SettingsError(f"the value of {key} is not JSON", reason=str(error)) from None
 
 
 def _table(found: dict[str, Any]) -> RenderableType:
     shown = output.table("Setting", "Value")
     for name, value in sorted(found.items()):
-        shown.add_row(name, json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value)
+        inner = value if isinstance(value, dict) else {"": value}
+        for part, one in inner.items():
+            shown.add_row(f"{name}.{part}" if part else name, _value(one))
     return shown
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

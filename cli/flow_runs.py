@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cli import output, progress
+from cli import logs, progress
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
 
-_CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
+def ready_for_flows(loaded: Settings) -> tuple[str, list[str]]:
+    """Have the Prefect server up with blocks as the settings are now, and return its address and the blocks' names.
 
-def ready_for_flows(loaded: Settings) -> str:
-    """Have the Prefect server up, and return its address; only after this may anything import Prefect.
-
-    Prefect's own console log goes to stderr. It is silent unless `--verbose`: what the user must know, the command says itself.
-    The level is set for this process only after the server was started, so that the server's log file stays complete.
+    Only after this may anything import Prefect.
     """
     from orchestration.server import ensure_prefect
 
     with progress.waiting("Waiting for the Prefect server"):
         address = ensure_prefect(loaded)
-    if not output.verbose():
-        os.environ.setdefault(_CONSOLE_LEVEL, "CRITICAL")
-    return address
+    logs.keep_prefect_quiet()
+    from blocks.saving import register_and_save
+
+    with progress.waiting("Looking at the Prefect blocks"):
+        return address, register_and_save(loaded)
+
+
+@contextlib.contextmanager
+def shown(what: str) -> Iterator[None]:
+    """Show the progress of the jobs that flows run in this process; only after `ready_for_flows`."""
+    from orchestration.progress import watched_by
+
+    with progress.counted(what, "bytes") as update, watched_by(update):
+        yield

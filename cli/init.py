@@ -27,13 +27,8 @@ def init() -> None:
     loaded = settings()
     repository, created = open_or_create_repository(loaded)
     with progress.waiting("Opening the catalog"):
-        catalog = open_catalog(loaded)
-        catalog.close()
-    address = ready_for_flows(loaded)
-    from blocks.saving import register_and_save
-
-    with progress.waiting("Saving the Prefect blocks"):
-        blocks = register_and_save(loaded)
+        open_catalog(loaded).close()
+    address, blocks = ready_for_flows(loaded)
     document = {
         "home": loaded.home,
         "repository": {

@@ -6,7 +6,7 @@ A document is what `--json` prints: camelCase, the same names whether it comes f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli import figures, output
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from holdfast.catalog import JobRecord, RestoreRecord
-    from holdfast.repository import BackupSummary, Repository
+    from holdfast.postgres.connection import DatabaseUrl
+    from holdfast.postgres.restore import RestoreReport
+    from holdfast.repository import BackupSummary, Manifest, Repository
 
 Document = dict[str, Any]
 
@@ -77,6 +79,25 @@ def of_restore_row(row: RestoreRecord) -> Document:
     }
 
 
+def of_restore(job_id: str, manifest: Manifest, target: DatabaseUrl, report: RestoreReport, started_at: datetime) -> Document:
+    """Describe a restore that the engine did without a flow, in the words of the flow's own document."""
+    return _empty(job_id, manifest.type) | {
+        "backupId": manifest.id,
+        "mode": report.mode,
+        "target": target.redacted,
+        "status": "completed",
+        "sizeBytes": report.size_bytes,
+        "startedAt": started_at,
+        "completedAt": datetime.now(UTC),
+        "tables": report.tables,
+        "rows": report.rows,
+        "kept": report.kept,
+        "proven": report.proof.ok if report.proof else None,
+        "problems": report.proof.problems if report.proof else [],
+        "notes": report.notes,
+    }
+
+
 def _empty(job_id: str, kind: str) -> Document:
     names = (
         "status",
@@ -121,11 +142,12 @@ def status(name: str, shown: str | None = None) -> Text:
     return Text(shown or name, style=_STYLES.get(name, ""))
 
 
-def headline(word: str, rest: str, *, good: bool = True) -> Text:
-    """Make the first line of an answer: a mark, what it is about, how it went."""
+def headline(word: str, rest: str, *, good: bool | None = True) -> Text:
+    """Make the first line of an answer: a mark (None: neither good nor bad), what it is about, how it went."""
     from rich.text import Text
 
-    return Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), (word, "bold"), f" {rest}")
+    mark = {True: ("✓ ", "green"), False: ("✗ ", "red"), None: ("– ", "dim")}[good]
+    return Text.assemble(mark, (word, "bold"), f" {rest}")
 
 
 def backup_text(job: Document) -> Iterator[RenderableType]:

@@ -19,11 +19,11 @@ from cli.session import repository, settings
 from holdfast.errors import NotFoundError, UnreachableError
 
 if TYPE_CHECKING:
-    from holdfast.settings import Settings
     from rich.console import RenderableType
 
     from holdfast.catalog import JobRecord
     from holdfast.repository import Entry, Proof, Repository
+    from holdfast.settings import Settings
 
 commands = Commands("")
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, config, demonstration, init, keys, listing, output, repo, restore, serve, status, verify
+from cli import backup, config, demonstration, init, keys, listing, logs, output, repo, restore, serve, status, verify
 from cli.app import AsJson, Commands, Verbose
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
@@ -63,6 +63,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; tell every error in the way that was asked for."""
     output.configure(arguments)
+    logs.listen()
     ended_by = _listen_for_termination()
     try:
         code = app(args=list(arguments), prog_name="holdfast", standalone_mode=False) or ExitCode.DONE

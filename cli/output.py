@@ -58,6 +58,16 @@ def verbose() -> bool:
     return _output.verbose
 
 
+def keep_password(url: str) -> None:
+    """Mask the password of a URL, as it stands there and as it is meant."""
+    from urllib.parse import unquote
+
+    login, at, _ = url.partition("//")[2].rpartition("@")
+    if at and ":" in login:
+        password = login.partition(":")[2]
+        keep_secret(password, unquote(password))
+
+
 def keep_secret(*values: str | None) -> None:
     """Mask these values in whatever is said from now on."""
     _output.secrets.update(value for value in values if value and len(value) >= 4)
@@ -93,6 +103,11 @@ def note(text: str) -> None:
 def warn(text: str) -> None:
     """Say on stderr, in both modes, what the user should know although the work goes on."""
     console(stderr=True).print(f"Warning: {masked(text)}", style="yellow")
+
+
+def log(text: str) -> None:
+    """Say on stderr what only `--verbose` asks for."""
+    console(stderr=True).print(masked(text), style="dim")
 
 
 def failure(code: str, message: str, reason: str | None, next_step: str | None) -> None:

@@ -7,6 +7,7 @@ other setting. They are what is left when everything else is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +17,8 @@ from cli import figures, jobs, output, progress
 from cli.app import Commands
 from cli.backup_types import BackupType, require_present
 from cli.listing import KindFilter, Limit
-from cli.restore import Mode, ModeOption, Tables
-from cli.session import repository, settings
+from cli.restore import Mode, ModeOption, Tables, restore_text, table_names
+from cli.session import repository, repository_settings, settings
 from cli.targets import Target, target_url
 from cli.verify import JobId, Subset, TypeOption, parse_subset
 from holdfast.errors import ExitCode
@@ -25,7 +26,9 @@ from holdfast.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from holdfast.postgres.restore import RestoreOptions
     from holdfast.repository import Problem
+    from holdfast.settings import Settings
 
 commands = Commands("The repository alone: needs only BACKUP_STORAGE_* and BACKUP_ENCRYPTION_KEY.", no_args_is_help=True)
 
@@ -42,7 +45,7 @@ def init() -> None:
     """Make the repository where there is none, and nothing else."""
     from holdfast.opening import open_or_create_repository
 
-    opened, created = open_or_create_repository(settings())
+    opened, created = open_or_create_repository(repository_settings())
     output.result(
         {"id": opened.id, "location": opened.location, "encrypted": opened.encrypted, "created": created},
         lambda: f"{'Made' if created else 'There already is'} a repository in {opened.location}.",
@@ -52,7 +55,7 @@ def init() -> None:
 @commands.command("list")
 def list_backups(kind: KindFilter = None, limit: Limit = 1000) -> None:
     """List the backups, newest first."""
-    opened = repository(settings())
+    opened = repository(repository_settings())
     found = [jobs.of_backup(opened, summary) for summary in opened.backups(kind)[:limit]]
     output.result(found, lambda: jobs.table(found) if found else f"There is no backup in {opened.location}.")
 
@@ -71,7 +74,7 @@ def check(
     """
     from holdfast.opening import check_repository
 
-    loaded, part = settings(), parse_subset(subset)
+    loaded, part = repository_settings(), parse_subset(subset)
     with progress.counted("Checking", "chunks") as update:
         report = check_repository(loaded, level=level.value, subset=part, on_progress=update)
     document = {
@@ -90,6 +93,15 @@ def check(
 
 
 @commands.command()
+def repair() -> None:
+    """Write repository.json again from the copy that the key file holds, where it is damaged or gone."""
+    from holdfast.opening import repair_repository
+
+    location = repair_repository(repository_settings())
+    output.result({"location": location, "repaired": True}, lambda: f"repository.json in {location} is whole again.")
+
+
+@commands.command()
 def restore(
     job_id: JobId,
     target: Target = None,
@@ -99,10 +111,35 @@ def restore(
 ) -> None:
     """Bring a backup back with the engine alone: no Prefect, no catalog."""
 
+    from holdfast.jobs import new_job_id
+    from holdfast.postgres.restore import DatabaseRestore
+
     require_present(kind)
-    url = target_url(target)
-    loaded = settings()
+    url, loaded = target_url(target), repository_settings()
     opened = repository(loaded)
+    manifest = opened.latest(kind.value) if job_id == "latest" else opened.manifest(job_id)
+    options = _options(loaded, mode, table_names(tables))
+    job_id, started_at = new_job_id("restore"), datetime.now(UTC)
+    with (
+        opened.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds),
+        progress.counted("Restoring", "bytes") as update,
+    ):
+        report = DatabaseRestore(opened, manifest, url, options).run(lambda phase, done, whole: update(done, whole))
+    document = jobs.of_restore(job_id, manifest, url, report, started_at)
+    output.result(document, lambda: restore_text(document))
+
+
+def _options(loaded: Settings, mode: Mode, tables: list[str]) -> RestoreOptions:
+    from holdfast.postgres.restore import RestoreOptions
+
+    return RestoreOptions(
+        spool_dir=loaded.home / "spool",
+        mode=mode.value,
+        tables=tables,
+        time_limit_seconds=loaded.restore_time_limit_minutes * 60,
+        lock_timeout_seconds=loaded.lock_timeout_seconds,
+        tools=loaded.postgres_tools,
+    )
 
 
 @commands.command()
@@ -113,7 +150,7 @@ def prune(
     ] = None,
 ) -> None:
     """Delete the chunks that no backup refers to."""
-    loaded = settings()
+    loaded = repository_settings()
     hours = loaded.prune_grace_hours if grace is None else grace
     report = repository(loaded).prune(grace_seconds=int(hours * 3600), dry_run=dry_run)
     verb = "would be deleted" if dry_run else "deleted"
@@ -127,7 +164,6 @@ def prune(
 def rebuild_catalog() -> None:
     """Write into the catalog what the repository knows and the catalog does not."""
     from holdfast.catalog.mirror import mirror_backups
-
     from holdfast.opening import open_catalog
 
     loaded = settings()

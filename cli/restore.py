@@ -12,7 +12,7 @@ import typer
 from cli import jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType, require_present
-from cli.flow_runs import ready_for_flows
+from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
 from cli.targets import Target, as_flow_parameter, target_url
 from cli.verify import JobId, TypeOption
@@ -70,11 +70,11 @@ def restore(
     ready_for_flows(settings())
     from flows.restore import restore as restore_flow
 
-    with as_flow_parameter(url) as name:
+    with as_flow_parameter(url) as name, shown("Restoring"):
         done = restore_flow(
             backup_id=job_id, type=kind.value, mode=mode.value, target=name, tables=table_names(tables), dry_run=dry_run
         )
-    output.result(done, lambda: _text(done))
+    output.result(done, lambda: restore_text(done))
 
 
 def table_names(given: list[str] | None) -> list[str]:
@@ -83,5 +83,5 @@ def table_names(given: list[str] | None) -> list[str]:
     return [name for name in names if name]
 
 
-def _text(job: dict[str, Any]) -> Iterator[RenderableType]:
+def restore_text(job: dict[str, Any]) -> Iterator[RenderableType]:
     yield jobs.headline(str(job["jobId"]), str(job["status"]))

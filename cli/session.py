@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 from cli import output
 
 if TYPE_CHECKING:
+    from holdfast.repository import Repository
     from holdfast.settings import Settings
 
-    from holdfast.repository import Repository
+_SECRETS = ("encryption_key", "storage_access_key", "storage_secret_key")
+_URLS = ("database_url", "catalog_url", "scratch_url")
 
 
 def settings() -> Settings:
-    """Load the settings; from here on nothing that is said shows a secret of theirs."""
+    """Load the settings; from here on nothing that is said shows a secret of theirs. Raises SettingsError."""
     from holdfast.settings import load_settings
 
-    loaded = load_settings()
-    for name in ("encryption_key", "storage_access_key", "storage_secret_key"):
-        secret = getattr(loaded, name, None)
-        output.keep_secret(secret.get_secret_value() if secret is not None else None)
-    return loaded
+    return _kept_secret(load_settings())
+
+
+def repository_settings() -> Settings:
+    """Load only the settings that the repository needs. Raises SettingsError where one of these is wrong."""
+    from cli.repository_settings import load_repository_settings
+
+    return _kept_secret(load_repository_settings())
 
 
 def repository(loaded: Settings) -> Repository:
@@ -28,3 +33,13 @@ def repository(loaded: Settings) -> Repository:
     from holdfast.opening import read_repository
 
     return read_repository(loaded)
+
+
+def _kept_secret(loaded: Settings) -> Settings:
+    for name in _SECRETS:
+        secret = getattr(loaded, name)
+        output.keep_secret(secret.get_secret_value() if secret is not None else None)
+    for name in _URLS:
+        if (url := getattr(loaded, name)) is not None:
+            output.keep_password(url.get_secret_value())
+    return loaded

@@ -18,11 +18,11 @@ from cli.session import repository, settings
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from holdfast.settings import Settings
     from rich.console import RenderableType
 
     from holdfast.catalog import JobRecord
     from holdfast.repository import Repository
+    from holdfast.settings import Settings
 
 commands = Commands("")
 
@@ -125,7 +125,11 @@ def _text(report: Report) -> Iterator[RenderableType]:
 def _type_text(one: Report) -> Iterator[RenderableType]:
     good, failure = one["lastGood"], one["lastFailure"]
     if good is None:
-        yield jobs.headline(one["type"], one["offBecause"] or "no backup yet", good=False)
+        yield jobs.headline(
+            one["type"],
+            f"off: {one['offBecause']}" if one["offBecause"] else "no backup yet",
+            good=None if one["offBecause"] else False,
+        )
     else:
         made = figures.age(good["snapshotAt"])
         yield jobs.headline(
@@ -164,9 +168,7 @@ def _hints(report: Report) -> Iterator[str]:
         if not report[name]["ok"] and report[name]["nextStep"]:
             yield report[name]["nextStep"]
     for one in report["types"]:
-        if one["offBecause"]:
-            yield f"Set what is missing: {one['offBecause']}"
-        elif one["overdue"] and report["repository"]["ok"]:
+        if one["overdue"] and report["repository"]["ok"]:
             yield f"holdfast backup {one['type']}"
         elif one["lastGood"] and one["lastGood"]["verifiedLevel"] != "proven":
             yield f"holdfast verify latest --type {one['type']} --level proven"

@@ -45,7 +45,9 @@ def target_url(given: str | None) -> DatabaseUrl:
             next_step=f"Add --target postgresql://USER@HOST/NEW_DATABASE, or set {VARIABLE}",
         )
     on_command_line = given in sys.argv or f"--target={given}" in sys.argv
-    url = DatabaseUrl.parse(sys.stdin.readline().strip() if given == "-" else given)
+    text = sys.stdin.readline().strip() if given == "-" else given
+    output.keep_password(text)
+    url = DatabaseUrl.parse(text)
     if url.password is not None:
         output.keep_secret(url.password.get_secret_value())
         if on_command_line and given != "-":

@@ -11,7 +11,7 @@ import typer
 from cli import jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType, require_present
-from cli.flow_runs import ready_for_flows
+from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
 from holdfast.errors import ExitCode, SettingsError
 
@@ -53,7 +53,8 @@ def verify(
     ready_for_flows(settings())
     from flows.verification import verification
 
-    found = verification(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
+    with shown("Verifying"):
+        found = verification(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
     output.result(found, lambda: _text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)

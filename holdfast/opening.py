@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from holdfast.errors import SettingsError
-from holdfast.repository import CheckLevel, CheckReport, Repository, check_storage
+from holdfast.errors import KeyMissingError, NotFoundError, SettingsError
+from holdfast.repository import CheckLevel, CheckReport, Repository, check_storage, repair_description
 from holdfast.storage.opening import open_storage
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.embedded import EmbeddedServer
     from holdfast.settings import Settings
+    from holdfast.storage import Storage
 
 CATALOG_DATABASE = "holdfast"
 
@@ -44,16 +45,22 @@ def read_repository(settings: Settings) -> Repository:
 
     Raises NotFoundError, KeyMissingError, WrongKeyError, DamagedError.
     """
-    storage = open_storage(settings.storage_settings)
-    return Repository.open(storage, key=settings.user_key())
+    return Repository.open(_storage_to_read(settings), key=settings.user_key())
 
 
 def open_or_create_repository(settings: Settings) -> tuple[Repository, bool]:
     """Open the repository, or make it where there is none; tell which. Raises KeyMissingError before anything is written."""
+    key = settings.user_key()
+    if settings.enable_encryption and key is None:
+        raise KeyMissingError(
+            "encryption is on and there is no key, so nothing was made",
+            reason="a key is never made silently: whoever loses it loses the backups",
+            next_step="Make one with 'holdfast keys generate --file PATH' and set BACKUP_ENCRYPTION_KEY_FILE to that path",
+        )
     storage = open_storage(settings.storage_settings)
     if Repository.exists(storage):
         return open_repository(settings), False
-    return Repository.create(storage, key=settings.user_key(), encrypt=settings.enable_encryption), True
+    return Repository.create(storage, key=key, encrypt=settings.enable_encryption), True
 
 
 def check_repository(
@@ -67,8 +74,30 @@ def check_repository(
 
     Raises NotFoundError, KeyMissingError, WrongKeyError; never for damage.
     """
-    storage = open_storage(settings.storage_settings)
-    return check_storage(storage, settings.user_key(), level=level, subset=subset, on_progress=on_progress)
+    return check_storage(_storage_to_read(settings), settings.user_key(), level=level, subset=subset, on_progress=on_progress)
+
+
+def repair_repository(settings: Settings) -> str:
+    """Write a damaged or lost repository.json again; return where. Raises RefusedError where it is intact."""
+    storage, key = _storage_to_read(settings), settings.user_key()
+    if key is None:
+        raise KeyMissingError(
+            "only a key file holds a copy of repository.json, and no key was given", next_step="Set BACKUP_ENCRYPTION_KEY"
+        )
+    repair_description(storage, key)
+    return storage.location
+
+
+def _storage_to_read(settings: Settings) -> Storage:
+    """Open the storage, and make no folder for it: a slip in its name must not look like an empty repository."""
+    place = settings.storage_settings
+    if place.type == "local" and place.path is not None and not place.path.expanduser().exists():
+        raise NotFoundError(
+            f"there is no repository in {place.path}",
+            reason="there is no such folder",
+            next_step="Check BACKUP_STORAGE_PATH (is it mounted?), or make a repository with 'holdfast init'",
+        )
+    return open_storage(place)
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from pydantic import SecretStr
 
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 KEY = base64.b64encode(hashlib.sha256(b"the first key of the tests of the command").digest()).decode()
+PASSWORD = "canary:in/the@database url"
 ANOTHER_KEY = base64.b64encode(hashlib.sha256(b"the second key of the tests of the command").digest()).decode()
+
+
+everything_said: list[str] = []
+"""All that any command of this test session printed."""
 
 
 @dataclass
@@ -67,6 +75,7 @@ class Home:
             check=False,
             timeout=150,
         )
+        everything_said.append(done.stdout + done.stderr)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def json(self, *arguments: str, stdin: str = "", code: int = 0, **changes: str | None) -> Any:
@@ -125,3 +134,69 @@ def make_shop(server: EmbeddedServer, name: str) -> DatabaseUrl:
         "INSERT INTO notes VALUES ('hello')",
     )
     return url
+
+
+@dataclass
+class Shop:
+    """An installation that has backed up a small database once; tests look, and leave it as it was."""
+
+    home: Home
+    source: DatabaseUrl
+    server: EmbeddedServer
+    initialized: dict[str, Any]
+    backup: dict[str, Any]
+    command_lines: CommandLines
+
+
+class CommandLines:
+    """Watches the command lines of all processes of the machine, as any user of it could."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._enough.wait(0.02):
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    self.seen.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        self._thread.join()
+
+
+def with_password(url: DatabaseUrl) -> str:
+    """Write the URL with the canary as its password (the test server asks for none)."""
+    return replace(url, password=SecretStr(PASSWORD)).with_password().get_secret_value()
+
+
+@pytest.fixture(scope="session")
+def shop(source_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A home where `init` and `backup database` were run."""
+    root = tmp_path_factory.mktemp("cli-shop")
+    root.chmod(0o755)
+    source = make_shop(source_server, "shop")
+    home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
+    try:
+        with CommandLines() as seen:
+            initialized = home.json("init")
+            backup = home.json("backup", "database")
+        yield Shop(home, source, source_server, initialized, backup, seen)
+    finally:
+        home.json("down")
+
+
+def databases(server: EmbeddedServer) -> set[str]:
+    """Name all databases of a server."""
+    return {str(row[0]) for row in execute(server.url(), "SELECT datname FROM pg_database WHERE NOT datistemplate")}
+
+
+def orders(url: DatabaseUrl) -> tuple[Any, ...]:
+    """Tell what is in the shop's table of orders."""
+    return execute(url, "SELECT count(*), sum(total), min(customer) FROM orders")[0]

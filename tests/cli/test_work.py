@@ -1,0 +1,144 @@
+"""The daily commands, run as a user runs them: processes, a real home, a real Prefect server."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from tests.cli.conftest import Shop, databases, execute, orders
+from tests.cli.test_answers import on_terminal
+
+JOB = {
+    "jobId",
+    "type",
+    "status",
+    "sizeBytes",
+    "storedBytes",
+    "checksum",
+    "location",
+    "startedAt",
+    "completedAt",
+    "verifiedLevel",
+    "error",
+}
+
+
+def test_init_says_what_it_made_and_changes_nothing_the_second_time(shop: Shop) -> None:
+    assert shop.initialized["repository"]["created"] is True
+    assert shop.initialized["repository"]["encrypted"] is True
+    assert set(shop.initialized["blocks"]) == {"holdfast-storage", "holdfast-key", "holdfast-database"}
+    again = shop.home.json("init")
+    assert again["repository"] == shop.initialized["repository"] | {"created": False}
+    assert again["prefect"] == shop.initialized["prefect"]
+
+
+def test_a_backup_is_one_job_with_all_that_scripts_rely_on(shop: Shop) -> None:
+    job = shop.backup
+    assert set(job) >= JOB
+    assert re.fullmatch(r"backup_[0-9]{10,}_[0-9a-f]{6}", job["jobId"])
+    assert (job["type"], job["status"], job["error"], job["verifiedLevel"]) == ("database", "completed", None, "stored")
+    assert job["sizeBytes"] > job["storedBytes"] > 0
+    assert re.fullmatch(r"[0-9a-f]{64}", job["checksum"])
+    started, ended = datetime.fromisoformat(job["startedAt"]), datetime.fromisoformat(job["completedAt"])
+    assert started.utcoffset() == timedelta(0)
+    assert started <= ended <= datetime.now(UTC)
+
+
+def test_list_and_show_tell_the_same_of_a_backup_as_its_run_did(shop: Shop) -> None:
+    listed = shop.home.json("list")
+    (kept,) = [job for job in listed if job["jobId"] == shop.backup["jobId"]]
+    same = JOB - {"verifiedLevel"}
+    assert {name: kept[name] for name in same} == {name: shop.backup[name] for name in same}
+    shown = shop.home.json("show", shop.backup["jobId"])
+    assert {name: shown[name] for name in same} == {name: shop.backup[name] for name in same}
+    assert {"globals", "base", "truth"} <= {entry["name"] for entry in shown["entries"]}
+    assert shown["proofs"][-1]["level"] == "stored"
+    assert shop.home.json("list", "--type", "config") == []
+    assert len(shop.home.json("list", "--limit", "1")) == 1
+    assert shop.home.error(3, "show", "backup_1000000000_abcdef")["nextStep"]
+
+
+def test_verify_proves_a_backup_and_the_level_is_shown_from_then_on(shop: Shop) -> None:
+    found = shop.home.json("verify", "latest", "--level", "proven")
+    assert (found["ok"], found["level"], found["problems"]) == (True, "proven", [])
+    assert found["jobId"].startswith("verify_")
+    assert shop.home.json("list", "--limit", "1")[0]["verifiedLevel"] == "proven"
+    part = shop.home.json("verify", shop.backup["jobId"], "--level", "read", "--subset", "1/7")
+    assert (part["ok"], part["level"]) == (True, "read")
+    assert shop.home.error(3, "verify", "backup_1000000000_abcdef")["message"]
+    assert databases(shop.server) == {"postgres", "shop"}
+
+
+def test_backup_all_is_a_list_newest_first_in_the_listing(shop: Shop) -> None:
+    (job,) = shop.home.json("backup", "all")
+    assert job["status"] == "completed"
+    listed = shop.home.json("list")
+    assert listed[0]["jobId"] == job["jobId"]
+    assert [one["startedAt"] for one in listed] == sorted((one["startedAt"] for one in listed), reverse=True)
+
+
+def test_restore_builds_a_new_database_and_a_dry_run_builds_none(shop: Shop) -> None:
+    target = shop.source.with_database("shop again")
+    planned = shop.home.json("restore", "latest", "--target", target.without_password(), "--dry-run")
+    assert planned["backupId"].startswith("backup_")
+    assert "shop again" not in databases(shop.server)
+    done = shop.home.json("restore", "latest", "--type", "database", "--mode", "new", "--target", target.without_password())
+    try:
+        assert done["status"] == "completed"
+        assert done["jobId"].startswith("restore_")
+        assert orders(target) == orders(shop.source)
+        refused = shop.home.error(4, "restore", "latest", "--target", target.without_password())
+        assert refused["code"] == "HF-401"
+    finally:
+        execute(shop.server.url(), 'DROP DATABASE "shop again" WITH (FORCE)')
+
+
+def test_a_failed_backup_says_why_and_is_listed_as_failed(shop: Shop) -> None:
+    nowhere = shop.source.with_database("not there").without_password()
+    assert shop.home.error(3, "backup", "database", BACKUP_DATABASE_URL=nowhere)["message"]
+    failed = shop.home.json("list")[0]
+    assert (failed["status"], failed["checksum"]) == ("failed", None)
+    assert "not there" in failed["error"]
+    assert shop.home.json("status")["types"][0]["lastFailure"]["jobId"] == failed["jobId"]
+    assert shop.home.json("backup", "database")["status"] == "completed"
+
+
+def test_configuration_is_shown_and_changed_and_holds_no_secret(shop: Shop) -> None:
+    shown = shop.home.json("config", "show")
+    assert shown["databaseBackupInterval"] == 24
+    changed = shop.home.json("config", "update", "databaseBackupInterval=12", "compression_level=3")
+    assert (changed["databaseBackupInterval"], changed["compressionLevel"]) == (12, 3)
+    assert shop.home.json("config", "show") == changed
+    assert shop.home.error(2, "config", "update", "databaseBackupInterval=often")["message"]
+    assert shop.home.error(2, "config", "update", "noSuchThing=1")["message"]
+    assert shop.home.error(2, "config", "update", "nonsense")["nextStep"]
+    assert shop.home.json("config", "show") == changed
+    shop.home.json("config", "update", "databaseBackupInterval=24")
+
+
+def test_status_tells_what_is_up_what_is_down_and_what_to_do(shop: Shop) -> None:
+    up = shop.home.json("status")
+    (database,) = up["types"]
+    assert database["lastGood"]["jobId"].startswith("backup_")
+    assert database["overdue"] is False
+    assert up["repository"]["ok"]
+    assert up["catalog"]["running"]
+    assert up["prefect"]["running"]
+    half = shop.home.json("status", BACKUP_ENCRYPTION_KEY=None, BACKUP_CATALOG_URL="postgresql://nobody@127.0.0.1:1/x")
+    assert half["repository"]["ok"] is False
+    assert half["repository"]["nextStep"]
+    assert half["catalog"]["running"] is False
+    assert half["prefect"]["running"]
+    told = shop.home.run("status", BACKUP_ENCRYPTION_KEY=None)
+    assert told.code == 0
+    assert "no key" in told.out
+
+
+def test_what_a_person_sees_names_the_backup_and_stays_calm(shop: Shop) -> None:
+    job = shop.home.json("list", "--limit", "1")[0]["jobId"]
+    for arguments in (("list",), ("show", "latest"), ("status",), ("repo", "list"), ("keys", "list"), ("config", "show")):
+        for shown in (shop.home.run(*arguments).out, on_terminal(shop.home, *arguments)):
+            assert "Traceback" not in shown
+            assert "None" not in shown
+        if arguments[0] in ("list", "show", "status", "repo"):
+            assert job in shown
