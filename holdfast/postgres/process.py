@@ -34,6 +34,7 @@ _SUPERVISE = Path(__file__).with_name("supervise.py")
 _PIPE_BYTES = 1 << 20  # psql writes 4 KiB at a time; in a big pipe it need not wait for us each time
 _WORTH_A_READ_BYTES = 256 << 10
 _FILL_SECONDS = 0.001  # how long a pipe that we emptied is left to fill; docs/decisions/0001-copy-reader.md has the figures
+_LOCKED_OUT = re.compile(r"due to lock timeout|due to statement timeout\n.*Query was: LOCK TABLE")  # the latter is pg_dump's way
 _STDERR_KEPT_BYTES = 64 << 10
 _REASON_LINES = 12
 _STOP_SECONDS = 15.0  # longer than the supervisor's own escalation
@@ -87,6 +88,7 @@ class Child:
         self._time_limit_seconds = time_limit_seconds
         self._stderr = bytearray()
         self._timed_out = False
+        self._stopped = False
         self._stdin: io.BufferedWriter | None = None
         self._stdout: ToolOutput | None = None
         self._waiting = threading.Lock()
@@ -146,6 +148,7 @@ class Child:
 
     def stop(self) -> None:
         """End the tool and all that it started; nothing is raised, whatever state it was in."""
+        self._stopped = True
         self._terminate()
         try:
             self._process.wait(_STOP_SECONDS)
@@ -161,7 +164,7 @@ class Child:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            if error is None:
+            if error is None and not self._stopped:
                 self._close_streams()
                 self.wait()
             elif isinstance(error, BrokenPipeError):
@@ -267,7 +270,7 @@ class Child:
         if self._url is not None and (refused := refusal(text, self._url)) is not None:
             refused.reason = reason
             return refused
-        if "due to lock timeout" in text:
+        if _LOCKED_OUT.search(text):
             return TableLockedError(
                 f"{self._tool.name} waited too long for a table that another session has locked", reason=reason
             )

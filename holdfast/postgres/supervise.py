@@ -15,7 +15,7 @@ import sys
 import time
 
 ESCALATION = ((0.0, signal.SIGINT), (0.5, signal.SIGTERM), (4.0, signal.SIGKILL))  # seconds after the wish to stop
-_SET_PARENT_DEATH_SIGNAL = 1
+_SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _noted)
     signal.set_wakeup_fd(wake_end)
+    _ask_kernel(_SET_CHILD_SUBREAPER, 1)  # what the tool leaves behind becomes our child, so that we can wait for its end
     tool = _start(command)
     _let_go_of_streams()
     return _watch(tool, death, wake)
@@ -55,14 +56,18 @@ def _start(command: list[str]) -> int:
 
 
 def _die_with(supervisor: int) -> None:
-    """Have the kernel kill the tool when even this process is killed; Linux only, elsewhere it is let be."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    """Have the kernel kill the tool when even this process is killed."""
+    _ask_kernel(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != supervisor:
         os._exit(127)
+
+
+def _ask_kernel(option: int, value: int) -> None:
+    """Call prctl; Linux has it, elsewhere the pipe alone must do."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value)
 
 
 def _let_go_of_streams() -> None:
@@ -107,6 +112,9 @@ def _ended(tool: int) -> int:
     # The dead leader still holds the group's number, so the number can't mean anybody else yet.
     _signal_group(tool, signal.SIGKILL)
     _, status = os.waitpid(tool, 0)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-tool, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 

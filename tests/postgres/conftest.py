@@ -5,33 +5,37 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server, quote_identifier
+from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from tests.postgres.servers import drop_database, running_server, server_folder
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """A running PostgreSQL 18."""
-    yield from _running(tmp_path_factory.mktemp("pg18"), 18)
+    with running_server(18) as embedded:
+        yield embedded
 
 
 @pytest.fixture(scope="session")
-def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def old_server() -> Iterator[EmbeddedServer]:
     """A running PostgreSQL 16."""
-    yield from _running(tmp_path_factory.mktemp("pg16"), 16)
+    with running_server(16) as embedded:
+        yield embedded
 
 
-def _running(folder: Path, version: int) -> Iterator[EmbeddedServer]:
-    embedded = EmbeddedServer(folder / "data", version=16 if version == 16 else 18)
-    embedded.start()
-    yield embedded
-    embedded.stop()
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedServer]:
+    """A server that the test has for itself and may break; not started yet."""
+    with server_folder() as folder:
+        embedded = EmbeddedServer(folder / "data")
+        yield embedded
+        embedded.stop()
 
 
 @pytest.fixture
@@ -52,9 +56,3 @@ def run_sql(database: DatabaseUrl) -> Callable[..., list[tuple[object, ...]]]:
             return cursor.fetchall() if cursor.description else []
 
     return run
-
-
-def drop_database(url: DatabaseUrl) -> None:
-    """Drop a database and whoever is still in it."""
-    with closing(connect_to_server(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {quote_identifier(url.database)} WITH (FORCE)")
