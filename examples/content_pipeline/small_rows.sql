@@ -68,7 +68,7 @@ INSERT INTO ops.measurements VALUES
     (7, 0.1 + 0.2::float8, -0.10, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO ops.hard_text VALUES
     (1, NULL), (2, ''), (3, '\N'), (4, '\.'), (5, E'\\.\n\\.'), (6, E'tab\there, new\nline, carriage\rreturn, both\r\n'),
-    (7, E'\b\f\v\x01\x7f'), (8, 'a "quoted" ''word'', a \ backslash and \\ two'), (9, ' leading and trailing '),
+    (7, E'\b\f\x0b\x01\x7f'), (8, 'a "quoted" ''word'', a \ backslash and \\ two'), (9, ' leading and trailing '),
     (10, 'e' || chr(769) || ' is not é; ' || chr(65533) || chr(8238) || 'right to left'), (11, '👩🏽‍💻 🏳️‍🌈 ' || chr(1114109)),
     (12, repeat('long ', 60000)), (13, 'COPY x FROM stdin;' || chr(10) || '\.' || chr(10) || 'DROP TABLE x;'), (14, '{"json": "\u0041"}'), (15, '$$;--/*');
 INSERT INTO ops.settings VALUES ('pulse', '{"every": "1s"}', 1), ('nothing', 'null', 2), ('very small', '1e-400', 3), ('nested', '[[], {}, [{"a": [null]}], "\\u"]', NULL);

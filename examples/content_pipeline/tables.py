@@ -108,9 +108,10 @@ def documents(noise: Noise, size: Size) -> Iterator[str]:
             f'"source": "{host}", "region": "{WORDS[c]}", "paywall": {"true" if d & 1 else "false"}, "readers": {d}, '
             f'"topics": ["{WORDS[e]}", "{WORDS[a]}"]}}'
         )
+        headline = title(noise, 4 + (e & 7))
         yield (
             f"{number}\t{_uuid(noise)}\t{1 + b % FEEDS}\t{c % AUTHORS}\t{slug(noise, 4)}-{number}\t"
-            f"{_LANGUAGES[d % 15]}\t{state}\t{title(noise, 4 + (e & 7))}\t{prose(noise, 8 + (e >> 10))}\t{{{labels}}}\t{metadata}\t"
+            f"{_LANGUAGES[d % 15]}\t{state}\t{headline}\t{prose(noise, 8 + (e >> 10))}\t{{{labels}}}\t{metadata}\t"
             f'("{WORDS[d].capitalize()} Daily",https://{host}/{slug(noise, 3)},"{created}",{a / 65536:.4f})\t'
             f"{60 + (e >> 6)}\t{quality}\t{created}\t{created}\t{published}"
         )
