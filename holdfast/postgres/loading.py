@@ -1,0 +1,201 @@
+"""Fills a new, empty database from a backup: definitions, rows, then indexes and constraints, each with all hands.
+
+pg_restore works on the database itself where it can, since it does several things at once. Where an older server would refuse
+its session (it sets `transaction_timeout`, which servers before 17 do not know), its text is run over a connection of ours.
+Rows of the large tables go straight from the repository into COPY. Nothing here is durable before the database gets its name,
+so commits do not wait for the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from holdfast.errors import DamagedError
+from holdfast.postgres.archive import ArchiveEntry, write_list
+from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
+from holdfast.postgres.contents import BackupContents, TableStream, as_readable
+from holdfast.postgres.limit import TimeLimit
+from holdfast.postgres.process import run_tool
+from holdfast.postgres.restore_report import RestoreOptions
+from holdfast.postgres.script import Readable, Script
+from holdfast.postgres.tools import Tool, find_tool
+
+Count = Callable[[int], None]
+
+_TOOL_SETTINGS = "-c synchronous_commit=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+# What a session that takes rows in must not inherit from roles or databases.
+_SESSION = """
+SET synchronous_commit = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
+SET search_path = ''; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET xmloption = 'content';
+SET default_transaction_read_only = off; SET check_function_bodies = off;
+"""
+_ANALYZABLE = """
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind = 'p'
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY c.relpages DESC
+"""
+
+
+class WatchedSource:
+    """Rows on their way to the server: counted, and stopped when the work is."""
+
+    def __init__(self, source: Readable, limit: TimeLimit, on_bytes: Count | None) -> None:
+        self._source = source
+        self._limit = limit
+        self._on_bytes = on_bytes
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._limit.check()
+        block = self._source.read(size)
+        if self._on_bytes is not None:
+            self._on_bytes(len(block))
+        return block
+
+
+class Loader:
+    """Restores into one database; its methods may be called from threads of their own."""
+
+    def __init__(
+        self,
+        contents: BackupContents,
+        database: DatabaseUrl,
+        limit: TimeLimit,
+        options: RestoreOptions,
+        entries: Sequence[ArchiveEntry] | None = None,
+    ) -> None:
+        self._contents = contents
+        self._database = database
+        self._limit = limit
+        self._jobs = options.jobs
+        self._entries = entries
+        self._flags = restore_flags(options)
+        self._tool = restoring_tool(contents, options.tools)
+        with closing(connect(database)) as connection:
+            self._server = server_version(connection)
+
+    def load_definitions(self, on_bytes: Count | None = None) -> None:
+        """Make everything that rows need: types, functions, tables."""
+        self._contents.base_path(on_bytes)
+        self._section("pre-data", jobs=1)
+
+    def load_base_rows(self) -> None:
+        """Take in the rows of the small tables, sequences and large objects."""
+        crowded = bool(self._contents.streams) and self._jobs > 1
+        self._section("data", jobs=self._jobs - 1 if crowded else self._jobs)
+
+    def load_table(self, stream: TableStream, on_bytes: Count | None = None) -> int:
+        """Take in the rows of one large table; return their number. Raises DamagedError, and then the table stays empty."""
+        with self._connection() as connection, self._contents.open(stream.entry) as source:
+            script = Script(connection, self._database)
+            # The table is emptied in the transaction that fills it, so the rows can be frozen and need not be frozen later.
+            script.execute(f"BEGIN; TRUNCATE ONLY {qualified(*stream.table.key)}".encode())
+            statement = stream.copy_statement(self._contents.encoding, freeze=True)
+            rows = script.copy(statement, WatchedSource(as_readable(source), self._limit, on_bytes))
+            check_rows(stream, rows)
+            script.execute(b"COMMIT")
+        return rows
+
+    def load_rest(self) -> None:
+        """Make what is made faster or only correctly after the rows: indexes, constraints, triggers, policies."""
+        self._section("post-data", jobs=self._jobs)
+
+    def analyze(self, worker: int, workers: int) -> None:
+        """Gather the planner's statistics of this worker's share of the tables."""
+        with self._connection() as connection, connection.cursor() as cursor, database_errors(self._database, "analyzing"):
+            cursor.execute(_ANALYZABLE)
+            for table, partitioned in cursor.fetchall()[worker::workers]:
+                if not partitioned:
+                    cursor.execute(f"ANALYZE {table}")
+                elif self._server.major >= 18:  # before, it would read all partitions again
+                    cursor.execute(f"ANALYZE ONLY {table}")
+
+    def _section(self, section: str, *, jobs: int) -> None:
+        if self._tool.major >= 17 > self._server.major:
+            self._section_as_text(section)
+            return
+        arguments = [f"--section={section}", "--exit-on-error", "-w", *self._flags, *self._list_arguments()]
+        arguments += ["-j", str(jobs)] if jobs > 1 else []
+        arguments += ["-d", conninfo(self._database.database), str(self._contents.base_path())]
+        settings = " ".join([*(value for name, value in self._database.options if name == "options"), _TOOL_SETTINGS])
+        with self._limit.child(
+            run_tool(
+                self._tool,
+                arguments,
+                url=self._database,
+                time_limit_seconds=self._limit.remaining_seconds,
+                env_extra={"PGOPTIONS": settings},
+            )
+        ):
+            pass
+
+    def _section_as_text(self, section: str) -> None:
+        with self._connection() as connection:
+            script = Script(connection, self._database)
+            script.execute(b"BEGIN")
+            arguments = [*self._flags, *self._list_arguments()]
+            run_section(self._contents, script, section, tool=self._tool, limit=self._limit, arguments=arguments)
+            script.execute(b"COMMIT")
+
+    def _list_arguments(self) -> list[str]:
+        if self._entries is None:
+            return []
+        return ["--use-list", str(write_list(self._entries, self._contents.spool_folder))]
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        encoding = self._contents.truth.client_encoding
+        with closing(connect(self._database, client_encoding=encoding)) as connection, self._limit.connection(connection):
+            with connection.cursor() as cursor:
+                for statement in _SESSION.strip().split("\n"):
+                    cursor.execute(statement)
+            yield connection
+
+
+def run_section(
+    contents: BackupContents, script: Script, section: str, *, tool: Tool, limit: TimeLimit, arguments: Sequence[str]
+) -> None:
+    """Run what pg_restore writes for a section, over a connection with an open transaction."""
+    command = [f"--section={section}", "-w", *arguments, "--file=-", str(contents.base_path())]
+    command += ["--single-transaction"] if section == "data" else []  # else large objects come with COMMITs of their own
+    with limit.child(run_tool(tool, command, stdout="pipe", time_limit_seconds=limit.remaining_seconds)) as child:
+        if section == "data":
+            script.run_data(child.stdout)
+        else:
+            script.run_definitions(child.stdout)
+
+
+def restore_flags(options: RestoreOptions) -> list[str]:
+    """Return what pg_restore is told about owners, tablespaces and subscriptions."""
+    flags = ["--no-tablespaces", *([] if options.owners else ["--no-owner", "--no-acl"])]
+    return [*flags, "--no-subscriptions"] if options.rehearsal or options.mode == "in_place" else flags
+
+
+def restoring_tool(contents: BackupContents, tools: Path | None) -> Tool:
+    """Find a pg_restore that reads the backup's archive. Raises SettingsError naming the version needed."""
+    return find_tool("pg_restore", at_least_major=tool_major(contents.archive.tool_version), search=tools)
+
+
+def tool_major(version: str) -> int:
+    """Return the major version in a text such as `18.4 (Debian 18.4-1)`."""
+    digits = version.strip().split(".")[0]
+    return int("".join(character for character in digits[:3] if character.isdigit()) or 0)
+
+
+def conninfo(database: str) -> str:
+    """Write a database's name so that no character in it is taken for an option."""
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
+
+
+def check_rows(stream: TableStream, rows: int) -> None:
+    """Raise DamagedError when the server took another number of rows than the source gave."""
+    if rows != stream.table.rows:
+        raise DamagedError(
+            f"table {stream.table.schema}.{stream.table.name} did not come back whole",
+            reason=f"the source gave {stream.table.rows} rows and the target took {rows}",
+        )

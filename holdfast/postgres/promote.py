@@ -1,0 +1,121 @@
+"""A restored database takes the live one's name, in one transaction; the live one stays, under a name that says when.
+
+No state in between is ever visible. The first rename locks the live database against new connections and then waits for the
+present ones to end, which a second connection sees to; when anything fails, or we are killed, the server rolls the renames
+back and the live database is what it was. So nothing has to be undone by us.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from holdfast.errors import BusyError, HoldfastError, RefusedError
+from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server, database_error, quote_identifier
+
+_NAME_BYTES = 63
+_LOCK_TIMEOUT_SECONDS = 30
+_END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
+_PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = ANY(%s)"
+
+
+def promote(live: DatabaseUrl, new: DatabaseUrl, *, then: Sequence[str] = ()) -> str:
+    """Give the live database's name to the new one; return the name under which the live one is kept.
+
+    `then` are statements that end the same transaction. Raises BusyError where sessions can't be ended, RefusedError.
+    """
+    with closing(connect_beside(live, {live.database, new.database})) as connection:
+        kept = kept_name(connection, live.database, datetime.now(UTC))
+        swap(connection, live, [(live.database, kept), (new.database, live.database)], then=then, end_sessions=True)
+    return kept
+
+
+def swap(
+    connection: Connection, server: DatabaseUrl, renames: list[tuple[str, str]], *, then: Sequence[str] = (), end_sessions: bool
+) -> None:
+    """Rename databases in one transaction; with `end_sessions` whoever uses them is disconnected, otherwise that is an error."""
+    names = [old for old, _ in renames]
+    _refuse_prepared(connection, names)
+    with _ending_sessions(server, names) if end_sessions else nullcontext(), connection.cursor() as cursor:
+        try:
+            cursor.execute("BEGIN")
+            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
+            for old, new in renames:
+                cursor.execute(f"ALTER DATABASE {quote_identifier(old)} RENAME TO {quote_identifier(new)}")
+            for statement in then:
+                cursor.execute(statement)
+            cursor.execute("COMMIT")
+        except BaseException as error:
+            with suppress(psycopg2.Error):
+                cursor.execute("ROLLBACK")
+            if isinstance(error, psycopg2.Error):
+                raise _explained(error, server, names) from error
+            raise
+
+
+def kept_name(connection: Connection, name: str, moment: datetime) -> str:
+    """Return a free name `<name>_before_<time>`, cut so that PostgreSQL keeps all of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        taken = {row[0] for row in cursor.fetchall()}
+    for attempt in range(1, 1000):
+        ending = f"_before_{moment:%Y%m%dT%H%M%SZ}" + (f"_{attempt}" if attempt > 1 else "")
+        kept = name.encode()[: _NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+        if kept not in taken:
+            return kept
+    raise RefusedError(f"there are a thousand databases kept from before {name!r} already")
+
+
+def connect_beside(server: DatabaseUrl, names: Collection[str]) -> Connection:
+    """Connect to a database of the server that is none of these, for no database can be renamed from within."""
+    return connect(server.with_database("template1")) if "postgres" in names else connect_to_server(server)
+
+
+def _refuse_prepared(connection: Connection, names: list[str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_PREPARED, (names,))
+        row = cursor.fetchone()
+    if row and row[0]:
+        raise RefusedError(
+            f"{' and '.join(names)} can't be renamed",
+            reason=f"{row[0]} prepared transactions are waiting there",
+            next_step="Commit them or roll them back (see pg_prepared_xacts), then try again",
+        )
+
+
+@contextmanager
+def _ending_sessions(server: DatabaseUrl, names: list[str]) -> Iterator[None]:
+    """End all sessions in these databases, again and again, until the rename beside us is through."""
+    done = threading.Event()
+    connection = connect_beside(server, names)
+
+    def end_them() -> None:
+        with suppress(psycopg2.Error), connection.cursor() as cursor:
+            while not done.wait(0.05):
+                cursor.execute(_END_SESSIONS, (names,))
+
+    thread = threading.Thread(target=end_them, name="holdfast-promote", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        connection.close()
+
+
+def _explained(error: psycopg2.Error, server: DatabaseUrl, names: list[str]) -> HoldfastError:
+    if error.pgcode == "55006":  # object_in_use
+        return BusyError(
+            f"the database {names[0]!r} is in use and could not be renamed; nothing was changed",
+            reason=error.diag.message_detail or error.diag.message_primary,
+            next_step="Stop the sessions that are connected to it, then try again",
+        )
+    if error.pgcode == "42P04":  # duplicate_database
+        return RefusedError("a database of that name appeared meanwhile; nothing was changed", reason=error.diag.message_primary)
+    return database_error(error, server, "renaming the databases")

@@ -1,0 +1,56 @@
+"""What a restore is asked to do, and what it tells of what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from holdfast.postgres.compare import ProofReport
+from holdfast.postgres.globals import RolesMade
+from holdfast.postgres.losses import LossReport
+
+Mode = Literal["new", "promote", "in_place"]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """How to restore. `tables` are names as in `selection.select`; none means all.
+
+    `prove`: compare the restored database with the source's truth (promote always does).
+    `owners` false: leave owners and grants out, so that no roles are needed.
+    `any_locale`: let a similar locale stand in for one that the server lacks.
+    `rehearsal`: the result is only looked at: roles are made without the right to log in, subscriptions are left out.
+    """
+
+    spool_dir: Path
+    mode: Mode = "new"
+    tables: Sequence[str] = ()
+    jobs: int = 2
+    time_limit_seconds: float | None = None
+    lock_timeout_seconds: float = 30
+    prove: bool = True
+    owners: bool = True
+    any_locale: bool = False
+    analyze: bool = True
+    rehearsal: bool = False
+    tools: Path | None = None
+
+
+@dataclass(slots=True)
+class RestoreReport:
+    """What was done. `kept` is the name under which the former live database is kept; `seconds` are by phase."""
+
+    mode: Mode
+    database: str
+    tables: int = 0
+    rows: int = 0
+    size_bytes: int = 0
+    kept: str | None = None
+    roles: RolesMade = field(default_factory=RolesMade)
+    proof: ProofReport | None = None
+    losses: LossReport | None = None
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
