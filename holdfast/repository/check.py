@@ -16,7 +16,6 @@ from holdfast.repository.check_files import (
 from holdfast.repository.description import Description, holds_keys, read_description
 from holdfast.repository.keyring import open_with, read_key_files
 from holdfast.repository.lease import Leases
-from holdfast.repository.manifest import Manifest
 from holdfast.repository.proof import Proofs
 from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects
@@ -51,11 +50,16 @@ def check(
     if wanted is not None and wanted - set(report.backups):
         raise NotFoundError(f"there is no backup {', '.join(sorted(wanted - set(report.backups)))}")
     if description is not None:
-        check_description(sealed.storage, description, sealed.master, report)
+        if names.DESCRIPTION not in {problem.object for problem in report.problems}:
+            check_description(sealed.storage, description, sealed.master, report)
         check_keys(sealed.storage, description, sealed.master, intact, report)
     check_passing_records(sealed, report)
-    _check_chunks(sealed, intact, report, set_aside=set_aside, threads=threads, on_progress=on_progress)
+    # Where a manifest is damaged or gone nobody knows what it names: then every chunk there is counts.
+    all_there_is = wanted is None and len(intact) < len(report.backups)
+    chunk_check = ChunkCheck(sealed, intact, report)
+    chunk_check.run(threads=threads, on_progress=on_progress, all_there_is=all_there_is)
     if set_aside:
+        chunk_check.set_bad_aside()
         proof_check.mend(intact, report)
     return report
 
@@ -89,27 +93,12 @@ def check_storage(
     if key is None:
         raise KeyMissingError(f"{storage.location} is encrypted and no key was given", next_step="Set BACKUP_ENCRYPTION_KEY")
     try:
-        opened = open_with(storage, key, description.id if description else None)
+        opened = open_with(storage, key, description)
     except DamagedError as error:
         _add_unopenable(storage, description, error, report)
         return report
     sealed = SealedObjects(storage, opened.master)
-    return check(sealed, description and opened.description, level=level, subset=subset, on_progress=on_progress, report=report)
-
-
-def _check_chunks(
-    sealed: SealedObjects,
-    intact: list[Manifest],
-    report: CheckReport,
-    *,
-    set_aside: bool,
-    threads: int,
-    on_progress: Progress | None,
-) -> None:
-    chunk_check = ChunkCheck(sealed, intact, report)
-    chunk_check.run(threads=threads, on_progress=on_progress)
-    if set_aside:
-        chunk_check.set_bad_aside()
+    return check(sealed, opened.description, level=level, subset=subset, on_progress=on_progress, report=report)
 
 
 def _add_unopenable(storage: Storage, description: Description | None, error: DamagedError, report: CheckReport) -> None:

@@ -31,15 +31,18 @@ class ChunkCheck:
         self._bad: dict[bytes, str] = {}
         self._unreadable_in_a_row = 0
 
-    def run(self, *, threads: int = 2, on_progress: Progress | None = None) -> None:
-        """Check, and add what is wrong to the report."""
+    def run(self, *, threads: int = 2, on_progress: Progress | None = None, all_there_is: bool = False) -> None:
+        """Check, and add what is wrong to the report; with `all_there_is`, also the chunks that nobody is known to need."""
         references = References(self._sealed, self._note)
         for manifest in self._manifests:
             references.add(manifest)
         self._report.chunks = len(references.ids)
+        all_there_is = all_there_is or bool(self._bad)
         self._check_presence(references.ids)
         if self._report.level == "read":
             self._read(self._wanted(), threads, on_progress)
+            if all_there_is:
+                self._read(self._unreferenced(references.ids), threads, None)
         else:
             suspects = ((chunk_id, -1) for chunk_id in set_aside_times(self._sealed) if chunk_id in references.ids)
             self._read(suspects, threads, None)
@@ -73,13 +76,23 @@ class ChunkCheck:
 
     def _wanted(self) -> Iterator[chunklist.Record]:
         """Walk again, now for the data chunks; the lists were read by the first walk."""
-        part, parts = self._report.subset or (1, 1)
         references = References(self._sealed, self._note)
         for manifest in self._manifests:
             for entry in manifest.entries:
                 for chunk_id, length in references.new_chunks(entry):
-                    if int.from_bytes(chunk_id[:8], "big") % parts == part - 1:
+                    if self._in_subset(chunk_id):
                         yield chunk_id, length
+
+    def _unreferenced(self, referenced: ChunkSet) -> Iterator[chunklist.Record]:
+        """What a list or manifest that can't be read may have named."""
+        for info in self._sealed.storage.list(names.CHUNKS):
+            chunk_id = names.chunk_id(info.name)
+            if chunk_id is not None and chunk_id not in referenced and self._in_subset(chunk_id):
+                yield chunk_id, -1
+
+    def _in_subset(self, chunk_id: bytes) -> bool:
+        part, parts = self._report.subset or (1, 1)
+        return int.from_bytes(chunk_id[:8], "big") % parts == part - 1
 
     def _read(self, wanted: Iterator[chunklist.Record], threads: int, on_progress: Progress | None) -> None:
         under_way: deque[tuple[bytes, Future[tuple[int, str | None]]]] = deque()

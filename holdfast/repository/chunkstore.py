@@ -138,6 +138,11 @@ class ChunkStore:
         except ObjectNotFoundError:
             return False
         except ValueError:
-            set_aside(self._sealed, chunk_id, found)
+            if not self._is_aside(chunk_id, found):
+                set_aside(self._sealed, chunk_id, found)
             return False
         return True
+
+    def _is_aside(self, chunk_id: bytes, found: bytes) -> bool:
+        storage = self._sealed.storage
+        return any(storage.get(info.name) == found for info in storage.list(f"{names.DAMAGED}/{chunk_id.hex()}"))

@@ -67,17 +67,20 @@ def read_key_files(storage: Storage) -> Iterator[tuple[str, KeyFile | str]]:
             yield key_id, str(error)
 
 
-def open_with(storage: Storage, user_key: UserKey, repository_id: str | None = None) -> OpenedKey:
-    """Find the key file that this user key opens. Raises WrongKeyError, KeyFileDamagedError, DamagedError."""
+def open_with(storage: Storage, user_key: UserKey, description: Description | None = None) -> OpenedKey:
+    """Find the key file that this user key opens, of the repository described if that is known.
+
+    Raises WrongKeyError, KeyFileDamagedError, DamagedError.
+    """
     damaged: dict[str, str] = {}
-    found_any = False
+    found = set()
     for key_id, file in read_key_files(storage):
         if isinstance(file, str):
             damaged[key_id] = file
             continue
-        if repository_id is not None and file.repository_id != repository_id:
+        if description is not None and file.repository_id != description.id:
             continue  # left behind by a creation that never ended
-        found_any = True
+        found.add(key_id)
         try:
             opened = file.unwrap(user_key)
         except ValueError as error:
@@ -85,18 +88,16 @@ def open_with(storage: Storage, user_key: UserKey, repository_id: str | None = N
             continue
         if opened is not None:
             return OpenedKey(key_id, *opened)
+    if description is not None and description.first_key_id not in found | set(damaged):
+        damaged[str(description.first_key_id)] = "it is missing"
     if damaged:
         raise KeyFileDamagedError(
             f"{', '.join(names.key(key_id) for key_id in damaged)} in {storage.location} can't be read",
-            reason=f"{'; '.join(sorted(set(damaged.values())))}; the key that was given opens none of the others",
+            reason=f"{'; '.join(sorted(set(damaged.values())))}; and the key that was given opens no other key file",
             next_step="Bring the key file back from a copy of the repository, or use another key",
         )
-    if not found_any:
-        raise DamagedError(
-            f"{storage.location} has no key file",
-            reason=f"the repository is encrypted, and all of {names.KEYS}/ is gone",
-            next_step="Bring the key files back from a copy of the repository: without one it can't be read",
-        )
+    if not found:
+        raise DamagedError(f"{storage.location} has no key file", reason=f"all of {names.KEYS}/ is gone")
     raise WrongKeyError(
         f"the key that was given opens no key file of {storage.location}",
         next_step="Check BACKUP_ENCRYPTION_KEY (or the file or block it comes from); the key files are intact",
@@ -136,7 +137,7 @@ class KeyRing:
         """Add a key, make sure that it works, remove the one in use, and go on with the new one."""
         with self._change("rotating the key"):
             added = self._add(new, label)
-            opened = open_with(self._storage, new, self._need().description.id)
+            opened = open_with(self._storage, new, self._need().description)
             self._remove(self._need().key_id)
             self._opened, self._current = opened, new
             return added

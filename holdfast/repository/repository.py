@@ -88,7 +88,7 @@ class Repository:
                 f"the repository in {storage.location} is encrypted and no key was given",
                 next_step="Set BACKUP_ENCRYPTION_KEY, or BACKUP_ENCRYPTION_KEY_FILE",
             )
-        opened = open_with(storage, key, description.id)
+        opened = open_with(storage, key, description)
         if opened.description != description or not description.is_authentic(opened.master):
             raise description_damaged(storage, "it is not the one that this repository was made with")
         return cls(storage, description, opened, key)
