@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from holdfast.errors import SettingsError
 from holdfast.settings import Settings, load_settings
-from holdfast.settings.keys import NESTED, field_of, flat, key_of, near_key, variable_of
+from holdfast.settings.keys import NESTED, field_of, flat, kept_in_catalog, key_of, near_key, variable_of
+from holdfast.settings.kinds import is_secret
 from holdfast.settings.loading import judge, set_by_hand, with_stored
-from holdfast.settings.problems import is_secret
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 MASK = "****"
 OVERRIDDEN = "overridden"
 
-_OF_ONE_HOST = frozenset({"home", "encryption_key_file", "postgres_tools"})
 _URLS = frozenset({"database_url", "catalog_url", "scratch_url"})
 
 _log = logging.getLogger("holdfast.configuration")
@@ -114,7 +113,7 @@ def _changes(updates: Mapping[str, Any]) -> dict[str, Any]:
                 refused.append(
                     f"{key} is a secret and is not kept in the catalog: set {variable_of(field)} in the environment or .env"
                 )
-        elif field in _OF_ONE_HOST:
+        elif not kept_in_catalog(field):
             refused.append(f"{key} belongs to one host: set {variable_of(field)} in the environment or .env")
         else:
             changes[field] = value

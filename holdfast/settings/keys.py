@@ -11,11 +11,13 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from holdfast.settings.kinds import is_secret
 from holdfast.settings.settings import Settings
 
 NESTED = "backupStorageConfig"
 
 _STORAGE = "storage_"
+_OF_ONE_HOST = frozenset({"home", "encryption_key_file", "postgres_tools"})
 
 
 def variable_of(field: str) -> str:
@@ -36,6 +38,11 @@ FIELDS = {key_of(field): field for field in Settings.model_fields}
 _ACCEPTED = FIELDS | {to_camel(field): field for field in Settings.model_fields}
 
 
+def kept_in_catalog(field: str) -> bool:
+    """Tell whether the catalog may keep a field: not what is secret, nor what only makes sense on one host."""
+    return not is_secret(Settings.model_fields[field]) and field not in _OF_ONE_HOST
+
+
 def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield name and value of each setting, in camelCase, the nested ones with a dot; names that nobody knows too."""
     for name, value in values.items():
@@ -54,9 +61,14 @@ def field_of(key: str) -> str | None:
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Say which known names look like this one, as the end of a sentence; "" where none does."""
-    by_small_letters = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), by_small_letters, n=3, cutoff=0.75)
-    return f"; did you mean {' or '.join(by_small_letters[one] for one in found)}?" if found else ""
+    by_look = {_look(one): one for one in known}
+    found = difflib.get_close_matches(_look(name), by_look, n=3, cutoff=0.75)
+    return f" (did you mean {' or '.join(by_look[one] for one in found)}?)" if found else ""
+
+
+def _look(name: str) -> str:
+    """Leave away what says nothing: that letters are large, and beginnings that many names share."""
+    return name.lower().removeprefix("backup_").removeprefix(f"{NESTED}.".lower())
 
 
 def near_key(key: str) -> str:

@@ -10,10 +10,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 from holdfast.errors import SettingsError
@@ -31,6 +32,11 @@ class Allowed:
     """What a kind takes, in words."""
 
     text: str
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Tell whether a field's value must not be shown."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def working_directory() -> Path:
@@ -142,22 +148,22 @@ Hours = Annotated[
     float,
     BeforeValidator(_no_truth_value),
     AfterValidator(_whole_where_it_is),
-    Field(ge=0.25, le=8760, allow_inf_nan=False),
+    Field(ge=0.25, le=8760),
     Allowed("hours, 0.25 to 8760"),
 ]
 GraceHours = Annotated[
     float,
     BeforeValidator(_no_truth_value),
     AfterValidator(_whole_where_it_is),
-    Field(ge=0, le=8760, allow_inf_nan=False),
+    Field(ge=0, le=8760),
     Allowed("hours, 0 to 8760"),
 ]
 Minutes = Annotated[
     float,
     BeforeValidator(_no_truth_value),
     AfterValidator(_whole_where_it_is),
-    Field(gt=0, le=43200, allow_inf_nan=False),
-    Allowed("minutes, more than 0, up to 43200 (30 days)"),
+    Field(gt=0, le=43200),
+    Allowed("minutes, up to 43200"),
 ]
 Days = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=36500), Allowed("whole days, 1 to 36500")]
 LockSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=3600), Allowed("whole seconds, 1 to 3600")]
@@ -175,7 +181,7 @@ Names = Annotated[
 ]
 Home = Annotated[Path, AfterValidator(_folder_of_home), Allowed("a folder")]
 OptionalPath = Annotated[Path | None, AfterValidator(_absolute), Allowed("a path")]
-Bucket = Annotated[str, AfterValidator(_bucket), Allowed("letters, digits, '.', '_' and '-'")]
+Bucket = Annotated[str, AfterValidator(_bucket), Allowed("2 to 222 letters, digits, '.', '_' and '-'")]
 Region = Annotated[str, AfterValidator(_region), Allowed("letters, digits and '-'")]
 Endpoint = Annotated[str | None, AfterValidator(_endpoint), Allowed("a URL such as http://minio:9000")]
 Prefix = Annotated[str | None, AfterValidator(_prefix), Allowed("a relative path such as production/content")]

@@ -65,11 +65,12 @@ def load_settings(catalog: KeepsConfiguration | None = None) -> Settings:
 
 def with_stored(stored: Mapping[str, Any]) -> Settings:
     """Read the settings as if this were the stored configuration. Raises SettingsError."""
+    by_variable = _by_variable(stored)
     try:
-        return Settings(_env_file=env_file(), **_by_variable(stored))
+        return Settings(_env_file=env_file(), **by_variable)
     except ValidationError as error:
-        places = set_by_hand()
-        raise settings_error(error, lambda problem: problem.variable, lambda name: places.get(name, STORED)) from None
+        places = dict.fromkeys(by_variable, STORED) | set_by_hand()
+        raise settings_error(error, lambda problem: problem.variable, lambda name: places.get(name, "")) from None
 
 
 def judge(changes: Mapping[str, Any], stored: Mapping[str, Any]) -> Settings:
@@ -78,10 +79,11 @@ def judge(changes: Mapping[str, Any], stored: Mapping[str, Any]) -> Settings:
     changed = {variable_of(field) for field in changes}
     others = {name: value for name, value in _by_variable(stored).items() if name not in by_hand and name not in changed}
     proposed = {variable_of(field): value for field, value in changes.items() if value is not None}
+    places = dict.fromkeys(others, STORED) | by_hand | dict.fromkeys(proposed, "")
     try:
         return _Proposal(_env_file=env_file(), **(others | proposed))
     except ValidationError as error:
-        raise settings_error(error, _both_names, lambda name: "" if name in proposed else by_hand.get(name, STORED)) from None
+        raise settings_error(error, _both_names, lambda name: places.get(name, "")) from None
 
 
 def set_by_hand() -> dict[str, str]:

@@ -5,15 +5,15 @@ A secret's value is never shown, and neither is a value that looks like an addre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from holdfast.errors import SettingsError
-from holdfast.settings.kinds import Allowed
+from holdfast.settings.kinds import Allowed, is_secret
 from holdfast.settings.settings import Settings
 
 _LONGEST_SHOWN = 60
@@ -24,7 +24,6 @@ _SAID = {
     "int_parsing_size": "is not a whole number of a sensible size",
     "float_parsing": "is not a number",
     "float_type": "is not a number",
-    "finite_number": "is not a number",
     "bool_parsing": "is neither true nor false",
     "bool_type": "is neither true nor false",
     "greater_than": "is too small",
@@ -44,11 +43,6 @@ class Problem:
     field: str
     variable: str
     text: str
-
-
-def is_secret(field: FieldInfo) -> bool:
-    """Tell whether a field's value must not be shown."""
-    return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def allowed(field: FieldInfo) -> str:
@@ -86,17 +80,17 @@ def settings_error(error: ValidationError, name: Callable[[Problem], str], place
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
-    by_variable: Mapping[str, str] = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
+    names = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
     told = set()
     for found in error.errors(include_url=False):
-        variable = str(found["loc"][0])
-        if variable in told:
+        place = str(found["loc"][0])  # the variable, or the field where it is its default that can't be
+        name = names.get(place, place)
+        if name in told:
             continue
-        told.add(variable)
-        name = by_variable[variable]
+        told.add(name)
         field = Settings.model_fields[name]
         said = str(found["ctx"]["error"]) if found["type"] == "value_error" else _SAID.get(found["type"], "can't be used")
-        yield Problem(name, variable, f"{_subject(found['input'], field)} {said}; allowed: {allowed(field)}")
+        yield Problem(name, str(field.validation_alias), f"{_subject(found['input'], field)} {said}; allowed: {allowed(field)}")
 
 
 def _subject(value: Any, field: FieldInfo) -> str:

@@ -199,14 +199,16 @@ class CompressionSettings(BaseModel):
 
     enable_compression: bool = Field(True, validation_alias="BACKUP_ENABLE_COMPRESSION", description="Compress what is stored")
     compression_algorithm: Literal["gzip", "zstd"] = Field(
-        "gzip", validation_alias="BACKUP_COMPRESSION_ALGORITHM", description="zstd is many times quicker, and smaller too"
+        "gzip",
+        validation_alias="BACKUP_COMPRESSION_ALGORITHM",
+        description="How to compress: gzip, or zstd, which is several times quicker",
     )
     compression_level: Level = Field(
         None,
         validation_alias="BACKUP_COMPRESSION_LEVEL",
         validate_default=True,
         examples=[6],
-        description="Higher is smaller and slower; unset, 6 with gzip and 1 with zstd",
+        description="Level of it, higher is smaller and slower; unset, 6 with gzip and 1 with zstd",
     )
 
     @field_validator("compression_level")
@@ -257,7 +259,7 @@ class NotificationSettings(BaseModel):
 class WorkSettings(BaseModel):
     """How hard it works, and when it gives up."""
 
-    readers: Workers = Field(2, validation_alias="BACKUP_READERS", description="Tables read from the source at once")
+    readers: Workers = Field(2, validation_alias="BACKUP_READERS", description="Tables that are read from the source at once")
     writer_threads: Workers = Field(2, validation_alias="BACKUP_WRITER_THREADS", description="Threads that compress and encrypt")
     table_stream_threshold_bytes: SizeBytes = Field(
         8 << 20,
