@@ -434,12 +434,13 @@ AS $$
         GROUP BY job.type
     ) AS week ON week.type = kind.type
     LEFT JOIN LATERAL (
-        SELECT job.started_at, job.status
+        -- The first index entry from this type on. Written with '=', a type without restores may cost a walk through all others'.
+        SELECT job.type, job.started_at, job.status
         FROM restore_jobs AS job
-        WHERE job.type = kind.type
-        ORDER BY job.started_at DESC NULLS LAST, job.job_id DESC
+        WHERE job.type >= kind.type
+        ORDER BY job.type, job.started_at DESC NULLS LAST, job.job_id DESC
         LIMIT 1
-    ) AS restore ON true
+    ) AS restore ON restore.type = kind.type
     ORDER BY kind.place
 $$;
 

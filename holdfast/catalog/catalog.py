@@ -244,12 +244,11 @@ class Catalog:
         failed_days: int | None = 30,
     ) -> dict[str, int]:
         """Delete rows of work that ended so many days ago (None: none of that kind); return how many of each kind."""
-        days = {
-            "backup_days": backup_days,
-            "restore_days": restore_days,
-            "execution_days": execution_days,
-            "failed_days": failed_days,
-        }
+        days = {"backup_days": backup_days, "restore_days": restore_days, "execution_days": execution_days}
+        days["failed_days"] = failed_days
+        for name, value in days.items():
+            if value is not None and value < 0:
+                raise SettingsError(f"{name} is {value}", reason="it must be 0 or more")
         return self._rows("cleaning up", self._statistics["cleanup"], **days)[0]
 
     def _rows(self, doing: str, query: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ _APPLICATION_NAME = "holdfast-catalog"
 _ANSWER_MILLISECONDS = "30000"
 _UNDEFINED = {"42P01", "42883"}  # undefined_table, undefined_function
 _DENIED = "42501"
+_FOR_NOW = ("25", "40", "53", "55", "57", "58")  # read-only, deadlock, disk full, locked, shutting down, system error
 
 
 class Database:
@@ -75,9 +76,11 @@ class Database:
             )
         if code == _DENIED:
             step = "Let this user own the catalog's tables, or grant it SELECT, INSERT, UPDATE and DELETE on them"
-            return AccessDeniedError(
-                f"the catalog {self.url.redacted} denies a right for {doing}", reason=str(driver_error).strip(), next_step=step
-            )
+            message = f"the catalog {self.url.redacted} denies a right for {doing}"
+            return AccessDeniedError(message, reason=driver_error.diag.message_primary, next_step=step)
+        if (code or "").startswith(_FOR_NOW):
+            message = f"the catalog {self.url.redacted} is not able to go on with {doing} now"
+            return DatabaseUnreachableError(message, reason=driver_error.diag.message_primary)
         return database_error(driver_error, self.url, doing)
 
 
