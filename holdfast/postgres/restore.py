@@ -53,7 +53,7 @@ class DatabaseRestore:
         self._limit = TimeLimit(options.time_limit_seconds, f"the restore of {manifest.id}")
         self._new: NewDatabase | None = None
         self._finished = False
-        self._on_progress: Progress | None = None
+        self.on_progress: Progress | None = None  # for a caller of the steps; told as in `run`
         self._counting = threading.Lock()
         self._done_bytes = 0
 
@@ -66,7 +66,7 @@ class DatabaseRestore:
         """
         with self:
             if self.in_transaction:
-                self._on_progress = on_progress
+                self.on_progress = on_progress
                 self._timed("preflight", self.preflight)
                 self._timed("restore", self.restore_in_place)
             else:
@@ -76,7 +76,7 @@ class DatabaseRestore:
 
     def fill(self, on_progress: Progress | None = None) -> RestoreReport:
         """Do all but `finish`: afterwards the database is complete, under its scratch name (see `working`)."""
-        self._on_progress = on_progress
+        self.on_progress = on_progress
         self._timed("preflight", self.preflight)
         self._timed("create", self.create_database)
         self._timed("roles", self.restore_globals)
@@ -299,8 +299,8 @@ class DatabaseRestore:
         def count(size_bytes: int) -> None:
             with self._counting:
                 self._done_bytes += size_bytes
-                if self._on_progress is not None:
-                    self._on_progress(phase, self._done_bytes, self._total_bytes)
+                if self.on_progress is not None:
+                    self.on_progress(phase, self._done_bytes, self._total_bytes)
 
         return count
 
