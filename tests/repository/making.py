@@ -6,7 +6,7 @@ import io
 import random
 from datetime import UTC, datetime
 
-from holdfast.repository import BackupType, Compression, Manifest, ManifestDraft, Repository
+from holdfast.repository import BackupType, Compression, Entry, Manifest, ManifestDraft, Repository
 
 ZSTD = Compression("zstd")
 
@@ -40,20 +40,25 @@ def back_up(
     """Make one backup with the given entries."""
     with repository.lease("backup") as lease, repository.writer(lease, compression=compression) as writer:
         entries = [writer.store(name, "copy_text", io.BytesIO(data), count_lines=True) for name, data in contents.items()]
-        moment = snapshot_at or datetime.now(UTC)
-        return writer.commit(
-            ManifestDraft(
-                id=backup_id,
-                type=backup_type,
-                source={"name": "test"},
-                snapshot_at=moment,
-                entries=entries,
-                tools={"pg_dump": "18.0"},
-                server={"version": "18.0"},
-                parameters={},
-                started_at=moment,
-            )
-        )
+        return writer.commit(draft(backup_id, *entries, backup_type=backup_type, snapshot_at=snapshot_at))
+
+
+def draft(
+    backup_id: str, *entries: Entry, backup_type: BackupType = "database", snapshot_at: datetime | None = None
+) -> ManifestDraft:
+    """Say of a backup what whoever makes one says."""
+    moment = snapshot_at or datetime.now(UTC)
+    return ManifestDraft(
+        id=backup_id,
+        type=backup_type,
+        source={"name": "test"},
+        snapshot_at=moment,
+        entries=list(entries),
+        tools={"pg_dump": "18.0"},
+        server={"version": "18.0"},
+        parameters={},
+        started_at=moment,
+    )
 
 
 def read_all(repository: Repository, manifest: Manifest) -> dict[str, bytes]:

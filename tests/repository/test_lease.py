@@ -8,16 +8,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import BusyError, LeaseLostError, SettingsError
-from holdfast.repository import Lease, ManifestDraft, Repository, UserKey
+from holdfast.repository import Lease, Repository, UserKey
 from holdfast.storage import LocalStorage, MemoryStorage, ObjectInfo
 
-from .making import ZSTD, back_up
+from .making import ZSTD, back_up, draft
 
 
 class Skewed(MemoryStorage):
@@ -195,7 +195,7 @@ def test_a_backup_whose_lease_was_lost_is_not_committed(skewed: Skewed, in_skewe
     with dead(in_skewed, "backup") as lease, in_skewed.writer(lease, compression=ZSTD) as writer:
         skewed.ahead += timedelta(seconds=61)
         with pytest.raises(LeaseLostError, match="Nothing was committed"):
-            writer.commit(_draft("backup_1"))
+            writer.commit(draft("backup_1"))
     assert in_skewed.backups() == []
 
 
@@ -233,9 +233,9 @@ def test_a_backup_that_lost_its_lease_in_its_commit_is_withdrawn_only_if_chunks_
         storage.meanwhile = [info.name for info in storage.list("chunks")] if lost else ["chunks/00/none"]
         if lost:
             with pytest.raises(LeaseLostError, match="withdrawn"):
-                writer.commit(_draft("backup_1", entry))
+                writer.commit(draft("backup_1", entry))
         else:
-            writer.commit(_draft("backup_1", entry))
+            writer.commit(draft("backup_1", entry))
     assert [summary.id for summary in repository.backups()] == ([] if lost else ["backup_1"])
     assert repository.check().ok
 
@@ -278,8 +278,3 @@ def test_a_busy_storage_does_not_lose_a_lease_that_is_renewed_late_but_in_time(s
         for _ in range(5):
             skewed.ahead += timedelta(seconds=59)
             lease.check()
-
-
-def _draft(backup_id: str, *entries: object):
-    now = datetime.now(UTC)
-    return ManifestDraft(backup_id, "database", {}, now, list(entries), {}, {}, {}, now)
