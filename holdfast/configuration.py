@@ -19,6 +19,7 @@ from holdfast.settings import Settings, load_settings
 from holdfast.settings.keys import NESTED, field_of, flat, kept_in_catalog, key_of, near_key, variable_of
 from holdfast.settings.kinds import is_secret
 from holdfast.settings.loading import judge, set_by_hand, with_stored
+from holdfast.settings.topics import TOPICS
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
@@ -64,7 +65,7 @@ def effective_configuration(catalog: Catalog | None = None) -> dict[str, Any]:
         stored = opened.config()
     settings = load_settings(catalog=_Kept(stored))
     shown: dict[str, Any] = {}
-    for field in Settings.model_fields:
+    for field in (field for topic in TOPICS for field in topic.model_fields):
         group, _, inner = key_of(field).partition(".")
         if inner:
             shown.setdefault(group, {})[inner] = _shown(settings, field)
