@@ -116,7 +116,7 @@ class Serving:
             worker = subprocess.Popen(
                 command,
                 cwd=self._settings.home,
-                env=os.environ | {"HOLDFAST_HOME": str(self._settings.home.absolute()), "PREFECT_WORKER_QUERY_SECONDS": "2"},
+                env=os.environ | self._worker_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -126,6 +126,15 @@ class Serving:
             yield worker
         finally:
             _end_worker(worker)
+
+    def _worker_environment(self) -> dict[str, str]:
+        from holdfast.settings import WORKING_DIRECTORY, working_directory
+
+        return {
+            "HOLDFAST_HOME": str(self._settings.home.absolute()),
+            WORKING_DIRECTORY: str(working_directory()),  # flows run elsewhere, and `.env` is here
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+        }
 
     @property
     def _worker_name(self) -> str:
