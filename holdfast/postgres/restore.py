@@ -192,6 +192,7 @@ class DatabaseRestore:
             self.report.kept = self._database.promote()
         else:
             self._database.take_name(properties=not self._selection)
+        self._count_up()
         self._finished = True
 
     def restore_in_place(self) -> None:
