@@ -23,7 +23,8 @@
      │   └─ RolesMissingError             the target server lacks roles, and we may not make them
      ├─ DamagedError             exit 5   stored data is damaged, or could not be proven
      │   ├─ KeyFileDamagedError           a key file in the repository is damaged
-     │   └─ NotProvenError                what was restored differs from the source
+     │   ├─ NotProvenError                what was restored differs from the source
+     │   └─ VerificationFailedError       a backup did not pass its verification; the proof says so
      ├─ BusyError                exit 6   somebody else holds the lease
      └─ UnreachableError         exit 7   storage, database or server does not answer; worth a retry
          ├─ StorageUnreachableError
@@ -228,6 +229,13 @@ class NotProvenError(DamagedError):
     """What was restored is not what the source held when it was backed up."""
 
     code = "HF-502"
+
+
+class VerificationFailedError(DamagedError):
+    """A backup did not pass its verification; `found` is the verification's document, with all problems."""
+
+    code = "HF-503"
+    found: dict[str, object] | None = None
 
 
 class BusyError(HoldfastError):

@@ -6,7 +6,7 @@ Keys are stable, so that the UI shows one history for each kind. A lost artifact
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -28,7 +28,7 @@ def move_bar(bar: UUID, percent: float, description: str | None = None) -> None:
     _tolerated(lambda: update_progress_artifact(bar, progress=round(min(percent, 100.0), 1), description=description))
 
 
-def table(key: str, description: str, rows: list[Row]) -> None:
+def table(key: str, description: str, rows: Sequence[Row]) -> None:
     """Show rows of plain values."""
     _tolerated(lambda: create_table_artifact(table=[dict(row) for row in rows], key=key, description=description))
 

@@ -22,6 +22,7 @@ from holdfast.catalog.mirror import Mirror
 from holdfast.errors import NotFoundError, RefusedError, UnreachableError
 from holdfast.jobs import checked_job_id, new_job_id
 from holdfast.opening import open_catalog
+from holdfast.postgres.restore import DatabaseRestore
 from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
 from holdfast.settings import Settings, load_settings
@@ -38,7 +39,15 @@ _ID_PREFIX: dict[Kind, str] = {"backup": "backup", "restore": "restore", "verifi
 class Job:
     """A backup, restore or verification on its way; use as a context manager inside a flow."""
 
-    def __init__(self, kind: Kind, type: str, job_id: str | None = None, *, backup_id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        kind: Kind,
+        type: str,  # noqa: A002  the field's own word
+        job_id: str | None = None,
+        *,
+        backup_id: str | None = None,
+        recorded: bool = True,
+    ) -> None:
         base = load_settings()
         self.mirror = Mirror(lambda: open_catalog(base))
         self.settings = _in_force(base)
@@ -49,7 +58,7 @@ class Job:
         self.started_at = datetime.now(UTC)
         self.progress = Progress(f"{type}-{kind}-progress", f"{kind} {self.id}")
         self.log = get_run_logger()
-        self._row = self._new_row(backup_id)
+        self._row = self._new_row(backup_id) if recorded else NoRow()
         self._closed = False
         self._open = contextlib.ExitStack()
 
@@ -88,6 +97,17 @@ class Job:
         """Add to the row's metadata; names are camelCase."""
         self._row.note(metadata)
 
+    def follow(self, restore: DatabaseRestore) -> None:
+        """Show the progress of a restore as this job's."""
+
+        def told(phase: str, done_bytes: int, expected_bytes: int) -> None:
+            del phase
+            self.progress.expect(expected_bytes)
+            so_far(done_bytes)
+
+        so_far = self.progress.stream("restore")
+        restore.on_progress = told
+
     def completed(self, document: Json, *, metadata: Json | None = None, **figures: Any) -> Json:
         """Close the job as completed and return the document that the flow ends with."""
         ended = {**self.document("completed"), **document}
@@ -103,8 +123,14 @@ class Job:
             "jobId": self.id,
             "type": self.type,
             "status": status,
+            "sizeBytes": None,
+            "storedBytes": None,
+            "checksum": None,
+            "location": None,
             "startedAt": time_text(self.started_at),
             "completedAt": time_text(datetime.now(UTC)) if ended else None,
+            "verifiedLevel": None,
+            "snapshotAt": None,
             "error": None,
         }
 

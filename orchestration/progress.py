@@ -38,6 +38,7 @@ class Progress:
         self._key = key
         self._description = description
         self._expected_bytes: int | None = None
+        self._fraction = 0.0
         self._streams: dict[str, int] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -59,6 +60,14 @@ class Progress:
 
         return so_far
 
+    def parts(self) -> Callable[[int, int], None]:
+        """Return what is told how many parts of how many are done, where the work is not counted in bytes."""
+
+        def so_far(done: int, whole: int) -> None:
+            self._fraction = done / whole if whole else 1.0
+
+        return so_far
+
     @property
     def done_bytes(self) -> int:
         with self._lock:
@@ -67,7 +76,8 @@ class Progress:
     @property
     def percent(self) -> float:
         """How much is done; never 100 before the end, for what is expected is an estimate."""
-        return min(99.0, 100.0 * self.done_bytes / self._expected_bytes) if self._expected_bytes else 0.0
+        fraction = self.done_bytes / self._expected_bytes if self._expected_bytes else self._fraction
+        return min(99.0, 100.0 * fraction)
 
     def __enter__(self) -> Self:
         self._bar = artifacts.progress_bar(self._key, self._description)

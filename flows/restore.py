@@ -1,0 +1,80 @@
+"""Bring a backup back: into a new database, in the place of the live one, or into it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+
+from holdfast.postgres.restore import Mode
+from orchestration.dead_work import close_dead_work
+from orchestration.job import Job
+from orchestration.opening import opened_repository
+from orchestration.rebuilding import preflight, prove, rebuild
+from orchestration.restore import Restoring, completed, restoring
+from orchestration.tasks import readers, second_net, step
+
+
+@flow(
+    name="restore",
+    flow_run_name="restore {backup_id} ({mode})",
+    task_runner=readers(),
+    timeout_seconds=second_net("restore_time_limit_minutes"),
+    persist_result=False,
+)
+def restore(
+    *,
+    target: str,
+    backup_id: str = "latest",
+    type: Literal["database"] = "database",  # noqa: A002  the field's own word
+    mode: Mode = "new",
+    tables: list[str] | None = None,
+    job_id: str | None = None,
+    dry_run: bool = False,
+    storage: str = "holdfast-storage",
+    key: str = "holdfast-key",
+) -> dict[str, Any]:
+    """Restore a backup, or the newest of a type, to the database of a block (or of a URL without password).
+
+    Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
+    """
+    with (
+        Job("restore", type, job_id, backup_id=backup_id, recorded=not dry_run) as job,
+        opened_repository(storage, key) as repository,
+    ):
+        close_dead_work(job.mirror, repository)
+        with restoring(job, repository, backup_id, target=target, mode=mode, tables=tables or []) as work:
+            preflight(work.restore)
+            if mode != "new":
+                count_losses(work)
+            if not dry_run:
+                bring_back(work)
+            return completed(job, work, dry_run=dry_run)
+
+
+def bring_back(work: Restoring) -> None:
+    """Build the database beside and let it take its name last; or, asked for, all in one transaction in what exists."""
+    if work.restore.in_transaction:
+        replace_in_place(work)
+        return
+    rebuild(work.restore)
+    prove(work.restore)
+    take_name(work)
+
+
+@step("count what would be lost")
+def count_losses(work: Restoring) -> int:
+    """Count the rows that the live database has and the backup has not."""
+    return work.restore.losses().rows
+
+
+@step("restore in place", retries=0)
+def replace_in_place(work: Restoring) -> None:
+    """Replace what the existing database holds, in one transaction."""
+    work.restore.restore_in_place()
+
+
+@step("take its name", retries=0)
+def take_name(work: Restoring) -> None:
+    """Give the database its name; promoted, the live one is kept under another."""
+    work.restore.finish()

@@ -1,0 +1,62 @@
+"""Prove a backup: its objects are there, they can be read, it can be restored, and what is restored equals its source."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+
+from holdfast.repository import Level, Proof
+from holdfast.verification import Verification
+from orchestration.dead_work import close_dead_work
+from orchestration.job import Job
+from orchestration.opening import opened_repository
+from orchestration.rebuilding import preflight, prove, rebuild
+from orchestration.tasks import readers, second_net, step
+from orchestration.verification import concluded, rehearsing, verifying
+
+
+@flow(
+    name="verification",
+    flow_run_name="verify {backup_id} to {level}",
+    task_runner=readers(),
+    timeout_seconds=second_net("verify_time_limit_minutes"),
+    persist_result=False,
+)
+def verification(
+    *,
+    backup_id: str = "latest",
+    type: Literal["database"] = "database",  # noqa: A002  the field's own word
+    level: Level = "proven",
+    subset: str | None = None,
+    job_id: str | None = None,
+    storage: str = "holdfast-storage",
+    key: str = "holdfast-key",
+) -> dict[str, Any]:
+    """Verify a backup, or the newest of a type, to a level, and leave the proof in the repository.
+
+    `stored` < `read` (`subset` 1/7 reads a seventh) < `restored` < `proven`. The last two restore into a scratch database.
+    """
+    with Job("verification", type, job_id) as job, opened_repository(storage, key) as repository:
+        close_dead_work(job.mirror, repository)
+        with verifying(job, repository, backup_id, level, subset) as work:
+            check(job, work)
+            if work.restores and not work.failed:
+                with rehearsing(job, work) as restore:
+                    preflight(restore)
+                    rebuild(restore)
+                    if level == "proven":
+                        work.judge(prove(restore))
+            return concluded(job, work, leave_proof(work))
+
+
+@step("check the stored objects")
+def check(job: Job, work: Verification) -> None:
+    """Look at every object of the backup, and set aside what is damaged."""
+    work.check(job.progress.parts())
+
+
+@step("leave the proof")
+def leave_proof(work: Verification) -> Proof:
+    """Write what was found into the repository."""
+    return work.conclude()

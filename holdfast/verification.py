@@ -1,0 +1,177 @@
+"""One verification of one backup, without Prefect: look, restore into a scratch database, compare, and leave a proof.
+
+What is found wrong with the backup becomes a bad proof. What only keeps the verification from being done (a server that does not
+answer, a time limit) is raised, and proves nothing either way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from holdfast.errors import DamagedError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError
+from holdfast.postgres.compare import ProofReport
+from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
+from holdfast.postgres.url import DatabaseUrl
+from holdfast.repository import CheckLevel, CheckReport, Level, Manifest, Proof, Repository
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+
+_REHEARSAL = "holdfast_rehearsal"
+"""The name that the scratch database would get; it never does."""
+
+Part = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationOptions:
+    """How to verify a backup of a database."""
+
+    spool_dir: Path
+    jobs: int = 2
+    time_limit_seconds: float | None = None
+    lock_timeout_seconds: float = 30
+    tools: Path | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> VerificationOptions:
+        """Take them from the settings."""
+        limit = settings.verify_time_limit_minutes * 60
+        return cls(settings.home / "spool", settings.readers, limit, settings.lock_timeout_seconds, settings.postgres_tools)
+
+
+def find_backup(repository: Repository, backup_id: str, backup_type: str) -> Manifest:
+    """Open the manifest of a backup, or of the newest of a type for `latest`. Raises NotFoundError, DamagedError."""
+    if backup_id == "latest":
+        return repository.latest(backup_type)
+    manifest = repository.manifest(backup_id)
+    if manifest.type != backup_type:
+        raise NotFoundError(f"{backup_id} is a backup of the type {manifest.type!r}, not {backup_type!r}")
+    return manifest
+
+
+def parse_subset(text: str | None) -> Part | None:
+    """Read `K/N` with 1 <= K <= N. Raises SettingsError."""
+    if text is None:
+        return None
+    part, _, whole = text.partition("/")
+    if not (part.isdecimal() and whole.isdecimal() and 1 <= int(part) <= int(whole)):
+        raise SettingsError(f"{text!r} is not a part of a whole", reason="it is K/N with 1 <= K <= N, such as 1/7")
+    return int(part), int(whole)
+
+
+@dataclass(slots=True)
+class Verification:
+    """A verification on its way: what it is to reach, and what it has found so far."""
+
+    repository: Repository
+    manifest: Manifest
+    level: Level
+    options: VerificationOptions
+    subset: Part | None = None
+    problems: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    failed: bool = False
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def restores(self) -> bool:
+        """Whether the level asks for a restore."""
+        return self.level in ("restored", "proven")
+
+    def check(self, on_progress: Callable[[int, int], None] | None = None, *, level: CheckLevel | None = None) -> CheckReport:
+        """Look at the backup's objects; what is damaged is set aside, so that the next backup stores it afresh."""
+
+        def told(done: int, whole: int) -> None:
+            self._require_time()
+            if on_progress is not None:
+                on_progress(done, whole)
+
+        wanted = level or cast("CheckLevel", "stored" if self.restores else self.level)
+        part = self.subset if wanted == "read" else None
+        report = self.repository.check([self.manifest.id], level=wanted, subset=part, set_aside=True, on_progress=told)
+        self.problems += [str(problem) for problem in report.problems]
+        self.failed |= not report.content_ok
+        self.figures |= {"chunks": report.chunks, "chunksRead": report.chunks_read, "bytesRead": report.bytes_read}
+        return report
+
+    @contextmanager
+    def rehearsal(self, server: DatabaseUrl) -> Iterator[DatabaseRestore]:
+        """Restore into a scratch database of this server inside the block; at its end that database is gone.
+
+        That the backup can't be restored becomes a problem of the backup, and is not raised.
+        """
+        options = RestoreOptions(
+            spool_dir=self.options.spool_dir,
+            jobs=self.options.jobs,
+            time_limit_seconds=self._seconds_left,
+            lock_timeout_seconds=self.options.lock_timeout_seconds,
+            tools=self.options.tools,
+            rehearsal=True,
+        )
+        try:
+            with DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options) as restore:
+                yield restore
+        except DamagedError as error:
+            self._fail(error)
+            self.check(level="read")  # names all that is damaged, and sets it aside
+        except ToolFailedError as error:
+            self._fail(error)
+
+    def judge(self, proof: ProofReport) -> None:
+        """Take in how the restored database compares with its source."""
+        self.problems += proof.problems
+        self.failed |= not proof.ok
+        self.figures |= {"tables": proof.tables_compared, "rows": proof.rows, "contentCompared": proof.content_compared}
+
+    def conclude(self) -> Proof:
+        """Write the proof of what was found, good or bad."""
+        self.figures["seconds"] = round(time.monotonic() - self._started, 3)
+        if self.subset is not None:
+            self.figures["subset"] = f"{self.subset[0]}/{self.subset[1]}"
+        return self.repository.add_proof(
+            self.manifest.id,
+            self._reached,
+            ok=not self.failed,
+            problems=self.problems,
+            figures=self.figures,
+            started_at=self.started_at,
+        )
+
+    @property
+    def _reached(self) -> Level:
+        """A part that was read proves the whole only when the other parts were read too, since the last bad proof."""
+        if self.level != "read" or self.subset is None or self.failed:
+            return self.level
+        part, whole = self.subset
+        seen = {part}
+        for proof in self.repository.proofs(self.manifest.id):
+            if not proof.ok:
+                break
+            done, _, parts = str(proof.figures.get("subset", "")).partition("/")
+            if parts == str(whole):
+                seen.add(int(done))
+        return "read" if len(seen) == whole else "stored"
+
+    def _fail(self, error: DamagedError | ToolFailedError) -> None:
+        self.problems.append(str(error))
+        self.failed = True
+
+    @property
+    def _seconds_left(self) -> float | None:
+        limit = self.options.time_limit_seconds
+        return None if limit is None else max(0.0, self._started + limit - time.monotonic())
+
+    def _require_time(self) -> None:
+        if self._seconds_left == 0:
+            raise TimeLimitError(
+                f"the verification of {self.manifest.id} did not end within {self.options.time_limit_seconds:g} seconds",
+                next_step="Raise BACKUP_VERIFY_TIME_LIMIT_MINUTES, or verify a part at a time: --level read --subset 1/7",
+            )
