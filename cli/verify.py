@@ -13,7 +13,7 @@ from cli.app import Commands
 from cli.backup_types import BackupType, require_present
 from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
-from holdfast.errors import ExitCode, SettingsError
+from holdfast.errors import ExitCode, SettingsError, VerificationFailedError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,7 +54,10 @@ def verify(
     from flows.verification import verification
 
     with shown("Verifying"):
-        found = verification(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
+        try:
+            found = verification(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
+        except VerificationFailedError as failed:  # the flow failed, and what it found is the answer
+            found = failed.found or {}
     output.result(found, lambda: _text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)

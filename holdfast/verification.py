@@ -115,6 +115,8 @@ class Verification:
             lock_timeout_seconds=self.options.lock_timeout_seconds,
             tools=self.options.tools,
             rehearsal=True,
+            any_locale=True,
+            analyze=False,
         )
         try:
             with DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options) as restore:

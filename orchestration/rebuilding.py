@@ -20,7 +20,8 @@ def rebuild(restore: DatabaseRestore) -> None:
     results([restore_small_tables.submit(restore), *(restore_table.submit(restore, table) for table in tables)])
     build_indexes(restore)
     apply_properties(restore)
-    analyze(restore)
+    if restore.options.analyze:
+        analyze(restore)
 
 
 @step("look before anything is changed")
