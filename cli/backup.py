@@ -81,6 +81,9 @@ def _all_on(loaded: Settings) -> list[BackupType]:
 
 
 def _back_up(kind: BackupType, loaded: Settings) -> dict[str, Any]:
+    from holdfast.opening import open_repository
+
+    open_repository(loaded).close()  # what is wrong with the settings shows here, before a server is started
     ready_for_flows(loaded)
     from flows.database_backup import database_backup
 

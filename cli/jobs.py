@@ -121,7 +121,7 @@ def when(value: Any) -> datetime | None:
 
 def table(documents: Sequence[Document]) -> RenderableType:
     """Show jobs as one table."""
-    shown = output.table("Job", "Type", "Made (UTC)", "Status", "Read", "Kept", "Proven to", right=("Read", "Kept"))
+    shown = output.table("Job", "Type", "Made (UTC)", "Status", "Read", "Stored", "Proven to", right=("Read", "Stored"))
     for job in documents:
         shown.add_row(
             job["jobId"],
@@ -152,20 +152,21 @@ def headline(word: str, rest: str, *, good: bool | None = True) -> Text:
 
 def backup_text(job: Document) -> Iterator[RenderableType]:
     """Tell what a backup run made."""
-    took = _took(job)
-    yield headline(str(job["jobId"]), f"{job['type']} {job['status']}" + (f" in {took}" if took else ""))
+    duration = took(job)
+    yield headline(str(job["jobId"]), f"{job['type']} {job['status']}" + (f" in {duration}" if duration else ""))
     yield output.facts(*_backup_facts(job))
 
 
 def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     read, kept = job["sizeBytes"], job["storedBytes"]
     yield "  Read", figures.size(read)
-    yield "  Kept", f"{figures.size(kept)}  ({figures.share(kept, read)})" if kept else figures.size(kept)
+    yield "  Stored", f"{figures.size(kept)}  ({figures.share(kept, read)})" if kept else figures.size(kept)
     yield "  Proven to", job["verifiedLevel"]
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]
 
 
-def _took(job: Document) -> str | None:
+def took(job: Document) -> str | None:
+    """Tell how long a job took, where that is known."""
     started, ended = when(job["startedAt"]), when(job["completedAt"])
     return figures.duration((ended - started).total_seconds()) if started and ended else None

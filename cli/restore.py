@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -83,5 +83,20 @@ def table_names(given: list[str] | None) -> list[str]:
     return [name for name in names if name]
 
 
-def restore_text(job: dict[str, Any]) -> Iterator[RenderableType]:
-    yield jobs.headline(str(job["jobId"]), str(job["status"]))
+def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
+    """Tell what a restore made, or would do."""
+    took = jobs.took(job)
+    yield jobs.headline(str(job["jobId"]), f"{job['status']}{f' in {took}' if took else ''}", good=job.get("proven") is not False)
+    rows = f"{job['tables']:,} tables, {job['rows']:,} rows" if job.get("tables") is not None else None
+    yield output.facts(
+        ("  Backup", str(job["backupId"])),
+        ("  Target", job.get("target")),
+        ("  Restored", rows),
+        (
+            "  Proven",
+            {True: "equal to what the source held", False: "NO, it differs from what the source held"}.get(job.get("proven")),
+        ),
+        ("  Former one", job.get("kept") and f"kept as {job['kept']}"),
+    )
+    for told in [*job.get("problems", []), *job.get("notes", [])]:
+        yield f"  {told}"
