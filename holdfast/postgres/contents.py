@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from holdfast.postgres.truth import TableTruth, Truth
 from holdfast.repository import Entry, Manifest, Repository
 
 _BLOCK_BYTES = 1 << 20
+_NAMES_ROLES = frozenset({"ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"})
+_IDENTIFIER = re.compile(r'"(?:[^"]|"")*"|[^\s",;()]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,18 @@ class BackupContents:
     def roles(self) -> list[RoleStatement]:
         """The statements that make the source's roles."""
         return parse_roles(self._whole(GLOBALS))
+
+    @cached_property
+    def needed_roles(self) -> set[str]:
+        """The roles without which the archive can't be restored as it is: owners, and who is granted something.
+
+        The source's server keeps no account of what belongs to the role that made it, so the archive is asked too.
+        """
+        owners = {entry.owner for entry in self.archive.entries if entry.owner}
+        grants = "\n".join(entry.definition for entry in self.archive.entries if entry.kind in _NAMES_ROLES)
+        words = set(_IDENTIFIER.findall(grants))
+        granted = {name for role in self.roles for name in role.roles if {name, quote_identifier(name)} & words}
+        return owners | granted | set(self.truth.roles)
 
     @cached_property
     def archive(self) -> Archive:

@@ -20,8 +20,8 @@ FROM pg_default_acl AS d LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespac
 WHERE d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
 """
 _GRANT = "SELECT CASE WHEN grantee = 0 THEN NULL ELSE pg_get_userbyid(grantee)::text END, privilege_type, is_grantable FROM "
-_PRESENT = _GRANT + "pg_default_acl AS d, aclexplode(d.defaclacl) WHERE d.oid = %s"  # noqa: S608
-_BUILT_IN = _GRANT + """aclexplode(acldefault(%s::"char", (SELECT oid FROM pg_roles WHERE rolname = %s)))"""
+_PRESENT = _GRANT + "pg_default_acl AS d, aclexplode(d.defaclacl) WHERE d.oid = %s"
+_BUILT_IN = _GRANT + """aclexplode(acldefault(%s::"char", (SELECT oid FROM pg_roles WHERE rolname = %s)))"""  # noqa: S608
 
 Grant = tuple[str | None, str, bool]
 

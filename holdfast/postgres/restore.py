@@ -64,19 +64,18 @@ class DatabaseRestore:
 
         `on_progress` is told the phase, the bytes done and the bytes in all; it is called from several threads, one at a time.
         """
+        self.on_progress = on_progress
         with self:
             if self.in_transaction:
-                self.on_progress = on_progress
                 self._timed("preflight", self.preflight)
                 self._timed("restore", self.restore_in_place)
             else:
-                self.fill(on_progress)
+                self.fill()
                 self._timed("finish", self.finish)
         return self.report
 
-    def fill(self, on_progress: Progress | None = None) -> RestoreReport:
+    def fill(self) -> RestoreReport:
         """Do all but `finish`: afterwards the database is complete, under its scratch name (see `working`)."""
-        self.on_progress = on_progress
         self._timed("preflight", self.preflight)
         self._timed("create", self.create_database)
         self._timed("roles", self.restore_globals)
@@ -274,8 +273,7 @@ class DatabaseRestore:
         return [extension["name"] for extension in self._contents.truth.extensions]
 
     def _make_roles(self, connection: Connection) -> RolesMade:
-        statements = self._contents.roles
-        referenced = set(self._contents.truth.roles)
+        statements, referenced = self._contents.roles, self._contents.needed_roles
         everyone = {name for statement in statements for name in statement.roles}
         if self._selection or self.options.rehearsal:
             return create_roles(connection, statements, referenced, login=not self.options.rehearsal)
