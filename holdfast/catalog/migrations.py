@@ -7,6 +7,7 @@ recognized by one small query, without loading Alembic: this runs whenever a cat
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 VERSION_TABLE = "holdfast_catalog_version"  # not Alembic's own name, which another system in the same database may use
 _REVISIONS = Path(__file__).parent / "revisions"
+_one_at_a_time = threading.Lock()  # Alembic keeps what it is doing in its modules
 
 
 def migrate(database: Database) -> None:
@@ -35,7 +37,7 @@ def migrate(database: Database) -> None:
             reason=f"it is at {version}, and this one knows migrations up to {newest()}",
             next_step="Install that version, or name another database in BACKUP_CATALOG_URL",
         )
-    with database.transaction("migrating the catalog") as connection:
+    with _one_at_a_time, database.transaction("migrating the catalog") as connection:
         _upgrade(connection)
 
 

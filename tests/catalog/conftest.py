@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -70,10 +70,10 @@ def ask(url: DatabaseUrl) -> Ask:
 
 
 @contextmanager
-def running_server() -> Iterator[EmbeddedServer]:
+def running_server(version: Literal[16, 18] = 18) -> Iterator[EmbeddedServer]:
     # Not in pytest's own folder: each new session of pytest closes that to other users, and as root the server is one.
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
-        embedded = EmbeddedServer(Path(folder) / "data")
+        embedded = EmbeddedServer(Path(folder) / "data", version=version)
         embedded.start()
         try:
             yield embedded

@@ -1,10 +1,13 @@
-"""The tables are the guide's, and making them is harmless: twice, by processes at once, over what is there, where we own little."""
+"""The tables are the guide's, and making them is harmless: twice, at once, over what is there, where we own little."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,11 @@ import sql
 from holdfast.catalog import Catalog
 from holdfast.catalog.migrations import VERSION_TABLE
 from holdfast.errors import AccessDeniedError, NotFoundError, SettingsError
-from holdfast.postgres.connection import DatabaseUrl
+from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.tools import find_tool
-from tests.catalog.conftest import Ask, ask_once
+from tests.catalog.conftest import Ask, ask_once, running_server
 
 GUIDE = (Path(__file__).parent / "guide.sql").read_text()
 TABLES = ("backup_config", "backup_jobs", "disaster_recovery_executions", "disaster_recovery_plans", "restore_jobs")
@@ -106,9 +109,24 @@ def test_migrating_again_changes_nothing(url: DatabaseUrl, catalog: Catalog) -> 
 def test_processes_that_migrate_at_once_do_not_disturb_each_other(url: DatabaseUrl, empty: DatabaseUrl) -> None:
     program = "import sys; from holdfast.catalog import Catalog; c = Catalog(sys.argv[1]); c.migrate(); c.close()"
     command = [sys.executable, "-c", program, empty.without_password()]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    with closing(connect(empty, autocommit=False)) as gate, gate.cursor() as cursor:
+        cursor.execute(sql.queries("migration")["lock"])
+        processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        waiting = 0
+        while waiting < 2 and all(process.poll() is None for process in processes):
+            time.sleep(0.05)
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            waiting = cursor.fetchall()[0][0]
+        gate.rollback()  # both found an empty database; now they go, one after the other
     ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
-    assert ended == [("", 0)] * 3
+    assert (waiting, ended) == (2, [("", 0)] * 2)
+    assert dumped(empty) == dumped(url)
+
+
+def test_threads_that_migrate_at_once_do_not_disturb_each_other(url: DatabaseUrl, empty: DatabaseUrl) -> None:
+    with Catalog(empty) as catalog, ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(catalog.migrate) for _ in range(4)]:
+            done.result()
     assert dumped(empty) == dumped(url)
 
 
@@ -174,6 +192,15 @@ def test_a_user_who_may_only_use_the_tables_needs_no_right_to_make_them(url: Dat
                 catalog.cleanup(0)
     finally:
         ask_once(url, "DROP OWNED BY clerk; DROP ROLE clerk")
+
+
+def test_an_older_server_will_do() -> None:
+    with running_server(version=16) as server, Catalog(server.create_database("catalog")) as catalog:
+        catalog.migrate()
+        catalog.open_job("backup_1", "database", {"storedBytes": 5})
+        catalog.close_job("backup_1", "completed", size_bytes=7)
+        assert (catalog.backup_statistics()[0]["stored_bytes"], catalog.dashboard()[0]["health"]) == (5, "healthy")
+        assert catalog.cleanup(0)["deleted_backup_jobs"] == 1
 
 
 def test_a_database_without_a_catalog_is_named_as_such(empty: DatabaseUrl) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from holdfast.catalog import Catalog
@@ -159,3 +162,13 @@ def test_negative_days_are_refused_rather_than_taken_for_now(catalog: Catalog, a
     with pytest.raises(Exception, match="days must not be negative"):
         ask("SELECT * FROM cleanup_backup_data(90, 90, -180, 30)")
     assert ask("SELECT count(*) FROM backup_jobs") == [(20,)]
+
+
+def test_the_examples_in_the_document_work(ask: Ask) -> None:
+    ask(HISTORY)
+    document = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text()
+    examples = [line for block in re.findall(r"```sql\n(.*?)```", document, re.DOTALL) for line in block.splitlines()]
+    assert len(examples) >= 6
+    assert len(ask(next(line for line in examples if "get_backup_statistics" in line))) == 4
+    for example in examples:
+        ask(example)
