@@ -1,0 +1,47 @@
+"""What a benchmark says of a process is true of its descendants too, and of nobody else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import FailedError, bytes_in, measured
+
+MIB = 1 << 20
+_HOLD_MEMORY = "import time; held = bytearray(150 << 20); time.sleep(0.6)"
+_BUSY = "import time; end = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+
+
+def _python(program: str) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", program]
+
+
+def _child_of_a_child(program: str) -> list[str]:
+    return _python(f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-S', '-c', {program!r}], check=True)")
+
+
+def test_the_memory_of_a_child_counts(tmp_path: Path) -> None:
+    cost = measured(_child_of_a_child(_HOLD_MEMORY), environment=os.environ, folder=tmp_path)
+    assert 150 * MIB < cost.peak_tree_bytes < 250 * MIB
+    assert 150 * MIB < cost.peak_process_bytes < 250 * MIB
+    assert cost.wall_seconds > 0.6
+
+
+def test_the_processor_time_of_a_child_counts_and_waiting_does_not(tmp_path: Path) -> None:
+    assert measured(_child_of_a_child(_BUSY), environment=os.environ, folder=tmp_path).cpu_seconds > 0.4
+    waiting = measured(_python("import time; time.sleep(0.5)"), environment=os.environ, folder=tmp_path)
+    assert waiting.cpu_seconds < waiting.wall_seconds
+
+
+def test_a_failure_is_told_and_never_a_figure(tmp_path: Path) -> None:
+    with pytest.raises(FailedError, match="no such thing"):
+        measured(_python("import sys; sys.exit('no such thing')"), environment=os.environ, folder=tmp_path)
+
+
+def test_output_goes_where_it_was_sent(tmp_path: Path) -> None:
+    measured(_python("print('out')"), environment=os.environ, folder=tmp_path, stdout=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "out\n"
+    assert bytes_in(tmp_path) == 4
