@@ -1,0 +1,98 @@
+"""SIGKILL at any moment: nothing half-made looks good, nothing stays behind, and the next run simply works."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import psutil
+import pytest
+
+from tests.postgres.oracle import fingerprint
+from holdfast.postgres.connection import connect
+from tests.acceptance.conftest import LEASE_TTL_SECONDS, Installation
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
+
+BACKGROUND = ("prefect server", "uvicorn", "postgres")
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    """Tell the children of the work from the servers that are meant to stay."""
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    return not any(word in line for word in BACKGROUND)
+
+
+def _gone(children: list[psutil.Process], within_seconds: float = 10) -> list[psutil.Process]:
+    ours = [child for child in children if child.is_running() and _is_ours(child)]
+    _, alive = psutil.wait_procs(ours, timeout=within_seconds)
+    return [child for child in alive if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_backup_killed_at_any_moment_leaves_no_trace_that_looks_good(installation: Installation) -> None:
+    began = time.monotonic()
+    installation.run("backup", "database")
+    whole = time.monotonic() - began
+    moments = random.Random(2026)  # noqa: S311  the same moments in each run
+    for _ in range(5):
+        children = installation.kill_after(moments.uniform(0.3, 1.0) * whole, "backup", "database")
+        assert _gone(children) == [], "a child process outlived its killed parent"
+        listed = [backup for backup in installation.run("repo", "list") if backup["status"] == "completed"]
+        checked = installation.run("repo", "check", "--level", "read")
+        assert checked["ok"], checked
+        assert listed, "the earlier backup disappeared"
+    time.sleep(LEASE_TTL_SECONDS + 2)
+    final = installation.run("backup", "database")
+    assert final["status"] == "completed"
+    assert {job["status"] for job in installation.run("list", "--limit", "100")} <= {"completed", "failed"}
+    proof = installation.run("verify", "latest", "--level", "proven")
+    assert (proof["ok"], proof["level"]) == (True, "proven")
+
+
+def test_a_restore_killed_at_any_moment_never_leaves_a_half_database_under_the_final_name(installation: Installation) -> None:
+    installation.run("backup", "database")
+    target = installation.source.with_database("brought_back")
+    before = fingerprint(installation.source.without_password())
+    moments = random.Random(7)  # noqa: S311
+    finished = 0
+    for _ in range(4):
+        children = installation.kill_after(
+            moments.uniform(0.5, 4.0), "repo", "restore", "latest", "--target", target.without_password()
+        )
+        assert _gone(children) == [], "a child process outlived its killed parent"
+        if _exists(installation, "brought_back"):
+            assert fingerprint(target.without_password()) == before
+            finished += 1
+            _drop(installation, "brought_back")
+    time.sleep(LEASE_TTL_SECONDS + 2)
+    installation.run("repo", "restore", "latest", "--target", target.without_password())
+    assert fingerprint(target.without_password()) == before
+    _drop(installation, "brought_back")
+    assert _databases(installation) == {"postgres", "pipeline", "template0", "template1"}, "a scratch database was left behind"
+    assert fingerprint(installation.source.without_password()) == before
+
+
+def _databases(installation: Installation) -> set[str]:
+    connection = connect(installation.source.maintenance())
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database")
+            return {row[0] for row in cursor.fetchall()}
+    finally:
+        connection.close()
+
+
+def _exists(installation: Installation, name: str) -> bool:
+    return name in _databases(installation)
+
+
+def _drop(installation: Installation, name: str) -> None:
+    connection = connect(installation.source.maintenance())
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        connection.close()
