@@ -20,8 +20,8 @@ from cli.listing import KindFilter, Limit
 from cli.restore import Mode, ModeOption, Tables, restore_text, table_names
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, target_url
-from cli.verify import JobId, Subset, TypeOption, parse_subset
-from holdfast.errors import ExitCode
+from cli.verify import JobId, Subset, TypeOption
+from holdfast.errors import ExitCode, NotProvenError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,6 +73,7 @@ def check(
     damaged.
     """
     from holdfast.opening import check_repository
+    from holdfast.verification import parse_subset
 
     loaded, part = repository_settings(), parse_subset(subset)
     with progress.counted("Checking", "chunks") as update:
@@ -113,11 +114,12 @@ def restore(
 
     from holdfast.jobs import new_job_id
     from holdfast.postgres.restore import DatabaseRestore
+    from holdfast.verification import find_backup
 
     require_present(kind)
     url, loaded = target_url(target), repository_settings()
     opened = repository(loaded)
-    manifest = opened.latest(kind.value) if job_id == "latest" else opened.manifest(job_id)
+    manifest = find_backup(opened, job_id, kind.value)
     options = _options(loaded, mode, table_names(tables))
     job_id, started_at = new_job_id("restore"), datetime.now(UTC)
     with (
@@ -126,6 +128,12 @@ def restore(
     ):
         report = DatabaseRestore(opened, manifest, url, options).run(lambda phase, done, whole: update(done, whole))
     document = jobs.of_restore(job_id, manifest, url, report, started_at)
+    if document["problems"]:
+        raise NotProvenError(
+            f"the database {url.database!r} was restored, and is not what the source was",
+            reason="; ".join(document["problems"][:5]),
+            next_step="Look at it before using it; it was left as it is",
+        )
     output.result(document, lambda: restore_text(document))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,9 +71,8 @@ def restore(
     from flows.restore import restore as restore_flow
 
     with as_flow_parameter(url) as name, shown("Restoring"):
-        done = restore_flow(
-            backup_id=job_id, type=kind.value, mode=mode.value, target=name, tables=table_names(tables), dry_run=dry_run
-        )
+        parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value, "tables": table_names(tables)}
+        done = restore_flow(target=name, dry_run=dry_run, **parameters)
     output.result(done, lambda: restore_text(done))
 
 
@@ -86,17 +85,17 @@ def table_names(given: list[str] | None) -> list[str]:
 def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
     """Tell what a restore made, or would do."""
     took = jobs.took(job)
-    yield jobs.headline(str(job["jobId"]), f"{job['status']}{f' in {took}' if took else ''}", good=job.get("proven") is not False)
-    rows = f"{job['tables']:,} tables, {job['rows']:,} rows" if job.get("tables") is not None else None
+    ended = "can be done; nothing was changed" if job.get("dryRun") else f"{job['status']}{f' in {took}' if took else ''}"
+    yield jobs.headline(str(job["jobId"]), ended)
+    rows = f"{job['tables']:,} tables, {job['rows']:,} rows" if job.get("tables") else None
     yield output.facts(
         ("  Backup", str(job["backupId"])),
         ("  Target", job.get("target")),
         ("  Restored", rows),
-        (
-            "  Proven",
-            {True: "equal to what the source held", False: "NO, it differs from what the source held"}.get(job.get("proven")),
-        ),
+        ("  Proven", "equal to what the source held" if job.get("proven") else None),
         ("  Former one", job.get("kept") and f"kept as {job['kept']}"),
     )
+    for loss in job.get("losses") or []:
+        yield f"  {'would lose' if job['dryRun'] else 'lost'} {loss['rows']:,} of {loss['liveRows']:,} rows of {loss['table']}"
     for told in [*job.get("problems", []), *job.get("notes", [])]:
         yield f"  {told}"

@@ -13,7 +13,7 @@ from cli.app import Commands
 from cli.backup_types import BackupType, require_present
 from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
-from holdfast.errors import ExitCode, SettingsError, VerificationFailedError
+from holdfast.errors import DamagedError, ExitCode, VerificationFailedError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,32 +48,35 @@ def verify(
 
     Ends with 5 where it is not so. What was found is kept in the repository as a proof.
     """
+    from holdfast.verification import parse_subset
+
     require_present(kind)
     parse_subset(subset)
     ready_for_flows(settings())
-    from flows.verification import verification
-
     with shown("Verifying"):
-        try:
-            found = verification(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
-        except VerificationFailedError as failed:  # the flow failed, and what it found is the answer
-            found = failed.found or {}
+        found = _verified(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
     output.result(found, lambda: _text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)
 
 
-def parse_subset(text: str | None) -> tuple[int, int] | None:
-    """Read `K/N` with 1 <= K <= N. Raises SettingsError."""
-    if text is None:
-        return None
-    part, _, whole = text.partition("/")
-    if not (part.isdecimal() and whole.isdecimal() and 1 <= int(part) <= int(whole)):
-        raise SettingsError(f"--subset {text!r} is not a part of a whole", reason="it is K/N with 1 <= K <= N, such as 1/7")
-    return int(part), int(whole)
+def _verified(**parameters: Any) -> jobs.Document:
+    """Run the verification; a backup that does not pass is its outcome, and no failure of the run."""
+    from flows.verification import verification
+
+    try:
+        found: jobs.Document = verification(**parameters)
+        return found
+    except VerificationFailedError as error:
+        if error.found is None:
+            raise
+        return error.found
+    except DamagedError as error:  # not even its manifest can be read
+        names = {"jobId": None, "type": parameters["type"], "backupId": parameters["backup_id"], "level": parameters["level"]}
+        return {**names, "status": "failed", "ok": False, "problems": [str(error)], "error": str(error)}
 
 
-def _text(found: dict[str, Any]) -> Iterator[RenderableType]:
+def _text(found: jobs.Document) -> Iterator[RenderableType]:
     if found["ok"]:
         yield jobs.headline(str(found["backupId"]), f"is {found['level']}")
     else:

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from tests.postgres.servers import running_server, server_folder
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 KEY = base64.b64encode(hashlib.sha256(b"the first key of the tests of the command").digest()).decode()
@@ -96,16 +97,10 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def source_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def source_server() -> Iterator[EmbeddedServer]:
     """A PostgreSQL server that stands for the user's own."""
-    root = tmp_path_factory.mktemp("cli-source")
-    root.chmod(0o755)
-    server = EmbeddedServer(root / "server")
-    server.start()
-    try:
+    with running_server(18) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def execute(url: DatabaseUrl, *statements: str) -> list[tuple[Any, ...]]:
@@ -177,19 +172,18 @@ def with_password(url: DatabaseUrl) -> str:
 
 
 @pytest.fixture(scope="session")
-def shop(source_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(source_server: EmbeddedServer) -> Iterator[Shop]:
     """A home where `init` and `backup database` were run."""
-    root = tmp_path_factory.mktemp("cli-shop")
-    root.chmod(0o755)
     source = make_shop(source_server, "shop")
-    home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
-    try:
-        with CommandLines() as seen:
-            initialized = home.json("init")
-            backup = home.json("backup", "database")
-        yield Shop(home, source, source_server, initialized, backup, seen)
-    finally:
-        home.json("down")
+    with server_folder() as root:
+        home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
+        try:
+            with CommandLines() as seen:
+                initialized = home.json("init")
+                backup = home.json("backup", "database")
+            yield Shop(home, source, source_server, initialized, backup, seen)
+        finally:
+            home.json("down")
 
 
 def databases(server: EmbeddedServer) -> set[str]:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ANOTHER_KEY, KEY, Home, Shop, databases, execute, orders
+from tests.cli.conftest import ANOTHER_KEY, KEY, Home, Shop, databases, orders
+from tests.postgres.servers import drop_database, server_folder
 
 
 @pytest.fixture
-def stranded(shop: Shop, tmp_path: Path) -> Home:
+def stranded(shop: Shop) -> Iterator[Home]:
     """Another host: a copy of the storage, the key, and nothing else in the world."""
-    shutil.copytree(shop.home.path / "repository", tmp_path / "backups")
-    return Home(tmp_path / "elsewhere", {"BACKUP_STORAGE_PATH": str(tmp_path / "backups"), "BACKUP_ENCRYPTION_KEY": KEY})
+    with server_folder() as root:
+        shutil.copytree(shop.home.path / "repository", root / "backups")
+        yield Home(root / "elsewhere", {"BACKUP_STORAGE_PATH": str(root / "backups"), "BACKUP_ENCRYPTION_KEY": KEY})
+
+
+def backups(home: Home) -> Path:
+    """Return the folder of the copy."""
+    return Path(home.settings["BACKUP_STORAGE_PATH"])
 
 
 def test_with_storage_and_key_alone_all_is_listed_checked_and_brought_back(shop: Shop, stranded: Home) -> None:
     (listed,) = stranded.json("repo", "list")
-    same = ("jobId", "type", "status", "sizeBytes", "storedBytes", "checksum", "completedAt")
+    same = ("jobId", "type", "status", "sizeBytes", "storedBytes", "checksum")
     assert {name: listed[name] for name in same} == {name: shop.backup[name] for name in same}
     checked = stranded.json("repo", "check", "--level", "read")
     assert (checked["ok"], checked["problems"]) == (True, [])
@@ -30,13 +38,12 @@ def test_with_storage_and_key_alone_all_is_listed_checked_and_brought_back(shop:
         assert (done["backupId"], done["status"]) == (shop.backup["jobId"], "completed")
         assert orders(target) == orders(shop.source)
     finally:
-        execute(shop.server.url(), 'DROP DATABASE "brought back" WITH (FORCE)')
+        drop_database(target)
     assert not stranded.path.joinpath("prefect").exists()
     assert not stranded.path.joinpath("postgres").exists()
 
 
 def test_a_catalog_is_rebuilt_from_the_repository(shop: Shop, stranded: Home) -> None:
-    stranded.path.parent.chmod(0o755)
     try:
         assert stranded.json("repo", "rebuild-catalog") == {"added": 1}
         assert stranded.json("repo", "rebuild-catalog") == {"added": 0}
@@ -51,12 +58,11 @@ def test_a_catalog_is_rebuilt_from_the_repository(shop: Shop, stranded: Home) ->
 def test_a_target_may_have_any_name_that_postgresql_allows(name: str, shop: Shop, stranded: Home) -> None:
     target = shop.server.url(name)
     stranded.json("repo", "restore", shop.backup["jobId"], "--target", target.without_password())
-    quoted = name.replace('"', '""')
     try:
         assert name in databases(shop.server)
         assert orders(target) == orders(shop.source)
     finally:
-        execute(shop.server.url(), f'DROP DATABASE "{quoted}" WITH (FORCE)')
+        drop_database(target)
 
 
 def test_a_restore_never_lands_on_something_that_is_there(shop: Shop, stranded: Home) -> None:
@@ -67,14 +73,14 @@ def test_a_restore_never_lands_on_something_that_is_there(shop: Shop, stranded: 
     assert databases(shop.server) == before
 
 
-def test_every_damaged_object_is_named_and_none_is_restored(shop: Shop, stranded: Home, tmp_path: Path) -> None:
-    chunks = sorted(path for path in (tmp_path / "backups" / "chunks").rglob("*") if path.is_file())
+def test_every_damaged_object_is_named_and_none_is_restored(shop: Shop, stranded: Home) -> None:
+    chunks = sorted(path for path in (backups(stranded) / "chunks").rglob("*") if path.is_file())
     chunks[0].write_bytes(chunks[0].read_bytes()[:-1] + b"?")
     chunks[-1].unlink()
     ran = stranded.run("repo", "check", "--level", "read", "--json")
     assert ran.code == 5
     named = {problem["object"] for problem in ran.document["problems"]}
-    assert {str(path.relative_to(tmp_path / "backups")) for path in (chunks[0], chunks[-1])} <= named
+    assert {str(path.relative_to(backups(stranded))) for path in (chunks[0], chunks[-1])} <= named
     told = stranded.run("repo", "check")
     assert told.code == 5
     assert all(name in told.out for name in named)
@@ -91,8 +97,8 @@ def test_a_check_of_parts_sees_the_whole_in_as_many_runs(stranded: Home) -> None
         assert "1/7" in stranded.error(2, "repo", "check", "--subset", wrong)["reason"]
 
 
-def test_check_works_on_what_can_not_be_opened_any_more(stranded: Home, tmp_path: Path) -> None:
-    (tmp_path / "backups" / "repository.json").write_text("{")
+def test_check_works_on_what_can_not_be_opened_any_more(stranded: Home) -> None:
+    (backups(stranded) / "repository.json").write_text("{")
     assert stranded.error(5, "repo", "list")["code"] == "HF-500"
     ran = stranded.run("repo", "check", "--json")
     assert ran.code == 5
@@ -102,8 +108,8 @@ def test_check_works_on_what_can_not_be_opened_any_more(stranded: Home, tmp_path
     assert stranded.error(4, "repo", "repair")["message"]
 
 
-def test_a_damaged_backup_is_listed_as_damaged(shop: Shop, stranded: Home, tmp_path: Path) -> None:
-    manifest = tmp_path / "backups" / "manifests" / "database" / shop.backup["jobId"]
+def test_a_damaged_backup_is_listed_as_damaged(shop: Shop, stranded: Home) -> None:
+    manifest = backups(stranded) / "manifests" / "database" / shop.backup["jobId"]
     manifest.write_bytes(b"x" * manifest.stat().st_size)
     (listed,) = stranded.json("repo", "list")
     assert (listed["status"], listed["jobId"]) == ("damaged", shop.backup["jobId"])
@@ -111,11 +117,11 @@ def test_a_damaged_backup_is_listed_as_damaged(shop: Shop, stranded: Home, tmp_p
     assert stranded.error(5, "repo", "restore", "latest", "--target", "postgresql://nobody@127.0.0.1:1/x")["message"]
 
 
-def test_what_is_not_there_is_not_found(stranded: Home, tmp_path: Path) -> None:
+def test_what_is_not_there_is_not_found(stranded: Home) -> None:
     target = ("--target", "postgresql://nobody@127.0.0.1:1/x")
     assert stranded.error(3, "repo", "restore", "backup_1000000000_abcdef", *target)["nextStep"]
-    assert stranded.error(3, "repo", "list", BACKUP_STORAGE_PATH=str(tmp_path / "nowhere"))["code"] == "HF-300"
-    assert not (tmp_path / "nowhere").exists()
+    assert stranded.error(3, "repo", "list", BACKUP_STORAGE_PATH=str(stranded.path / "nowhere"))["code"] == "HF-300"
+    assert not (stranded.path / "nowhere").exists()
     assert stranded.error(2, "repo", "list", BACKUP_ENCRYPTION_KEY=ANOTHER_KEY)["code"] == "HF-202"
 
 
@@ -124,11 +130,11 @@ def test_a_server_that_does_not_answer_is_unreachable(stranded: Home) -> None:
     assert error["code"] == "HF-702"
 
 
-def test_prune_waits_for_those_at_work_and_deletes_nothing_that_is_needed(stranded: Home, tmp_path: Path) -> None:
+def test_prune_waits_for_those_at_work_and_deletes_nothing_that_is_needed(stranded: Home) -> None:
     from holdfast.repository import Repository, UserKey
     from holdfast.storage import LocalStorage
 
-    repository = Repository.open(LocalStorage(tmp_path / "backups"), key=UserKey.parse(KEY))
+    repository = Repository.open(LocalStorage(backups(stranded)), key=UserKey.parse(KEY))
     with repository.lease("backup", holder="somebody else"):
         busy = stranded.error(6, "repo", "prune")
     assert "somebody else" in str(busy)

@@ -6,7 +6,8 @@ import base64
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.cli.conftest import KEY, PASSWORD, CommandLines, Shop, everything_said, execute, orders, with_password
+from tests.cli.conftest import KEY, PASSWORD, CommandLines, Shop, everything_said, orders, with_password
+from tests.postgres.servers import drop_database
 
 CANARIES = {
     "key": KEY,
@@ -26,7 +27,7 @@ def test_nothing_secret_is_printed_listed_or_left_in_the_home(shop: Shop) -> Non
         assert done["status"] == "completed"
         assert orders(target) == orders(shop.source)
     finally:
-        execute(shop.server.url(), 'DROP DATABASE "brought here" WITH (FORCE)')
+        drop_database(target)
     assert any("pg_dump" in line for line in shop.command_lines.seen), "the watch saw nothing"
     assert any("pg_restore" in line for line in seen.seen), "the watch saw nothing"
     for name, canary in CANARIES.items():
