@@ -7,12 +7,10 @@ The rows of a table are in `base` or in its stream, never in both: pg_dump is to
 from __future__ import annotations
 
 import io
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -90,18 +88,20 @@ class DatabaseDump:
         self._counting = threading.Lock()
         self._idle_readers: list[TableReader] = []
         self._readers_made = False
-        self._at_work: set[int] = set()
+        self._making = threading.Lock()
+        self._at_work: set[Child | TableReader] = set()
         self._stopped = False
+        self._closed = False
         self._rest: dict[tuple[str, str], int] | None = None
         snapshot.at_close(self.close)
 
     def plan(self) -> DumpPlan:
         """Say what goes where, and lock the streamed tables for their readers; the same answer every time."""
         plan = self._plan
-        with self._lock:
+        with self._making, self._explaining_locks():
             if not self._readers_made:
                 for _ in range(min(self.options.readers, len(plan.streamed))):
-                    self._idle_readers.append(self._new_reader())
+                    self._give_back(self._new_reader())
                 self._readers_made = True
         return plan
 
@@ -174,14 +174,14 @@ class DatabaseDump:
         """End all that reads the source now, in any thread; whoever waits for it raises."""
         with self._lock:
             self._stopped = True
-            for pid in self._at_work:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
+            for child in self._at_work:
+                child.end()
         self._snapshot.cancel()
 
     def close(self) -> None:
         """End the readers that are idle; the others end with whoever uses them."""
         with self._lock:
+            self._closed = True
             readers, self._idle_readers = self._idle_readers, []
         for reader in readers:
             reader.close()
@@ -232,22 +232,22 @@ class DatabaseDump:
         with (
             self._explaining_locks(),
             run_tool(tool, arguments, url=self.url, stdout="pipe", time_limit_seconds=limit) as child,
-            self._stoppable(child.pid),
+            self._stoppable(child),
         ):
             yield child
 
     @contextmanager
-    def _stoppable(self, pid: int) -> Iterator[None]:
+    def _stoppable(self, child: Child | TableReader) -> Iterator[None]:
         """Have this child ended by `stop`."""
         with self._lock:
             if self._stopped:
                 raise WorkFailedError("the dump was stopped")
-            self._at_work.add(pid)
+            self._at_work.add(child)
         try:
             yield
         finally:
             with self._lock:
-                self._at_work.discard(pid)
+                self._at_work.discard(child)
 
     @contextmanager
     def _reader(self) -> Iterator[TableReader]:
@@ -257,17 +257,30 @@ class DatabaseDump:
         with self._explaining_locks():
             reader = idle or self._new_reader()
             try:
-                with self._stoppable(reader.pid):
+                with self._stoppable(reader):
                     yield reader
             except BaseException:
                 reader.close()
                 raise
+        self._give_back(reader)
+
+    def _give_back(self, reader: TableReader) -> None:
         with self._lock:
-            self._idle_readers.append(reader)
+            if not self._closed:
+                self._idle_readers.append(reader)
+                return
+        reader.close()
 
     def _new_reader(self) -> TableReader:
         limit = self._time_left_seconds
-        return TableReader(self._snapshot, self._plan.streamed, tools=self._tools, time_limit_seconds=limit)
+        reader = TableReader(self._snapshot, self._plan.streamed, tools=self._tools, time_limit_seconds=limit)
+        try:
+            with self._stoppable(reader):
+                reader.open()
+        except BaseException:
+            reader.close()
+            raise
+        return reader
 
     @contextmanager
     def _explaining_locks(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, Self
 
-from holdfast.errors import HoldfastError, TableLockedError, TimeLimitError, ToolFailedError
+from holdfast.errors import HoldfastError, TableLockedError, TimeLimitError, ToolFailedError, WorkFailedError
 from holdfast.postgres.connection import DatabaseUrl, denied, masked, refusal
 from holdfast.postgres.environment import child_environment
 from holdfast.postgres.tools import Tool
@@ -144,12 +144,19 @@ class Child:
                 next_step="Raise the time limit, or look for what holds the database up",
             )
         if code != 0:
-            raise self._failure(code)
+            raise WorkFailedError(f"{self._tool.name} was told to end") if self._stopped else self._failure(code)
 
-    def stop(self) -> None:
-        """End the tool and all that it started; nothing is raised, whatever state it was in."""
+    def end(self) -> None:
+        """Tell the tool to end, from any thread; whoever reads its output or waits for it raises."""
         self._stopped = True
         self._terminate()
+
+    def stop(self) -> None:
+        """End the tool and all that it started and close its pipes; nothing is raised, whatever state it was in.
+
+        Not while another thread reads or writes the pipes: that is what `end` is for.
+        """
+        self.end()
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

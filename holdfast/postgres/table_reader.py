@@ -32,40 +32,38 @@ _LOCKED_AT_ONCE = 200
 
 
 class TableReader:
-    """One session that streams tables, one at a time; close it when done."""
+    """One session that streams tables, one at a time: `open` it, and `close` it when done."""
 
     def __init__(
         self, snapshot: Snapshot, tables: Sequence[Table], *, tools: Path | None = None, time_limit_seconds: float | None = None
     ) -> None:
-        psql = find_tool("psql", at_least_major=snapshot.server.major, search=tools)
-        self.tool = psql
+        self._snapshot = snapshot
+        self._tables = tables
         self._encoding = str(snapshot.database["encoding"])
         self._end = secrets.token_hex(16).encode()
         self._psql = run_tool(
-            psql,
+            find_tool("psql", at_least_major=snapshot.server.major, search=tools),
             ["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"],
             url=snapshot.url,
             stdin="pipe",
             stdout="pipe",
             time_limit_seconds=time_limit_seconds,
         )
-        try:
-            self._tell(_beginning(snapshot, tables))
-            TableStream(self._psql.stdout, self._end).readall()
-        except BaseException:
-            self.close()
-            raise
 
-    @property
-    def pid(self) -> int:
-        """The process id of psql's supervisor."""
-        return self._psql.pid
+    def open(self) -> None:
+        """Import the snapshot and lock the tables."""
+        self._tell(_beginning(self._snapshot, self._tables))
+        TableStream(self._psql.stdout, self._end).readall()
 
     def stream(self, table: Table) -> TableStream:
         """Begin to stream a table; read it to its end before the next. Reading raises what `Child.wait` raises."""
         columns, encoding = table.stored_columns, self._encoding.encode()
         self._tell(b"COPY " + table.stored_name + b" (" + columns + b") TO STDOUT (ENCODING '" + encoding + b"');\n")
         return TableStream(self._psql.stdout, self._end)
+
+    def end(self) -> None:
+        """Tell the session to end, from any thread; whoever reads its stream raises."""
+        self._psql.end()
 
     def close(self) -> None:
         """End the session, also in the middle of a table."""

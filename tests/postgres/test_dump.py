@@ -16,7 +16,14 @@ import psutil
 import psycopg2
 import pytest
 
-from holdfast.errors import DamagedError, DatabaseUnreachableError, StorageFullError, TableLockedError, TimeLimitError
+from holdfast.errors import (
+    DamagedError,
+    DatabaseUnreachableError,
+    StorageFullError,
+    TableLockedError,
+    TimeLimitError,
+    WorkFailedError,
+)
 from holdfast.jobs import new_job_id
 from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server
 from holdfast.postgres.dump import DatabaseDump, DumpOptions, entry_name
@@ -296,6 +303,21 @@ def test_the_time_limit_ends_a_dump_that_hangs(repository: Repository, database:
         pytest.raises(TimeLimitError),
     ):
         dump.store_base()
+
+
+def test_a_dump_that_is_stopped_from_another_thread_ends_at_once(
+    repository: Repository, database: DatabaseUrl, run_sql: RunSql
+) -> None:
+    run_sql("CREATE TABLE t AS SELECT i, repeat(md5(i::text), 30) AS x FROM generate_series(1, 30000) AS i")
+    with dumping(repository, database) as dump:
+        (table,) = dump.plan().streamed
+        with pytest.raises(WorkFailedError, match="psql was told to end"):
+            dump.store_table(table, lambda _: dump.stop())
+        with pytest.raises(WorkFailedError, match="the dump was stopped"):
+            dump.store_base()
+    question = "SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    while run_sql(f"{question} AND backend_type = 'client backend'") != [(0,)]:
+        time.sleep(0.02)
 
 
 def test_password_hashes_are_kept_only_where_wanted_and_allowed(
