@@ -1,7 +1,8 @@
 """`holdfast demo`: the main job on real parts, from an empty folder to a proven, restored database.
 
-Each step is a command that a person could type, run as its own process; the demo only adds what a disaster adds: it builds a
-sample database, loses it, and compares what came back with what was there. It keeps to a home of its own and leaves nothing running.
+Each step is a command that a person could type, run as its own process; the demo only adds what a disaster adds: it builds
+a sample database, loses it, and compares what came back with what was there. It keeps to a home of its own and leaves
+nothing running.
 """
 
 from __future__ import annotations
@@ -192,19 +193,23 @@ def report(demo: Demo, ready: str | None) -> Panel:
     """Tell the story's figures, and how to go on."""
     figures, backup = demo.figures, demo.figures.backup
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     read, kept = backup["sizeBytes"], backup["storedBytes"]
     for name, value in (
         ("Database", f"{figures.tables} tables, {figures.rows:,} rows"),
         (
             "Backup",
-            f"{read / MEBIBYTE:.1f} MiB read, {kept / MEBIBYTE:.1f} MiB kept (1 : {read / kept:.1f}), {figures.seconds['backup']:.1f} s",
+            f"{read / MEBIBYTE:.1f} MiB read, {kept / MEBIBYTE:.1f} MiB kept (1 : {read / kept:.1f}), "
+            f"{figures.seconds['backup']:.1f} s",
         ),
         ("Checksum", str(backup["checksum"])),
         ("Proof", f"{figures.verification['level']}: restored and equal to the source, {figures.seconds['verify']:.1f} s"),
         ("Lost", f"DROP DATABASE {DATABASE}"),
         (
             "Restored",
-            f"{figures.seconds['restore']:.1f} s; all {figures.tables} tables, {figures.rows:,} rows and every definition are the same",
+            f"{figures.seconds['restore']:.1f} s; {figures.tables} tables, {figures.rows:,} rows and every definition "
+            "are the same",
         ),
         ("Kept in", str(backup["location"])),
         ("Prefect UI", ready or "stopped again; 'make demo KEEP=1' leaves it up"),

@@ -8,9 +8,9 @@ import time
 import psutil
 import pytest
 
-from tests.postgres.oracle import fingerprint
 from holdfast.postgres.connection import connect
 from tests.acceptance.conftest import LEASE_TTL_SECONDS, Installation
+from tests.postgres.oracle import fingerprint
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
 
@@ -36,7 +36,7 @@ def test_a_backup_killed_at_any_moment_leaves_no_trace_that_looks_good(installat
     began = time.monotonic()
     installation.run("backup", "database")
     whole = time.monotonic() - began
-    moments = random.Random(2026)  # noqa: S311  the same moments in each run
+    moments = random.Random(2026)
     for _ in range(5):
         children = installation.kill_after(moments.uniform(0.3, 1.0) * whole, "backup", "database")
         assert _gone(children) == [], "a child process outlived its killed parent"
@@ -56,7 +56,7 @@ def test_a_restore_killed_at_any_moment_never_leaves_a_half_database_under_the_f
     installation.run("backup", "database")
     target = installation.source.with_database("brought_back")
     before = fingerprint(installation.source.without_password())
-    moments = random.Random(7)  # noqa: S311
+    moments = random.Random(7)
     finished = 0
     for _ in range(4):
         children = installation.kill_after(
