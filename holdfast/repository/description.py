@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError, RefusedError
@@ -18,9 +18,19 @@ from holdfast.repository.masterkey import MasterKey
 from holdfast.storage import Storage
 
 FORMAT = 1
-CHUNK_BYTES_MIN, CHUNK_BYTES_AVG, CHUNK_BYTES_MAX = 256 << 10, 1 << 20, 4 << 20
-_CHUNKER = {"name": "fastcdc-2020", "min": CHUNK_BYTES_MIN, "avg": CHUNK_BYTES_AVG, "max": CHUNK_BYTES_MAX}
+_CHUNKER = "fastcdc-2020"
+_CHUNK_BYTES_MAX = 16 << 20
+_ID_BYTES = 16
 _CIPHERS = {True: "aes-256-gcm", False: "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSizes:
+    """Where the cutter may cut, in bytes: never below `min`, about every `avg` behind that, always at `max`."""
+
+    min: int = 256 << 10
+    avg: int = 1 << 20
+    max: int = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ class Description:
     encrypted: bool
     created_at: datetime
     first_key_id: str | None
+    chunk_sizes: ChunkSizes = ChunkSizes()
     mac: str | None = None
 
     @classmethod
@@ -61,9 +72,12 @@ class Description:
             )
         try:
             encrypted = {name: state for state, name in _CIPHERS.items()}[value["cipher"]]
-            found = cls(value["id"], encrypted, canonical.time_from(value["created_at"]), value["first_key_id"], value.get("mac"))
-            bytes.fromhex(found.id)
-        except (KeyError, TypeError, ValueError) as error:
+            created_at = canonical.time_from(value["created_at"])
+            sizes = ChunkSizes(**{name: size for name, size in value["chunker"].items() if name != "name"})
+            found = cls(value["id"], encrypted, created_at, value["first_key_id"], sizes, value.get("mac"))
+            if len(bytes.fromhex(found.id)) != _ID_BYTES or not 0 < sizes.min < sizes.avg < sizes.max <= _CHUNK_BYTES_MAX:
+                raise ValueError("its id or its sizes of chunks are out of bounds")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"a field is missing or wrong ({error})") from error
         if found.to_json() != value:
             raise ValueError("it has fields that format 1 has not")
@@ -71,7 +85,7 @@ class Description:
 
     def _plain(self) -> Json:
         return {
-            "chunker": _CHUNKER,
+            "chunker": {"name": _CHUNKER, **asdict(self.chunk_sizes)},
             "cipher": _CIPHERS[self.encrypted],
             "created_at": canonical.time_text(self.created_at),
             "first_key_id": self.first_key_id,

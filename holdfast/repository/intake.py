@@ -19,7 +19,7 @@ from holdfast.errors import WorkFailedError
 from holdfast.repository.chunklist import ChunkList
 from holdfast.repository.chunkstore import ChunkStore
 from holdfast.repository.compression import Compression
-from holdfast.repository.description import CHUNK_BYTES_AVG, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN
+from holdfast.repository.description import ChunkSizes
 from holdfast.repository.lease import Lease
 from holdfast.repository.manifest import Root
 from holdfast.repository.window import Window
@@ -56,9 +56,12 @@ class Taken:
 class Intake:
     """Takes the streams of one backup in, several at once if need be."""
 
-    def __init__(self, chunks: ChunkStore, lease: Lease, *, seed: int, compression: Compression, threads: int) -> None:
+    def __init__(
+        self, chunks: ChunkStore, lease: Lease, *, sizes: ChunkSizes, seed: int, compression: Compression, threads: int
+    ) -> None:
         self._chunks = chunks
         self._lease = lease
+        self._sizes = sizes
         self._seed = seed
         self._compression = compression
         self._window = Window(WINDOW_BYTES)
@@ -93,7 +96,7 @@ class Intake:
         self._pool.shutdown(cancel_futures=True)
 
     def _cut(self, source: Readable) -> Iterator[memoryview]:
-        cutter = FastCDC(CHUNK_BYTES_AVG, min_size=CHUNK_BYTES_MIN, max_size=CHUNK_BYTES_MAX, seed=self._seed)
+        cutter = FastCDC(self._sizes.avg, min_size=self._sizes.min, max_size=self._sizes.max, seed=self._seed)
         for chunk in cutter.cut_stream(cast("Any", source)):  # its protocols name their parameters; ours do not care
             yield chunk.data
 

@@ -139,6 +139,7 @@ class Repository:
             backups=self._backups,
             proofs=self._proofs,
             key_ids=self.keys.ids,
+            sizes=self._description.chunk_sizes,
             compression=compression,
             threads=threads,
         )

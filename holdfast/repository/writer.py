@@ -16,6 +16,7 @@ from holdfast.repository import canonical, names
 from holdfast.repository.backups import Backups
 from holdfast.repository.chunkstore import ChunkStore, learn_known_chunks
 from holdfast.repository.compression import Compression
+from holdfast.repository.description import ChunkSizes
 from holdfast.repository.intake import Intake, Readable
 from holdfast.repository.lease import Lease, Leases
 from holdfast.repository.manifest import HOLDFAST_VERSION, Entry, Manifest, ManifestDraft
@@ -37,6 +38,7 @@ class BackupWriter:
         backups: Backups,
         proofs: Proofs,
         key_ids: Callable[[], list[str]],
+        sizes: ChunkSizes,
         compression: Compression,
         threads: int = 2,
     ) -> None:
@@ -48,7 +50,9 @@ class BackupWriter:
         self._key_ids = key_ids
         newest_first = (one.intact for one in backups.list())
         self._chunks = ChunkStore(sealed, learn_known_chunks(sealed, (manifest for manifest in newest_first if manifest)))
-        self._intake = Intake(self._chunks, lease, seed=sealed.chunker_seed, compression=compression, threads=threads)
+        self._intake = Intake(
+            self._chunks, lease, sizes=sizes, seed=sealed.chunker_seed, compression=compression, threads=threads
+        )
 
     @property
     def stored_bytes(self) -> int:

@@ -16,10 +16,10 @@ from holdfast.repository import canonical
 _text = st.text(st.characters(exclude_categories=["Cs"]))
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _text,
-    lambda inner: st.lists(inner) | st.dictionaries(_text, inner),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_text, inner, max_size=4),
+    max_leaves=8,
 )
-_records = st.dictionaries(_text, _values)
+_records = st.dictionaries(_text, _values, max_size=5)
 
 
 @given(_records)

@@ -36,7 +36,7 @@ def _walked(root: Root, kept: dict[bytes, bytes], size_bytes: int) -> list[Recor
     return list(walk(Entry("e", "k", size_bytes, "0" * 64, root), kept.__getitem__))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000), st.one_of(st.integers(1, 50), st.integers(900, 60_000)))
 def test_a_list_of_any_length_comes_back_in_order(seed: int, count: int) -> None:
     stream, kept = _records(seed, count), {}

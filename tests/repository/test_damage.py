@@ -20,6 +20,8 @@ CONTENTS = {
     "backup_3": {"config": text(3, 2000)},
 }
 
+_OTHER_KEY = UserKey.parse("22" * 32)
+
 Objects = dict[str, bytes]
 
 
@@ -27,7 +29,7 @@ def _small_repository(storage: Storage, key: UserKey | None) -> Repository:
     """Two database backups and one of configuration, two keys, a removed key, and proofs later than the receipts."""
     repository = Repository.create(storage, key=key, encrypt=key is not None)
     if key is not None:
-        repository.keys.add(UserKey.parse("22" * 32), "second")
+        repository.keys.add(_OTHER_KEY, "second")
         removed = repository.keys.add(UserKey.parse("33" * 32), "third")
         repository.keys.remove(removed.id)
     for backup_id, contents in CONTENTS.items():
@@ -84,8 +86,15 @@ def _named(report: CheckReport) -> set[str]:
 
 
 def _check(storage: Storage, key: UserKey | None) -> CheckReport:
-    """Check as a person would: open if possible, else look at the bare storage. Both must say the same."""
+    """Check as a person would: with another key where the file of the first is damaged, for without a key file nothing opens.
+
+    Looking at the bare storage and at the opened repository must say the same.
+    """
     bare = check_storage(storage, key)
+    if key is not None and any("without a key file nothing else" in problem.what for problem in bare.problems):
+        with_other = check_storage(storage, _OTHER_KEY)
+        assert _named(bare) <= _named(with_other)
+        return with_other
     try:
         repository = Repository.open(storage, key=key)
     except DamagedError:

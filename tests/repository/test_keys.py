@@ -131,7 +131,7 @@ def test_wrong_missing_and_damaged_key_are_three_different_errors(storage: Stora
         with pytest.raises(KeyFileDamagedError, match=name):
             Repository.open(storage, key=given)
     storage.delete(name)
-    with pytest.raises(DamagedError, match="no key file"):
+    with pytest.raises(KeyFileDamagedError, match=f"{name}.*it is missing"):
         Repository.open(storage, key=key)
 
 

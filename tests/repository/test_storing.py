@@ -76,7 +76,7 @@ def test_every_kind_of_content_comes_back(repository: Repository, compression: C
     assert repository.check(level="read").ok
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 5),
     st.sampled_from([0, 1, 1000, (1 << 18) - 1, 1 << 18, 3 * MIB, 9 * MIB + 5]),
@@ -97,7 +97,7 @@ def test_a_stream_is_cut_the_same_however_it_arrives(
     assert b"".join(sealed_in_memory.read(dribbled)) == data
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 3 * MIB), max_size=12))
 def test_a_reader_gets_the_same_bytes_in_any_portions(portions: list[int]) -> None:
     repository, data, entry = _read_target()
