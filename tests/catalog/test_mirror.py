@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -204,8 +205,12 @@ def test_rows_that_runs_wrote_themselves_stay_as_they_are(repository: Repository
         catalog.open_job(backup_id, "database")
         if end is not None:
             catalog.close_job(backup_id, end, checksum="as the run said")
+        else:
+            catalog.start_job(backup_id)
     before = catalog.jobs()
+    assert catalog.unmirrored(["backup_1", "backup_2", "backup_3", "backup_4"]) == ["backup_4"]
     assert mirror_backups(catalog, repository) == 0
+    assert catalog.mirror([replace(job, status="completed", checksum="as the repository says") for job in before]) == 0
     assert catalog.jobs() == before
 
 
