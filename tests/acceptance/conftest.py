@@ -17,6 +17,7 @@ import pytest
 from examples.content_pipeline.generate import build
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.embedded import EmbeddedServer
+from tests.postgres.servers import server_folder
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 LEASE_TTL_SECONDS = 10
@@ -74,10 +75,13 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation() -> Iterator[Installation]:
     """A sample database of 25 MB, and a home where `holdfast init` has been run."""
-    root = tmp_path_factory.mktemp("acceptance")
-    root.chmod(0o755)
+    with server_folder() as root:
+        yield from _installed(root)
+
+
+def _installed(root: Path) -> Iterator[Installation]:
     home = root / "home"
     home.mkdir()
     server = EmbeddedServer(root / "source")

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.acceptance.conftest import HOLDFAST
+from tests.postgres.servers import server_folder
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
@@ -23,11 +24,12 @@ def _running_for(home: Path) -> list[str]:
     return found
 
 
-def test_the_demo_backs_up_loses_and_brings_back_a_database_and_leaves_nothing_running(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    root = tmp_path_factory.mktemp("demo")
-    root.chmod(0o755)
+def test_the_demo_backs_up_loses_and_brings_back_a_database_and_leaves_nothing_running() -> None:
+    with server_folder() as root:
+        _run_twice(root)
+
+
+def _run_twice(root: Path) -> None:
     environment = os.environ | {"HOLDFAST_HOME": str(root / "home"), "COLUMNS": "160"}
     for _ in range(2):
         done = subprocess.run(
