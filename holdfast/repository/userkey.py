@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import re
 import secrets
+import unicodedata
 from typing import Literal
 
 from pydantic import SecretStr
@@ -55,7 +56,7 @@ class UserKey:
                 reason=f"it is neither 32 bytes in base64 or hex nor a passphrase of {PASSPHRASE_CHARACTERS_MIN} characters",
                 next_step="'holdfast keys generate' makes a good one",
             )
-        return cls("passphrase", given.encode("utf-8"))
+        return cls("passphrase", unicodedata.normalize("NFC", given).encode("utf-8"))
 
     @classmethod
     def generate(cls) -> tuple[UserKey, str]:

@@ -1,0 +1,100 @@
+"""Format 1 stays readable: by this engine, and by a second reader written from the document alone."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.repository import Compression, Repository, UserKey, check_storage
+from holdfast.repository.compression import Algorithm
+from holdfast.storage import LocalStorage
+
+from .independent_reader import Reader
+from .making import back_up, noise, read_all, text
+
+_HERE = Path(__file__).parent
+_READER = _HERE / "independent_reader.py"
+_KNOWN = json.loads((_HERE / "fixtures" / "contents.json").read_text(encoding="utf-8"))
+_KINDS = [("encrypted", "raw"), ("encrypted", "passphrase"), ("plain", None)]
+
+
+def _key(kind: str | None) -> str | None:
+    return None if kind is None else str(_KNOWN["keys"][kind])
+
+
+@pytest.fixture(params=_KINDS, ids=lambda kind: "-".join(filter(None, kind)))
+def checked_in(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str | None]:
+    """A copy of a repository that was made when format 1 was, and its key."""
+    name, kind = request.param
+    shutil.copytree(_HERE / "fixtures" / name, tmp_path / name)
+    return tmp_path / name, _key(kind)
+
+
+def test_a_repository_made_long_ago_is_read_checked_and_written_to(checked_in: tuple[Path, str | None]) -> None:
+    folder, text_key = checked_in
+    key = UserKey.parse(text_key) if text_key else None
+    storage = LocalStorage(folder)
+    assert check_storage(storage, key).ok
+    repository = Repository.open(storage, key=key)
+    found = {}
+    for one in repository.backups():
+        contents = read_all(repository, one.manifest)
+        found[one.id] = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+        assert repository.verified_level(one.id) == "stored"
+        assert any(entry.root.depth for entry in one.manifest.entries)
+    assert found == _KNOWN["sha256"]
+    again = back_up(repository, "backup_new", read_all(repository, repository.latest("database")))
+    assert again.new_chunks == 0, "content is cut and named as it was then"
+    assert repository.check().ok
+
+
+def test_a_stranger_reads_it_with_the_document_alone(checked_in: tuple[Path, str | None]) -> None:
+    folder, key = checked_in
+    command = [sys.executable, _READER, folder, *([key] if key else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == sum(len(entries) for entries in _KNOWN["sha256"].values())
+    reader = Reader(folder, key)
+    found = {
+        backup["id"]: {entry["name"]: hashlib.sha256(reader.read(entry)).hexdigest() for entry in backup["entries"]}
+        for backup in reader.backups()
+    }
+    assert found == _KNOWN["sha256"]
+
+
+def test_a_stranger_with_another_key_reads_nothing() -> None:
+    with pytest.raises(SystemExit, match="opens no key file"):
+        Reader(_HERE / "fixtures" / "encrypted", UserKey.generate()[1])
+
+
+@pytest.mark.parametrize("encrypt", [True, False])
+@pytest.mark.parametrize("algorithm", ["gzip", "zstd", "none"])
+def test_a_stranger_reads_what_is_written_today(folder: Path, encrypt: bool, algorithm: Algorithm) -> None:
+    key, text_key = UserKey.generate()
+    repository = Repository.create(LocalStorage(folder), key=key if encrypt else None, encrypt=encrypt)
+    contents = {"a": text(1, 3_000_000), "b": noise(1, 3_000_000), "c": b""}
+    manifest = back_up(repository, "backup_1", contents, compression=Compression(algorithm), backup_type="config")
+    reader = Reader(folder, text_key)
+    (backup,) = reader.backups()
+    assert {entry["name"]: reader.read(entry) for entry in backup["entries"]} == contents
+    assert hashlib.sha256(json.dumps(backup, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest() == (
+        manifest.checksum
+    )
+
+
+def test_the_second_reader_is_short_and_shares_no_code_with_the_engine() -> None:
+    source = _READER.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 100
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not [name for name in imported if name is None or name.startswith(("holdfast", "tests"))]
