@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -21,6 +22,7 @@ from examples.content_pipeline.generate import change
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print the tables, and write both tables and raw figures."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left running
     folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-", dir=options.folder))
     folder.chmod(0o755)  # where root runs this, the server is another user's
     only = set(options.only.split(",")) if options.only else set()

@@ -46,9 +46,14 @@ def measured(command: Sequence[str], *, environment: Mapping[str, str], folder: 
         process = subprocess.Popen(
             command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=stderr
         )
-        with _sampled(process.pid) as peak:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.monotonic() - started
+        try:
+            with _sampled(process.pid) as peak:
+                _, status, usage = os.wait4(process.pid, 0)
+                wall = time.monotonic() - started
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         said = errors.read_text(errors="replace") + (stdout.read_text(errors="replace")[-2000:] if stdout else "")

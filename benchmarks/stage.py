@@ -101,7 +101,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage(folder: Path, *, with_holdfast: bool = True) -> Iterator[Stage]:
+def open_stage(folder: Path) -> Iterator[Stage]:
     """Start the servers, and stop them in the end."""
     stage = Stage(folder)
     stage.server.start()
@@ -109,6 +109,7 @@ def open_stage(folder: Path, *, with_holdfast: bool = True) -> Iterator[Stage]:
         stage.holdfast("keys", "generate", "--file", str(stage.key_file))
         yield stage
     finally:
-        if with_holdfast:
+        try:
             stage.holdfast("down")
-        stage.server.stop()
+        finally:
+            stage.server.stop()
