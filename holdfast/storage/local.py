@@ -2,7 +2,8 @@
 
 obstore writes a file `name#1` and links it into place, so an object appears whole or not at all, but it never calls
 fsync. `sync` does that here, for every object put, found or deleted since the last sync, and for the folders on the way to it. A
-`name#1` that a killed process left behind is no object; `tidy` removes it.
+`name#1` that a killed process left behind is no object; `tidy` removes it. `reserve#` is no object either: it holds some space
+back, so that on a full disk there is room for the small objects that a prune needs to free the rest.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from pathlib import Path
 
 from obstore.store import LocalStore
 
-from holdfast.errors import ObjectExistsError, SettingsError
+from holdfast.errors import ObjectExistsError, SettingsError, StorageFullError
 from holdfast.storage.objectstore import ObstoreStorage
 
 _LEFT_OVER = re.compile(r".+#\d+")
+_RESERVE = "reserve#"
+_RESERVE_BYTES = 1 << 20
+_SMALL_BYTES = 64 << 10
 _SYNC_THREADS = 8  # the waits overlap, and one journal commit serves many files
 
 
@@ -49,6 +53,10 @@ class LocalStorage(ObstoreStorage):
         except ObjectExistsError:
             self._remember(name)  # another process put it and may not have synced it yet
             raise
+        except StorageFullError:
+            if len(data) > _SMALL_BYTES or not self._give_reserve():
+                raise
+            super().put(name, data, replace=replace)
         self._remember(name)
 
     def delete(self, name: str) -> None:
@@ -68,6 +76,8 @@ class LocalStorage(ObstoreStorage):
                 self._unsynced |= names
                 self._unsynced_folders |= folders
             raise
+        if names:
+            self._take_reserve()
 
     def tidy(self, before: datetime) -> int:
         removed = 0
@@ -78,6 +88,27 @@ class LocalStorage(ObstoreStorage):
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    def _take_reserve(self) -> None:
+        """Hold space back, where that is not done yet and there is any."""
+        path = self._root / _RESERVE
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError:
+            return
+        try:
+            os.write(handle, bytes(_RESERVE_BYTES))
+        except OSError:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+    def _give_reserve(self) -> bool:
+        try:
+            (self._root / _RESERVE).unlink()
+        except OSError:
+            return False
+        return True
 
     def _remember(self, name: str) -> None:
         with self._lock:

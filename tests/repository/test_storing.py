@@ -341,3 +341,43 @@ def test_memory_does_not_grow_with_the_data_or_the_number_of_streams(folder: Pat
     _, writing_mib, reading_mib = map(int, done.stdout.split())
     assert writing_mib < 170
     assert reading_mib < 100
+
+
+def test_a_full_disk_ends_a_backup_plainly_harms_no_other_and_can_be_pruned(tmp_path: Path) -> None:
+    """A file system of 16 MiB in a mount namespace of its own, so that it is really full and goes with the process."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = textwrap.dedent(f"""
+        import random, sys
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+        from repository.making import back_up, noise, read_all
+        from holdfast.errors import StorageFullError
+        from holdfast.repository import Repository, UserKey
+        from holdfast.storage import LocalStorage
+        repository = Repository.create(LocalStorage({str(disk)!r} + "/repository"), key=UserKey.parse("11" * 32))
+        first = back_up(repository, "backup_1", {{"a": noise(1, 3_000_000)}})
+        try:
+            back_up(repository, "backup_2", {{"a": noise(2, 40_000_000)}})
+        except StorageFullError as error:
+            print(error)
+        with open({str(disk)!r} + "/filler", "wb", buffering=0) as filler:  # not a block is left
+            try:
+                while filler.write(bytes(4096)): pass
+            except OSError:
+                pass
+        assert [one.id for one in repository.backups()] == ["backup_1"]
+        assert repository.check(level="read").ok
+        assert read_all(repository, first) == {{"a": noise(1, 3_000_000)}}
+        assert repository.leases() == []
+        assert repository.prune(grace_seconds=0).bytes_deleted > 5_000_000
+        third = back_up(repository, "backup_3", {{"a": noise(3, 4_000_000)}})
+        assert read_all(repository, third) == {{"a": noise(3, 4_000_000)}}
+        assert repository.check(level="read").ok
+    """)
+    command = f'mount -t tmpfs -o size=16m tmpfs "{disk}" && "{sys.executable}" -W error -c "$0"'
+    as_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    done = subprocess.run(
+        ["unshare", "--mount", *as_user, "sh", "-c", command, script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no space is left" in done.stdout
