@@ -25,11 +25,13 @@ A_MONTH = 10_000  # rows of 30 days out of two years and a half, rounded up
 PSYCOPG2 = make_url("postgresql+psycopg2://").get_dialect()()
 LONG_AGO = (datetime.now(UTC) - timedelta(days=600)).isoformat()
 
-# Backups every 6 minutes or so for 900 days, 2 in 100 failed, the newest five still at work; half as many restores.
+# Backups every 6 minutes or so for 900 days, 2 in 100 failed, the newest five still at work, none of secrets for long, and half
+# as many restores.
 HISTORY = f"""
     INSERT INTO backup_jobs (job_id, type, status, started_at, completed_at, size_bytes, metadata)
-    SELECT 'backup_' || n, (ARRAY['database', 'function', 'config', 'secrets'])[1 + n % 4],
-           CASE WHEN n <= 5 THEN 'running' WHEN n % 50 = 7 THEN 'failed' ELSE 'completed' END,
+    SELECT 'backup_' || n, CASE WHEN n % 4 = 0 AND n > {ROWS} * 0.8 THEN 'secrets'
+                ELSE (ARRAY['database', 'function', 'config'])[1 + n % 3] END,
+           CASE WHEN n <= 5 THEN 'running' WHEN n % 50 = 8 THEN 'failed' ELSE 'completed' END,
            now() - n * interval '900 days' / {ROWS},
            CASE WHEN n > 5 THEN now() - n * interval '900 days' / {ROWS} + interval '1 minute' END,
            n, '{{"storedBytes": 10, "verifiedLevel": "read"}}'
@@ -38,9 +40,10 @@ HISTORY = f"""
     SELECT 'restore_' || job_id, 'backup_' || size_bytes % 1000, type, status, started_at, completed_at
     FROM backup_jobs WHERE size_bytes % 2 = 0;
     INSERT INTO disaster_recovery_plans (plan_id, name, priority, steps)
-    SELECT 'plan_' || n, 'Plan', 'low', '[]' FROM generate_series(1, 4) AS n;
+    SELECT 'plan_' || n, 'Plan', 'low', '[]' FROM generate_series(1, 2) AS n;
     INSERT INTO disaster_recovery_executions (execution_id, plan_id, trigger, status, started_at, completed_at)
-    SELECT job_id, 'plan_' || 1 + size_bytes % 4, 'test_trigger', 'success', started_at, completed_at
+    SELECT job_id, CASE WHEN size_bytes > {ROWS} * 0.999 THEN 'plan_1' ELSE 'plan_2' END, 'test_trigger', 'success',
+           started_at, completed_at
     FROM backup_jobs WHERE size_bytes % 10 = 6;
 """
 
@@ -159,6 +162,20 @@ def test_the_planner_sees_through_the_guides_functions_to_the_indexes(big: Datab
     kinds = {node["Node Type"] for node in nodes(plan[0]["Plan"])}
     assert "Seq Scan" not in kinds, json.dumps(plan, indent=1)
     assert kinds & {"Index Scan", "Bitmap Index Scan", "Index Only Scan"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ("WHERE plan_id = 'plan_1' ORDER BY started_at DESC NULLS LAST LIMIT 20", "newest_of_plan"),
+        ("ORDER BY started_at DESC NULLS LAST LIMIT 20", "newest"),
+        ("WHERE plan_id = 'plan_1' AND status = 'running'", "running"),
+    ],
+)
+def test_executions_of_recovery_plans_are_found_by_index(big: DatabaseUrl, wanted: str, index: str) -> None:
+    plan = ask_once(big, f"EXPLAIN (FORMAT JSON) SELECT * FROM disaster_recovery_executions {wanted}")[0][0]
+    used = {node.get("Index Name") for node in nodes(plan[0]["Plan"])}
+    assert f"disaster_recovery_executions_{index}" in used
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
