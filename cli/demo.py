@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -156,7 +155,7 @@ class Demo:
             raise NotProvenError("The restored database differs from the one that was lost", next_step=f"Look at {self.home}")
 
     def stop_everything(self) -> None:
-        """Stop the demo's database and whatever runs for its home."""
+        """Stop whatever runs for the demo's home, the sample database's server too."""
         subprocess.run(
             [str(Path(sys.executable).with_name("holdfast")), "down"],
             cwd=self.home,
@@ -164,7 +163,6 @@ class Demo:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        self.server.stop()
 
     def serve(self) -> str:
         """Leave the Prefect server, worker and deployments running; return the line that names the addresses."""
@@ -212,14 +210,22 @@ def report(demo: Demo, ready: str | None) -> Panel:
             "are the same",
         ),
         ("Kept in", str(backup["location"])),
-        ("Prefect UI", ready or "stopped again; 'make demo KEEP=1' leaves it up"),
+        ("Prefect UI", ready.rpartition("=")[2] if ready else "stopped again; 'make demo KEEP=1' leaves it up"),
     ):
         table.add_row(f"[bold]{name}[/]", value)
-    command = Path(sys.executable).with_name("holdfast")
     table.add_row("", "")
-    table.add_row("[bold]Go on[/]", f". {demo.home}/env   # the demo's settings, key file included")
-    table.add_row("", f"{command} list; {command} {'status' if ready else 'serve'}; {command} down")
+    for number, line in enumerate(go_on(demo, ready)):
+        table.add_row("" if number else "[bold]Go on[/]", line)
     return Panel(table, title="Backed up, proven, lost, restored, equal", border_style="green", expand=False)
+
+
+def go_on(demo: Demo, ready: str | None) -> list[str]:
+    """Tell what to type next."""
+    command = os.path.relpath(Path(sys.executable).with_name("holdfast"))
+    settings = f". {os.path.relpath(demo.home)}/env"
+    if ready is None:
+        return [f"{settings} && {command} repo list", "or your own database: see README.md"]
+    return [f"{settings} && {command} status", f"{command} down   # stops all of it"]
 
 
 def demo(keep: bool, megabytes: int) -> None:
@@ -234,8 +240,5 @@ def demo(keep: bool, megabytes: int) -> None:
             ready = story.serve()
         console.print(report(story, ready))
     finally:
-        if ready is None and story.home.exists():
+        if ready is None and (story.home / MARK).exists():
             story.stop_everything()
-    if ready:
-        console.print(f"Running: {ready}. Stop it with: . {story.home}/env; holdfast down")
-    raise typer.Exit(0)

@@ -39,23 +39,24 @@ def serve(prefect_port: Port = None, api_port: ApiPort = None) -> None:
 def down() -> None:
     """Stop what runs in the background for this home.
 
-    That is the Prefect server, and the embedded PostgreSQL with the catalog.
+    That is the Prefect server with all that it serves, and the embedded PostgreSQL.
     """
-    from holdfast.opening import embedded_server
+    from holdfast.opening import running_servers
     from orchestration.server import stop_prefect
 
     loaded = settings()
     stopped = []
     if stop_prefect(loaded):
         stopped.append("prefect")
-    server = embedded_server(loaded)
-    if server.is_running():
+    for server in running_servers(loaded):
         server.stop()
-        stopped.append("postgres")
-    names = {"prefect": "the Prefect server", "postgres": "the embedded PostgreSQL"}
+        stopped.append(server.data_dir.name)
+    names = {"prefect": "the Prefect server", "postgres": "the embedded PostgreSQL", "pipeline": "the demo's PostgreSQL"}
     output.result(
         {"home": loaded.home, "stopped": stopped},
         lambda: (
-            f"Stopped {' and '.join(names[name] for name in stopped)}." if stopped else f"Nothing was running for {loaded.home}."
+            f"Stopped {' and '.join(names.get(name, name) for name in stopped)}."
+            if stopped
+            else f"Nothing was running for {loaded.home}."
         ),
     )

@@ -107,6 +107,14 @@ def embedded_server(settings: Settings) -> EmbeddedServer:
     return EmbeddedServer(settings.home / "postgres")
 
 
+def running_servers(settings: Settings) -> list[EmbeddedServer]:
+    """Return the PostgreSQL servers that run in this home: the catalog's, and a demo's sample database."""
+    from holdfast.postgres.embedded import EmbeddedServer
+
+    servers = [EmbeddedServer(found.parent) for found in sorted(settings.home.glob("*/postmaster.pid"))]
+    return [server for server in servers if server.is_running()]
+
+
 def open_catalog(settings: Settings) -> Catalog:
     """Open the catalog, migrated: in the database of BACKUP_CATALOG_URL, else in the embedded server, which is started."""
     from holdfast.catalog import Catalog
