@@ -10,7 +10,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import ArtifactUpdate
 
 _log = logging.getLogger(__name__)
 
@@ -23,9 +25,9 @@ def progress_bar(key: str, description: str) -> UUID | None:
     return _tolerated(lambda: create_progress_artifact(progress=0.0, key=key, description=description))
 
 
-def move_bar(bar: UUID, percent: float, description: str | None = None) -> None:
-    """Set the bar; may be called from any thread."""
-    _tolerated(lambda: update_progress_artifact(bar, progress=round(min(percent, 100.0), 1), description=description))
+def move_bar(client: SyncPrefectClient, bar: UUID, percent: float) -> None:
+    """Set the bar. Prefect's own function would leave a connection behind for each call outside a flow's thread."""
+    _tolerated(lambda: client.update_artifact(bar, ArtifactUpdate(data=round(percent, 1))))
 
 
 def table(key: str, description: str, rows: Sequence[Row]) -> None:

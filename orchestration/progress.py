@@ -6,11 +6,14 @@ Telling costs next to nothing: a thread of its own talks to Prefect, every few s
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from orchestration import artifacts
 
@@ -18,6 +21,7 @@ Watcher = Callable[[int, int | None], None]
 """Is told the bytes done so far and the bytes expected in all, None where nobody knows."""
 
 _SHOW_SECONDS = 2.0
+_log = logging.getLogger(__name__)
 _watchers: list[Watcher] = []
 
 
@@ -39,6 +43,7 @@ class Progress:
         self._description = description
         self._expected_bytes: int | None = None
         self._fraction = 0.0
+        self._succeeded = False
         self._streams: dict[str, int] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -85,14 +90,23 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._succeeded = error is None
         self._ended.set()
         self._thread.join()
-        if self._bar is not None:
-            artifacts.move_bar(self._bar, 100.0 if error is None else self.percent)
 
     def _show_now_and_then(self) -> None:
-        shown = -1.0
+        try:
+            with get_client(sync_client=True) as client:
+                self._show_with(client)
+        except Exception as error:  # noqa: BLE001  whatever Prefect's client raises; the work goes on without its bar
+            _log.warning("the progress can't be shown: %s", error)
+
+    def _show_with(self, client: SyncPrefectClient) -> None:
+        if self._bar is None:
+            return
+        shown = 0.0
         while not self._ended.wait(_SHOW_SECONDS):
-            if self._bar is not None and self.percent != shown:
+            if self.percent != shown:
                 shown = self.percent
-                artifacts.move_bar(self._bar, shown)
+                artifacts.move_bar(client, self._bar, shown)
+        artifacts.move_bar(client, self._bar, 100.0 if self._succeeded else self.percent)
