@@ -49,9 +49,9 @@ class ProofReport:
 
 
 def prove(
-    repository: Repository, manifest: Manifest, restored: DatabaseUrl, *, content: bool = False, tools: Path | None = None
+    repository: Repository, manifest: Manifest, restored: DatabaseUrl, *, content: bool | None = None, tools: Path | None = None
 ) -> ProofReport:
-    """Compare a restored database with what the source was. With `content`, rows are hashed where the backup has hashes."""
+    """Compare a restored database with what the source was (see `prove_contents`)."""
     contents = BackupContents(repository, manifest)
     try:
         return prove_contents(contents, restored, content=content, tools=tools)

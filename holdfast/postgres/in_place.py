@@ -93,8 +93,8 @@ class _InPlace:
     def _in_transaction(self, connection: Connection, entries: list[ArchiveEntry]) -> None:
         script = Script(connection, self._target)
         privileges = DefaultPrivileges(connection)
-        script.execute(b"BEGIN")
-        script.execute(f"SET LOCAL lock_timeout = {int(self._options.lock_timeout_seconds * 1000)}".encode())
+        script.execute("BEGIN")
+        script.execute(f"SET LOCAL lock_timeout = {int(self._options.lock_timeout_seconds * 1000)}")
         with database_errors(self._target, "setting default privileges aside"):
             privileges.set_aside()
         if self._replace:
@@ -104,7 +104,7 @@ class _InPlace:
             privileges.put_back(_default_privileges(entries))
         self._compare_counts(connection)
         self._limit.check()
-        script.execute(b"COMMIT")
+        script.execute("COMMIT")
 
     def _sections(self, script: Script, entries: Sequence[ArchiveEntry]) -> None:
         tool = restoring_tool(self._contents, self._options.tools)
@@ -116,7 +116,7 @@ class _InPlace:
             statement = stream.copy_statement(self._contents.encoding, freeze=False)
             with self._contents.open(stream.entry) as source:
                 watched = WatchedSource(as_readable(source), self._limit, self._on_bytes)
-                script.execute(b"SET LOCAL row_security = off; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'")
+                script.execute("SET LOCAL row_security = off; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'")
                 check_rows(stream, script.copy(statement, watched))
         run("post-data")
 

@@ -93,11 +93,11 @@ class Loader:
         with self._connection() as connection, self._contents.open(stream.entry) as source:
             script = Script(connection, self._database)
             # The table is emptied in the transaction that fills it, so the rows can be frozen and need not be frozen later.
-            script.execute(f"BEGIN; TRUNCATE ONLY {qualified(*stream.table.key)}".encode())
+            script.execute(f"BEGIN; TRUNCATE ONLY {qualified(*stream.table.key)}")
             statement = stream.copy_statement(self._contents.encoding, freeze=True)
             rows = script.copy(statement, WatchedSource(as_readable(source), self._limit, on_bytes))
             check_rows(stream, rows)
-            script.execute(b"COMMIT")
+            script.execute("COMMIT")
         return rows
 
     def load_rest(self) -> None:
@@ -136,10 +136,10 @@ class Loader:
     def _section_as_text(self, section: str) -> None:
         with self._connection() as connection:
             script = Script(connection, self._database)
-            script.execute(b"BEGIN")
+            script.execute("BEGIN")
             arguments = [*self._flags, *self._list_arguments()]
             run_section(self._contents, script, section, tool=self._tool, limit=self._limit, arguments=arguments)
-            script.execute(b"COMMIT")
+            script.execute("COMMIT")
 
     def _list_arguments(self) -> list[str]:
         if self._entries is None:

@@ -64,11 +64,12 @@ class Script:
                     statements = b""
         self.execute(statements)
 
-    def execute(self, sql: bytes) -> None:
+    def execute(self, sql: str | bytes) -> None:
         """Run statements. Raises WorkFailedError with the server's words and the statement that it refused."""
         with self._connection.cursor() as cursor:
             try:
-                cursor.execute(sql + b"\n;SELECT")  # comments alone would be an error
+                # Comments alone would be an error.
+                cursor.execute(sql + "\n;SELECT" if isinstance(sql, str) else sql + b"\n;SELECT")
             except psycopg2.Error as error:
                 raise sql_error(error, self._url, sql) from error
 

@@ -11,14 +11,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _PREFIX = "holdfast-restore-"
 _LOCK = "lock"
-_YOUNG_SECONDS = 10
 
 
 class Spool:
@@ -27,9 +25,10 @@ class Spool:
     def __init__(self, parent: Path) -> None:
         parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        making = Path(tempfile.mkdtemp(prefix="making-", dir=parent))
+        self._lock = os.open(making / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.folder = making.rename(parent / f"{_PREFIX}{making.name.removeprefix('making-')}")  # others see it locked
 
     def close(self) -> None:
         """Remove the folder with all that is in it."""
@@ -48,11 +47,9 @@ class Spool:
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
-            if time.time() - folder.stat().st_mtime < _YOUNG_SECONDS:
-                continue  # its run may be about to lock it
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            continue  # being made, or being removed, at this moment; or another user's
+            continue  # being removed at this moment, or another user's
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -219,6 +219,13 @@ CREATE STATISTICS kinds."expression statistics" ON (lower(title)), (id % 7) FROM
 ALTER STATISTICS public.posts_statistics SET STATISTICS 50;
 COMMENT ON STATISTICS public.posts_statistics IS 'extended';
 
+-- What PostgreSQL prints in another way once it was restored
+CREATE TABLE kinds.choices (
+    kind varchar(20) DEFAULT 'a' CONSTRAINT known CHECK (kind IN ('a', 'it''s; b')), fixed char(3) CHECK (fixed NOT IN ('x', 'y')), label text CHECK (label IN ('c', 'd')));
+INSERT INTO kinds.choices VALUES ('a', 'z', 'c'), ('it''s; b', NULL, 'd');
+CREATE VIEW kinds.some_choices AS SELECT * FROM kinds.choices WHERE kind IN ('a', 'b');
+CREATE INDEX choices_some ON kinds.choices (kind) WHERE kind IN ('a', 'b');
+
 -- Circular, deferred, self-referring and unvalidated constraints ------------------------------------------------------------
 CREATE TABLE public.hen (id integer PRIMARY KEY, egg_id integer NOT NULL);
 CREATE TABLE public.egg (id integer PRIMARY KEY, hen_id integer NOT NULL REFERENCES public.hen DEFERRABLE INITIALLY DEFERRED);
