@@ -22,6 +22,11 @@ def moment(when: datetime | None) -> str:
     return "–" if when is None else when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def minute(when: datetime | None) -> str:
+    """Tell a time in UTC, to the minute."""
+    return moment(when)[:16]
+
+
 def duration(seconds: float | None) -> str:
     """Tell how long something took: `3.4 s`, `2 min 5 s`, `3 h 10 min`."""
     if seconds is None:
@@ -51,4 +56,7 @@ def age(when: datetime | None, *, now: datetime | None = None) -> str:
 
 def share(part: int | None, whole: int | None) -> str:
     """Tell how much smaller something became: `1 : 5.2`."""
-    return f"1 : {whole / part:.1f}" if part and whole else "–"
+    if not (part and whole):
+        return "–"
+    ratio = whole / part
+    return f"1 : {ratio:.1f}" if ratio < 100 else f"1 : {ratio:,.0f}"

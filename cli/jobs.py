@@ -120,18 +120,14 @@ def when(value: Any) -> datetime | None:
 
 
 def table(documents: Sequence[Document]) -> RenderableType:
-    """Show jobs as one table."""
-    shown = output.table("Job", "Type", "Made (UTC)", "Status", "Read", "Stored", "Proven to", right=("Read", "Stored"))
+    """Show jobs as one table; the status of a backup is how far it is proven."""
+    sizes = ("Read", "Added")
+    shown = output.table("Job", "Type", "Made (UTC)", "Status", *sizes, right=sizes, whole=("Job", "Type", "Status", *sizes))
     for job in documents:
-        shown.add_row(
-            job["jobId"],
-            job["type"],
-            figures.moment(when(job["startedAt"])),
-            status(job["status"]),
-            figures.size(job["sizeBytes"]),
-            figures.size(job["storedBytes"]),
-            job["verifiedLevel"] or "–",
-        )
+        word = job["verifiedLevel"] if job["status"] == "completed" and job["verifiedLevel"] else job["status"]
+        made = figures.minute(when(job["startedAt"]))
+        read, added = figures.size(job["sizeBytes"]), figures.size(job["storedBytes"])
+        shown.add_row(job["jobId"], job["type"], made, status(job["status"], word), read, added)
     return shown
 
 
@@ -160,7 +156,7 @@ def backup_text(job: Document) -> Iterator[RenderableType]:
 def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     read, kept = job["sizeBytes"], job["storedBytes"]
     yield "  Read", figures.size(read)
-    yield "  Stored", f"{figures.size(kept)}  ({figures.share(kept, read)})" if kept else figures.size(kept)
+    yield "  Added", f"{figures.size(kept)}  ({figures.share(kept, read)})" if kept else figures.size(kept)
     yield "  Proven to", job["verifiedLevel"]
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]

@@ -164,7 +164,7 @@ def _document(key: KeyInfo) -> dict[str, object]:
 
 
 def _table(keys: list[KeyInfo]) -> Iterator[RenderableType]:
-    table = output.table("Key", "Label", "Kind", "Made", "State", "")
+    table = output.table("Key", "Label", "Kind", "Made", "State", "", whole=("Key",))
     for key in keys:
         table.add_row(
             key.id, key.label, key.kind, figures.moment(key.created_at), key.state, "in use" if key.usable_with_current else ""

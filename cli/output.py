@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
     from rich.table import Table
 
 PIPED_WIDTH = 200
@@ -137,14 +137,18 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """Make an empty table in the one look that all commands share; `right` names the columns of figures."""
+def table(*columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """Make an empty table in the one look that all commands share.
+
+    `right` names the columns of figures, `whole` those that are never broken into lines, for they are there to be copied.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, header_style="dim", border_style="dim", pad_edge=False, show_edge=False)
+    made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim", border_style="dim", pad_edge=False, show_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column in right else "left"
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     return made
 
 

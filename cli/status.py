@@ -139,7 +139,7 @@ def _type_text(one: Report) -> Iterator[RenderableType]:
         )
         yield output.facts(
             ("  Backup", f"{good['jobId']}  {figures.moment(good['snapshotAt'])} UTC"),
-            ("  Size", f"{figures.size(good['sizeBytes'])} read, {figures.size(good['storedBytes'])} stored"),
+            ("  Size", f"{figures.size(good['sizeBytes'])} read, {figures.size(good['storedBytes'])} added"),
             ("  Proven to", good["verifiedLevel"] or "nothing yet"),
             ("  Off", one["offBecause"]),
         )

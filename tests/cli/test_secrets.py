@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tests.cli.conftest import KEY, PASSWORD, CommandLines, Shop, everything_said, orders, with_password
@@ -34,6 +37,8 @@ def test_nothing_secret_is_printed_listed_or_left_in_the_home(shop: Shop) -> Non
         assert not any(canary in line for line in shop.command_lines.seen | seen.seen), f"{name} in a process list"
         assert not any(canary in said for said in everything_said), f"{name} was printed"
         assert found_in(shop.home.path, canary) == [], f"{name} lies in a file"
+        assert canary not in str(in_prefect(shop, "flow_runs")), f"{name} is a parameter"
+    assert not [block for block in in_prefect(shop, "block_documents") if str(block["name"]).startswith("holdfast-target")]
 
 
 def test_a_password_on_the_command_line_is_warned_of_and_not_repeated(shop: Shop) -> None:
@@ -42,6 +47,15 @@ def test_a_password_on_the_command_line_is_warned_of_and_not_repeated(shop: Shop
     assert "process list" in ran.err
     assert PASSWORD not in ran.out + ran.err
     assert quote(PASSWORD, safe="") not in ran.out + ran.err
+
+
+def in_prefect(shop: Shop, kind: str) -> list[dict[str, Any]]:
+    """List all objects of a kind as anybody who reaches the Prefect server can."""
+    address = f"{shop.initialized['prefect']['url']}/{kind}/filter"
+    request = urllib.request.Request(address, data=b"{}", headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        found: list[dict[str, Any]] = json.load(response)
+    return found
 
 
 def found_in(folder: Path, canary: str) -> list[str]:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
-from tests.cli.conftest import Shop, databases, orders
+import psutil
+import pytest
+
+from holdfast.postgres.connection import connect
+from tests.cli.conftest import HOLDFAST, Shop, databases, execute, orders
 from tests.cli.test_answers import on_terminal
-from tests.postgres.servers import drop_database
+from tests.postgres.servers import drop_database, server_folder
 
 JOB = {
     "jobId",
@@ -104,6 +115,51 @@ def test_a_failed_backup_says_why_and_is_listed_as_failed(shop: Shop) -> None:
     assert shop.home.json("backup", "database")["status"] == "completed"
 
 
+def test_a_locked_table_fails_the_backup_and_names_the_table(shop: Shop) -> None:
+    with locked(shop, "orders"):
+        error = shop.home.error(1, "backup", "database", BACKUP_LOCK_TIMEOUT_SECONDS="1")
+    assert error["code"] == "HF-105"
+    assert "orders" in str(error)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_backup_cleans_up_says_so_and_is_listed_as_cancelled(number: int, code: int, shop: Shop) -> None:
+    with locked(shop, "orders"):
+        process = subprocess.Popen(
+            [HOLDFAST, "backup", "database", "--json"],
+            env=shop.home.environment(BACKUP_LOCK_TIMEOUT_SECONDS="5"),
+            cwd=shop.home.path.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda: waits_for_a_lock(shop))
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert json.loads(out)["error"]["message"] == "Interrupted"
+    assert "Traceback" not in err
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert shop.home.json("list", "--limit", "1")[0]["status"] == "cancelled"
+
+
+def test_verify_finds_damage_names_it_and_ends_with_5(shop: Shop) -> None:
+    with server_folder() as folder:
+        shutil.copytree(shop.home.path / "repository", folder / "copy")
+        copy = {"BACKUP_STORAGE_PATH": str(folder / "copy")}
+        chunks = [path for path in (folder / "copy" / "chunks").rglob("*") if path.is_file()]
+        for chunk in chunks:
+            chunk.write_bytes(chunk.read_bytes()[:-9] + b"a mistake")
+        found = shop.home.json("verify", shop.backup["jobId"], "--level", "read", code=5, **copy)
+        assert (found["ok"], found["level"]) == (False, "read")
+        assert found["jobId"].startswith("verify_")
+        names = [str(chunk.relative_to(folder / "copy")) for chunk in chunks]
+        assert any(name in problem for problem in found["problems"] for name in names)
+        told = shop.home.run("verify", shop.backup["jobId"], "--level", "stored", **copy)
+        assert (told.code, "did not pass" in told.out) == (5, True)
+
+
 def test_configuration_is_shown_and_changed_and_holds_no_secret(shop: Shop) -> None:
     shown = shop.home.json("config", "show")
     assert shown["databaseBackupInterval"] == 24
@@ -136,10 +192,31 @@ def test_status_tells_what_is_up_what_is_down_and_what_to_do(shop: Shop) -> None
 
 
 def test_what_a_person_sees_names_the_backup_and_stays_calm(shop: Shop) -> None:
-    job = shop.home.json("list", "--limit", "1")[0]["jobId"]
+    job = shop.home.json("repo", "list", "--limit", "1")[0]["jobId"]
     for arguments in (("list",), ("show", "latest"), ("status",), ("repo", "list"), ("keys", "list"), ("config", "show")):
         for shown in (shop.home.run(*arguments).out, on_terminal(shop.home, *arguments)):
             assert "Traceback" not in shown
             assert "None" not in shown
         if arguments[0] in ("list", "show", "status", "repo"):
             assert job in shown
+
+
+@contextmanager
+def locked(shop: Shop, table: str) -> Iterator[None]:
+    """Keep a table of the source locked, as a migration that takes long does."""
+    with closing(connect(shop.source, autocommit=False)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def waits_for_a_lock(shop: Shop) -> bool:
+    """Tell whether somebody waits for a lock in the source."""
+    return bool(execute(shop.source, "SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something that other processes bring about."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
