@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any, Literal
+from contextlib import closing
+from typing import Any
 
 import pytest
 
 from holdfast.catalog import Catalog
 from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server
 from holdfast.postgres.embedded import EmbeddedServer
+from tests.postgres.servers import running_server
 
 _numbers = itertools.count(1)
 
@@ -23,7 +22,7 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """A running PostgreSQL 18."""
-    with running_server() as embedded:
+    with running_server(18) as embedded:
         yield embedded
 
 
@@ -67,18 +66,6 @@ def ask(url: DatabaseUrl) -> Ask:
         return ask_once(url, statement, *parameters)
 
     return run
-
-
-@contextmanager
-def running_server(version: Literal[16, 18] = 18) -> Iterator[EmbeddedServer]:
-    # Not in pytest's own folder: each new session of pytest closes that to other users, and as root the server is one.
-    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
-        embedded = EmbeddedServer(Path(folder) / "data", version=version)
-        embedded.start()
-        try:
-            yield embedded
-        finally:
-            embedded.stop()
 
 
 def ask_once(url: DatabaseUrl, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

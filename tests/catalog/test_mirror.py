@@ -15,7 +15,8 @@ from holdfast.errors import AccessDeniedError, DatabaseUnreachableError
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.repository import Compression, Manifest, ManifestDraft, Repository
 from holdfast.storage import MemoryStorage
-from tests.catalog.conftest import Ask, ask_once, running_server
+from tests.catalog.conftest import Ask, ask_once
+from tests.postgres.servers import running_server
 
 NOBODY_LISTENS = "postgresql://keeper:s3cret@127.0.0.1:9/catalog"
 SNAPSHOT_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -120,7 +121,7 @@ def test_a_catalog_that_comes_back_gets_all_that_it_missed_with_the_times_of_the
 
 
 def test_a_catalog_that_stops_in_the_middle_and_comes_back_has_one_whole_row() -> None:
-    with running_server() as server:
+    with running_server(18) as server:
         address = server.create_database("catalog")
         switch = Switch(address)
         switch.on = True

@@ -20,7 +20,8 @@ from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.tools import find_tool
-from tests.catalog.conftest import Ask, ask_once, running_server
+from tests.catalog.conftest import Ask, ask_once
+from tests.postgres.servers import running_server
 
 GUIDE = (Path(__file__).parent / "guide.sql").read_text()
 TABLES = ("backup_config", "backup_jobs", "disaster_recovery_executions", "disaster_recovery_plans", "restore_jobs")

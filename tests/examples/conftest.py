@@ -14,17 +14,16 @@ from examples.content_pipeline.generate import build
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.tools import find_tool
+from tests.postgres.servers import running_server
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """A running PostgreSQL 18."""
-    embedded = EmbeddedServer(tmp_path_factory.mktemp("pipeline") / "data")
-    embedded.start()
-    yield embedded
-    embedded.stop()
+    with running_server(18) as embedded:
+        yield embedded
 
 
 @pytest.fixture

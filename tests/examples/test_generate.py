@@ -21,6 +21,7 @@ from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from tests.examples.conftest import ask
 from tests.postgres.oracle import differences, dump_text, fingerprint
+from tests.postgres.servers import running_server
 
 MIB = 1 << 20
 
@@ -112,15 +113,11 @@ def test_what_pg_dump_takes_pg_restore_gives_back(pipeline: DatabaseUrl, empty: 
     assert fingerprint(str(pipeline)) == fingerprint(str(empty))
 
 
-def test_it_runs_on_an_older_server_with_the_same_rows(pipeline: DatabaseUrl, tmp_path: Path) -> None:
-    old = EmbeddedServer(tmp_path / "old", version=16)
-    old.start()
-    try:
+def test_it_runs_on_an_older_server_with_the_same_rows(pipeline: DatabaseUrl) -> None:
+    with running_server(16) as old:
         url = old.create_database("pipeline")
         build(url, megabytes=1)
         assert fingerprint(str(url)) == fingerprint(str(pipeline))
-    finally:
-        old.stop()
 
 
 def test_the_command_tells_what_is_there(pipeline: DatabaseUrl) -> None:

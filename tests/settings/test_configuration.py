@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +14,8 @@ from holdfast.catalog import Catalog
 from holdfast.configuration import effective_configuration, initialize_backup, update_backup_config
 from holdfast.errors import SettingsError
 from holdfast.postgres.connection import DatabaseUrl, connect
-from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.settings import load_settings
+from tests.postgres.servers import running_server
 
 CANARY = "canary-of-a-secret"
 
@@ -50,17 +49,11 @@ STORAGE = {"bucket": "backups", "region": "us-east-1", "accessKey": None, "secre
 @pytest.fixture(scope="module")
 def database() -> Iterator[DatabaseUrl]:
     """The database of the catalog."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-settings-") as folder:
-        Path(folder).chmod(0o755)
-        server = EmbeddedServer(Path(folder) / "postgres")
-        server.start()
-        try:
-            url = server.create_database("holdfast")
-            with Catalog(url) as catalog:
-                catalog.migrate()
-            yield url
-        finally:
-            server.stop()
+    with running_server(18) as server:
+        url = server.create_database("holdfast")
+        with Catalog(url) as catalog:
+            catalog.migrate()
+        yield url
 
 
 @pytest.fixture
