@@ -5,14 +5,20 @@ A manifest that can't be opened is listed as damaged: never hidden, and never in
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError
-from holdfast.repository import names
+from holdfast.repository import canonical, names
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.sealed import SealedObjects
+from holdfast.storage import ObjectInfo
+
+_THREADS = 8  # to overlap the waits of a storage that is far away
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +53,30 @@ class Backups:
     def list(self, backup_type: str | None = None) -> list[BackupSummary]:
         """List backups, newest first."""
         prefix = names.MANIFESTS if backup_type is None else f"{names.MANIFESTS}/{backup_type}"
-        found = []
-        for info in self._sealed.storage.list(prefix):
-            parts = names.manifest_parts(info.name)
-            if parts is None:
-                continue
-            manifest, damaged = None, None
-            try:
-                manifest = self.open(*parts)
-            except ObjectNotFoundError:
-                continue  # forgotten between the listing and the reading
-            except DamagedError as error:
-                damaged = error.reason
-            found.append(BackupSummary(parts[1], parts[0], info.modified, manifest, damaged))
+        with ThreadPoolExecutor(_THREADS, "holdfast-list") as pool:
+            found = [one for one in pool.map(self._summary, self._sealed.storage.list(prefix)) if one is not None]
         return sorted(found, key=lambda one: (one.snapshot_at or one.stored_at, one.id), reverse=True)
+
+    def newest_of_each_source(self, count: int) -> Iterator[Manifest]:
+        """Yield the newest intact backups of every source, newest first."""
+        seen: Counter[tuple[str, bytes]] = Counter()
+        for one in self.list():
+            if one.intact is not None:
+                source = (one.type, canonical.to_bytes(one.intact.source))
+                seen[source] += 1
+                if seen[source] <= count:
+                    yield one.intact
+
+    def _summary(self, info: ObjectInfo) -> BackupSummary | None:
+        parts = names.manifest_parts(info.name)
+        if parts is None:
+            return None
+        try:
+            return BackupSummary(parts[1], parts[0], info.modified, self.open(*parts))
+        except ObjectNotFoundError:
+            return None  # forgotten between the listing and the reading
+        except DamagedError as error:
+            return BackupSummary(parts[1], parts[0], info.modified, None, error.reason)
 
     def open(self, backup_type: str, backup_id: str) -> Manifest:
         """Open a manifest whose type is known. Raises ObjectNotFoundError, DamagedError."""

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 
 from holdfast.errors import RefusedError, SettingsError
 from holdfast.repository import canonical, names
 from holdfast.repository.backups import Backups
+from holdfast.repository.chunkset import ChunkSet
 from holdfast.repository.lease import Lease
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.presence import References
@@ -42,14 +44,14 @@ def prune(sealed: SealedObjects, backups: Backups, lease: Lease, *, grace_second
     references = _references(sealed, backups)
     lease.check()
     before = lease.renewed_at - timedelta(seconds=grace_seconds)
-    doomed: list[bytes] = []
+    doomed = ChunkSet()
     bytes_deleted = chunks_kept = bytes_kept = chunks_young = 0
     for info in sealed.storage.list(names.CHUNKS):
         chunk_id = names.chunk_id(info.name)
         if chunk_id is None:
             continue
         if chunk_id not in references.ids and info.modified <= before:
-            doomed.append(chunk_id)
+            doomed.add(chunk_id)
             bytes_deleted += info.size_bytes
             continue
         chunks_young += chunk_id not in references.ids
@@ -81,7 +83,7 @@ def _refused(what: str, reason: str) -> RefusedError:
     )
 
 
-def _delete(sealed: SealedObjects, lease: Lease, doomed: list[bytes]) -> None:
+def _delete(sealed: SealedObjects, lease: Lease, doomed: ChunkSet) -> None:
     storage = sealed.storage
     # Lists of prunes that were cut short: what they named is in this run's list too, unless it is needed again.
     earlier = [info.name for info in storage.list(names.PRUNE)]
@@ -105,6 +107,7 @@ def _delete(sealed: SealedObjects, lease: Lease, doomed: list[bytes]) -> None:
         storage.delete(name)
 
 
-def _batches(doomed: list[bytes]) -> Iterator[list[bytes]]:
-    for at in range(0, len(doomed), _BATCH):
-        yield doomed[at : at + _BATCH]
+def _batches(doomed: ChunkSet) -> Iterator[list[bytes]]:
+    ids = iter(doomed)
+    while batch := list(islice(ids, _BATCH)):
+        yield batch

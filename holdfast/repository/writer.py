@@ -25,6 +25,8 @@ from holdfast.repository.presence import missing_chunks
 from holdfast.repository.proof import Proofs
 from holdfast.repository.sealed import SealedObjects
 
+_LEARN_FROM = 3  # newest backups of each source; older content that comes back is looked up at the storage
+
 
 class BackupWriter:
     """Stores the streams of one backup and commits it. Use as a context manager; leaving it without `commit` leaves no backup."""
@@ -48,8 +50,7 @@ class BackupWriter:
         self._backups = backups
         self._proofs = proofs
         self._key_ids = key_ids
-        newest_first = (one.intact for one in backups.list())
-        self._chunks = ChunkStore(sealed, learn_known_chunks(sealed, (manifest for manifest in newest_first if manifest)))
+        self._chunks = ChunkStore(sealed, learn_known_chunks(sealed, backups.newest_of_each_source(_LEARN_FROM)))
         self._intake = Intake(
             self._chunks, lease, sizes=sizes, seed=sealed.chunker_seed, compression=compression, threads=threads
         )

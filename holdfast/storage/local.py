@@ -25,6 +25,7 @@ _LEFT_OVER = re.compile(r".+#\d+")
 _RESERVE = "reserve#"
 _RESERVE_BYTES = 1 << 20
 _SMALL_BYTES = 64 << 10
+_BATCH = 512
 _SYNC_THREADS = 8  # the waits overlap, and one journal commit serves many files
 
 
@@ -35,6 +36,7 @@ class LocalStorage(ObstoreStorage):
         self._root = Path(path).expanduser().absolute()
         self._unsynced: set[str] = set()
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         try:
             made = _make_folder(self._root)
             store = LocalStore(self._root)
@@ -64,18 +66,18 @@ class LocalStorage(ObstoreStorage):
         self._remember(name)
 
     def sync(self) -> None:
-        with self._lock:
-            names, folders = self._unsynced, self._unsynced_folders
-            self._unsynced, self._unsynced_folders = set(), set()
-        folders |= {self._root / parent for name in names for parent in Path(name).parents}
-        try:
-            self._sync_all(self._root / name for name in names)
-            self._sync_all(folders)
-        except BaseException:
+        with self._syncing:  # so that a batch which another thread is at is durable too when this returns
             with self._lock:
-                self._unsynced |= names
-                self._unsynced_folders |= folders
-            raise
+                names, self._unsynced = self._unsynced, set()
+                folders, self._unsynced_folders = self._unsynced_folders, set()
+            try:
+                self._sync_all(self._root / name for name in names)
+                self._sync_all(folders)
+            except BaseException:
+                with self._lock:
+                    self._unsynced |= names
+                    self._unsynced_folders |= folders
+                raise
         if names:
             self._take_reserve()
 
@@ -111,8 +113,20 @@ class LocalStorage(ObstoreStorage):
         return True
 
     def _remember(self, name: str) -> None:
+        """Note what is to be synced; sync a batch of files at once, so that neither the notes nor the last sync grow long."""
         with self._lock:
             self._unsynced.add(name)
+            self._unsynced_folders.update(self._root / parent for parent in Path(name).parents)
+            if len(self._unsynced) < _BATCH:
+                return
+            batch, self._unsynced = self._unsynced, set()
+        try:
+            with self._syncing:
+                self._sync_all(self._root / name for name in batch)
+        except BaseException:
+            with self._lock:
+                self._unsynced |= batch
+            raise
 
     def _sync_all(self, paths: Iterable[Path]) -> None:
         with self._errors("what was put", "make durable"), ThreadPoolExecutor(_SYNC_THREADS) as pool:

@@ -142,6 +142,17 @@ def test_a_small_change_stores_little(repository: Repository) -> None:
     assert read_all(repository, second) == {"a": changed}
 
 
+def test_content_that_only_an_old_backup_has_is_found_again(repository: Repository) -> None:
+    """Only the newest lists are learnt by heart; older content is looked up, and not stored twice."""
+    old = {"a": noise(1, 3 * MIB)}
+    first = back_up(repository, "backup_0", old)
+    for number in range(1, 5):
+        back_up(repository, f"backup_{number}", {"a": b"%d" % number})
+    again = back_up(repository, "backup_again", old)
+    assert again.new_chunks == 0
+    assert again.entry("a").root == first.entry("a").root
+
+
 def test_content_is_shared_between_entries_types_and_compressions(repository: Repository) -> None:
     data = text(6, 4 * MIB)
     first = back_up(repository, "backup_1", {"a": data, "b": data})
@@ -282,7 +293,7 @@ def test_two_writers_at_once_store_the_same_content_once(folder: Path, key: User
 
 
 def test_an_entry_whose_digest_is_another_is_never_read_to_its_end_as_good(sealed_in_memory: Repository) -> None:
-    manifest = back_up(sealed_in_memory, "backup_1", {"a": noise(1, 3 * MIB)})
+    manifest = back_up(sealed_in_memory, "backup_1", {"a": noise(1, 9 * MIB)})
     entry = manifest.entry("a")
     for wrong in (
         replace(entry, sha256="0" * 64),

@@ -123,6 +123,19 @@ def test_sync_covers_what_another_process_had_put_and_deletions(folder: Path, mo
     assert folder / "k" in seen
 
 
+def test_a_long_backup_is_synced_as_it_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that neither what must be remembered nor the wait at the end grows with the data."""
+    monkeypatch.setattr(local, "_BATCH", 8)
+    storage = LocalStorage(folder)
+    seen = _synced(monkeypatch)
+    for number in range(20):
+        storage.put(f"k/{number}", b"x")
+        assert len(storage._unsynced) < 8
+    assert len(seen) == 16
+    storage.sync()
+    assert {folder / f"k/{number}" for number in range(20)} | {folder / "k"} <= set(seen)
+
+
 def test_a_sync_that_failed_is_done_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = LocalStorage(folder)
     storage.put("k/x", b"1")
