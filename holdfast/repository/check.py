@@ -15,7 +15,7 @@ from holdfast.repository.check_files import (
 )
 from holdfast.repository.description import Description, holds_keys, read_description
 from holdfast.repository.keyring import open_with, read_key_files
-from holdfast.repository.lease import Leases
+from holdfast.repository.leases import Leases
 from holdfast.repository.proof import Proofs
 from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects

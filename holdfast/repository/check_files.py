@@ -9,7 +9,7 @@ from holdfast.repository import names
 from holdfast.repository.backups import Backups
 from holdfast.repository.description import Description, read_description
 from holdfast.repository.keyring import read_key_files
-from holdfast.repository.lease import Leases
+from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.masterkey import Kind, MasterKey
 from holdfast.repository.proof import Proofs, receipt_name

@@ -25,7 +25,7 @@ from holdfast.errors import (
 from holdfast.repository import names
 from holdfast.repository.description import Description
 from holdfast.repository.keyfile import KeyFile
-from holdfast.repository.lease import Leases
+from holdfast.repository.leases import Leases
 from holdfast.repository.masterkey import MasterKey
 from holdfast.repository.userkey import UserKey
 from holdfast.storage import Storage

@@ -23,7 +23,8 @@ from holdfast.repository.compression import Compression
 from holdfast.repository.description import Description, description_damaged, holds_keys, read_description
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.keyring import KeyRing, OpenedKey, open_with
-from holdfast.repository.lease import Lease, LeaseInfo, Leases
+from holdfast.repository.lease import Lease, LeaseInfo
+from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Entry, Manifest
 from holdfast.repository.masterkey import MasterKey
 from holdfast.repository.presence import missing_chunks

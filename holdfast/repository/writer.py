@@ -18,7 +18,8 @@ from holdfast.repository.chunkstore import ChunkStore, learn_known_chunks
 from holdfast.repository.compression import Compression
 from holdfast.repository.description import ChunkSizes
 from holdfast.repository.intake import Intake, Readable
-from holdfast.repository.lease import Lease, Leases
+from holdfast.repository.lease import Lease
+from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import HOLDFAST_VERSION, Entry, Manifest, ManifestDraft
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.presence import missing_chunks
