@@ -1,0 +1,250 @@
+"""An installation for the tests of flows: a source, a home with repository and catalog, and a real Prefect server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import prefect.settings
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from blocks.saving import register_and_save
+from holdfast.catalog import Catalog, JobRecord
+from holdfast.opening import open_catalog, open_or_create_repository
+from holdfast.postgres.connection import DatabaseUrl, connect
+from holdfast.postgres.embedded import EmbeddedServer
+from holdfast.repository import Repository
+from holdfast.settings import Settings, load_settings
+from orchestration.local_server import LocalServer
+from orchestration.server import use
+from tests.postgres.servers import running_server, server_folder
+
+KEY = "canary-of-the-key-b1946ac9"
+PASSWORD = "canary-of-the-password-591785b7"
+
+SOURCE = """
+CREATE TABLE articles (id int PRIMARY KEY, body text);
+INSERT INTO articles SELECT g, md5(g::text) || md5((g + 1)::text) FROM generate_series(1, 6000) AS g;
+CREATE TABLE tags (id int PRIMARY KEY, name text);
+INSERT INTO tags SELECT g, 'tag ' || g FROM generate_series(1, 50) AS g;
+CREATE VIEW tagged AS SELECT count(*) FROM tags;
+"""
+
+ON_ITS_OWN = """
+from flows.database_backup import database_backup
+print(database_backup(job_id={job_id!r})["status"])
+"""
+
+
+@dataclass
+class Installation:
+    """One home, its source database, and what can be seen of its runs from outside."""
+
+    home: Path
+    source: DatabaseUrl
+    server: EmbeddedServer
+    prefect_url: str
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings()
+
+    @property
+    def repository(self) -> Repository:
+        return open_or_create_repository(self.settings)[0]
+
+    def catalog(self) -> closing[Catalog]:
+        return closing(open_catalog(self.settings))
+
+    def row(self, job_id: str) -> JobRecord:
+        with self.catalog() as catalog:
+            found = catalog.job(job_id)
+        assert found is not None, f"the catalog has no row of {job_id}"
+        return found
+
+    def sql(self, statement: str, *, database: str | None = None) -> list[tuple[Any, ...]]:
+        url = self.source.with_database(database) if database else self.source
+        with closing(connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def events(self, job_id: str) -> dict[str, dict[str, Any]]:
+        """The payloads of a job's events by name, when its last one has arrived."""
+        found: dict[str, dict[str, Any]] = {}
+        end = time.monotonic() + 20
+        query = {"filter": {"event": {"prefix": ["holdfast."]}, "any_resource": {"id": [f"holdfast.job.{job_id}"]}}}
+        while time.monotonic() < end and not any(name.endswith(("completed", "failed", "cancelled")) for name in found):
+            with get_client(sync_client=True) as client:
+                answer = client._client.post("/events/filter", json=query)
+            found = {event["event"]: event["payload"] for event in answer.json()["events"]}
+            time.sleep(0.1)
+        return found
+
+    def artifacts(self, key: str) -> list[Any]:
+        """What the artifacts of this key hold, the newest last."""
+        with get_client(sync_client=True) as client:
+            found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+        return [one.data for one in sorted(found, key=lambda one: one.created)]
+
+    def flow_run(self, job_id: str) -> FlowRun:
+        with get_client(sync_client=True) as client:
+            return client.read_flow_run(UUID(self.row(job_id).metadata["flowRunId"]))
+
+    def task_names(self, flow_run_id: UUID) -> set[str]:
+        end = time.monotonic() + 10
+        names: set[str] = set()
+        while time.monotonic() < end and not names:
+            with get_client(sync_client=True) as client:
+                runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])))
+            names = {run.name for run in runs}
+        return names
+
+    def logs(self, flow_run_id: UUID) -> str:
+        with get_client(sync_client=True) as client:
+            found = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id])))
+        return "\n".join(one.message for one in found)
+
+    def start_backup(self, job_id: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a backup in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-c", ON_ITS_OWN.format(job_id=job_id)],
+            env=os.environ | {"PREFECT_API_URL": self.prefect_url} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for_status(self, job_id: str, status: str) -> None:
+        end = time.monotonic() + 30
+        with self.catalog() as catalog:
+            while time.monotonic() < end:
+                row = catalog.job(job_id)
+                if row is not None and row.status == status:
+                    return
+                time.sleep(0.1)
+        raise AssertionError(f"{job_id} did not become {status}")
+
+
+@pytest.fixture(scope="package")
+def installation() -> Iterator[Installation]:
+    """A home as `holdfast init` leaves it."""
+    with server_folder() as folder, running_server(18) as server, ExitStack() as held:
+        source = server.create_database("pipeline")
+        home = folder / "home"
+        held.enter_context(
+            _environment(
+                HOLDFAST_HOME=str(home),
+                HOLDFAST_WORKING_DIRECTORY=str(folder),
+                BACKUP_DATABASE_URL=_with_password(source),
+                BACKUP_ENCRYPTION_KEY=KEY,
+                BACKUP_COMPRESSION_ALGORITHM="zstd",
+                BACKUP_TABLE_STREAM_THRESHOLD_BYTES="65536",
+                PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",
+            )
+        )
+        url = held.enter_context(_prefect(home))
+        made = Installation(home, source, server, url)
+        made.sql(SOURCE)
+        settings = made.settings
+        open_or_create_repository(settings)
+        held.callback(lambda: EmbeddedServer(home / "postgres").stop())
+        register_and_save(settings)
+        yield made
+
+
+@contextmanager
+def _prefect(home: Path) -> Iterator[str]:
+    """A server of its own, which this process and its threads talk to."""
+    _drain()
+    server = LocalServer(home)
+    try:
+        url = server.start()
+        before = os.environ.copy()
+        use(server, url)
+        chosen = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with (
+            temporary_settings(chosen),
+            prefect.context._temporary_global_settings_context(prefect.context.get_settings_context()),
+        ):
+            yield url
+            _drain()
+        os.environ.clear()
+        os.environ.update(before)
+    finally:
+        server.stop()
+
+
+def _drain() -> None:
+    """Have Prefect's threads end: they would go on talking to the server that they began with."""
+    EventsWorker.drain_all()
+    APILogWorker.drain_all()
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = os.environ.copy()
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _with_password(url: DatabaseUrl) -> str:
+    return url.without_password().replace("postgres@", f"postgres:{PASSWORD}@")
+
+
+@pytest.fixture
+def hung_tools(tmp_path: Path) -> Path:
+    """A folder with a pg_dump that tells its version and then never ends."""
+    real = next(Path(sys.prefix).rglob("pginstall18/bin/pg_dump"))
+    script = tmp_path / "pg_dump"
+    script.write_text(
+        textwrap.dedent(f"""\
+        #!/bin/sh
+        case "$*" in *--version*) exec "{real}" --version;; esac
+        exec sleep 1000
+        """)
+    )
+    script.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def hung_children(hung_tools: Path) -> Callable[[], list[psutil.Process]]:
+    """Find the processes that stand for a hung pg_dump."""
+
+    def find() -> list[psutil.Process]:
+        sleeping = []
+        for process in psutil.process_iter(["cmdline"]):
+            line = process.info["cmdline"] or []
+            if line == ["sleep", "1000"] or str(hung_tools) in " ".join(line):
+                sleeping.append(process)
+        return sleeping
+
+    return find
