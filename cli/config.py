@@ -29,7 +29,7 @@ def show() -> None:
 
     with open_catalog(settings()) as catalog:
         found = effective_configuration(catalog)
-    output.result(found, lambda: _table(found))
+    output.result(found, lambda: _table(_rows(found)))
 
 
 @commands.command()
@@ -42,13 +42,14 @@ def update(
 
     A variable that the environment sets stays stronger.
     """
-    from holdfast.configuration import update_backup_config
+    from holdfast.configuration import effective_configuration, update_backup_config
     from holdfast.opening import open_catalog
 
     updates = dict(_change(text) for text in changes)
     with open_catalog(settings()) as catalog:
+        before = effective_configuration(catalog)
         found = update_backup_config(catalog=catalog, **updates)
-    output.result(found, lambda: _table(found))
+    output.result(found, lambda: _changes(before, found))
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -64,16 +65,28 @@ def _change(text: str) -> tuple[str, Any]:
         raise SettingsError(f"the value of {key} is not JSON", reason=str(error)) from None
 
 
-def _table(found: dict[str, Any]) -> RenderableType:
-    shown = output.table("Setting", "Value")
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lay the configuration flat, as text."""
+    rows = []
     for name, value in sorted(found.items()):
         inner = value if isinstance(value, dict) else {"": value}
-        for part, one in inner.items():
-            shown.add_row(f"{name}.{part}" if part else name, _value(one))
-    return shown
+        rows += [(f"{name}.{part}" if part else name, _value(one)) for part, one in inner.items()]
+    return rows
 
 
 def _value(value: Any) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(rows: list[tuple[str, str]]) -> RenderableType:
+    shown = output.table("Setting", "Value", whole=("Setting",))
+    for row in rows:
+        shown.add_row(*row)
+    return shown
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> RenderableType:
+    changed = [row for row in _rows(after) if row not in _rows(before)]
+    return _table(changed) if changed else "Nothing changed."

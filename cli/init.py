@@ -51,7 +51,7 @@ def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
     yield output.facts(
         ("  Repository", f"{made['location']} ({state})"),
         ("  Catalog", "embedded PostgreSQL" if document["catalog"]["kind"] == "embedded" else "BACKUP_CATALOG_URL"),
-        ("  Prefect", document["prefect"]["url"]),
+        ("  Prefect", document["prefect"]["url"].removesuffix("/api")),
         ("  Blocks", ", ".join(document["blocks"])),
         ("  Next", "holdfast backup database"),
     )

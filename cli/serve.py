@@ -8,7 +8,7 @@ import typer
 
 from cli import output
 from cli.app import Commands
-from cli.session import settings
+from cli.session import repository_settings, settings
 
 commands = Commands("")
 
@@ -44,7 +44,7 @@ def down() -> None:
     from holdfast.opening import running_servers
     from orchestration.server import stop_prefect
 
-    loaded = settings()
+    loaded = repository_settings()  # it must work whatever else is set
     stopped = []
     if stop_prefect(loaded):
         stopped.append("prefect")

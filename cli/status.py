@@ -114,7 +114,7 @@ def _text(report: Report) -> Iterator[RenderableType]:
         ("Home", str(report["home"])),
         ("Repository", _part(report["repository"], _repository_text)),
         ("Catalog", _part(report["catalog"], _catalog_text)),
-        ("Prefect", _part(report["prefect"], lambda part: part["url"] or "not running; a backup starts it")),
+        ("Prefect", _part(report["prefect"], _prefect_text)),
     )
     hints = list(_hints(report))
     if hints:
@@ -143,7 +143,7 @@ def _type_text(one: Report) -> Iterator[RenderableType]:
             ("  Proven to", good["verifiedLevel"] or "nothing yet"),
             ("  Off", one["offBecause"]),
         )
-    if failure is not None:
+    if failure is not None and (good is None or failure["startedAt"] > good["completedAt"]):
         yield output.facts(
             ("  Last failure", f"{failure['jobId']}  {figures.moment(failure['startedAt'])} UTC  {failure['error'] or ''}")
         )
@@ -160,6 +160,10 @@ def _repository_text(part: Report) -> str:
 def _catalog_text(part: Report) -> str:
     where = "in the embedded PostgreSQL" if part["kind"] == "embedded" else "in the database of BACKUP_CATALOG_URL"
     return f"{where}, {'running' if part['running'] else 'not running; a backup starts it'}"
+
+
+def _prefect_text(part: Report) -> str:
+    return str(part["url"]).removesuffix("/api") if part["running"] else "not running; a backup starts it"
 
 
 def _hints(report: Report) -> Iterator[str]:

@@ -49,6 +49,14 @@ def test_every_command_takes_json_and_explains_itself(home: Home) -> None:
         assert "--verbose" in page
 
 
+def test_the_document_of_the_commands_names_each_of_them() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    for words in EVERY_COMMAND:
+        assert words[-1] in document, words
+    for code in ("| 130, 143 |", "HF-000", "HF-001"):
+        assert code in document
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

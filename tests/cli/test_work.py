@@ -74,7 +74,7 @@ def test_verify_proves_a_backup_and_the_level_is_shown_from_then_on(shop: Shop) 
     found = shop.home.json("verify", "latest", "--level", "proven")
     assert (found["ok"], found["level"], found["problems"]) == (True, "proven", [])
     assert found["jobId"].startswith("verify_")
-    assert shop.home.json("list", "--limit", "1")[0]["verifiedLevel"] == "proven"
+    assert shop.home.json("show", "latest")["verifiedLevel"] == "proven"
     part = shop.home.json("verify", shop.backup["jobId"], "--level", "read", "--subset", "1/7")
     assert (part["ok"], part["level"]) == (True, "read")
     assert shop.home.error(3, "verify", "backup_1000000000_abcdef")["message"]
