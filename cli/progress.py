@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cli import output
+from cli import figures, output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -41,20 +41,24 @@ def counted(what: str, unit: str = "") -> Iterator[Update]:
         output.note(f"{what} ...")
         yield lambda done, whole: None
         return
-    with _bar(unit) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+    with _bar() as bar:
+        task = bar.add_task(what, total=None, count="")
+
+        def update(done: int, whole: int | None) -> None:
+            bar.update(task, completed=done, total=whole or None, count=_count(done, whole, unit))
+
+        yield update
 
 
-def _bar(unit: str) -> Progress:
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _count(done: int, whole: int | None, unit: str) -> str:
+    told = figures.size if unit == "bytes" else "{:,}".format
+    count = f"{told(done)} of {told(whole)}" if whole else told(done)
+    return count if unit == "bytes" else f"{count} {unit}"
 
-    count = DownloadColumn(binary_units=True) if unit == "bytes" else MofNCompleteColumn()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        count,
-        TextColumn("" if unit == "bytes" else unit),
-        TimeElapsedColumn(),
-    )
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    calm = BarColumn(complete_style="cyan", finished_style="cyan", pulse_style="cyan")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), calm, TextColumn("{task.fields[count]}"), TimeElapsedColumn())
     return Progress(*columns, console=output.console(stderr=True), transient=True)

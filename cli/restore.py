@@ -97,5 +97,11 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
     )
     for loss in job.get("losses") or []:
         yield f"  {'would lose' if job['dryRun'] else 'lost'} {loss['rows']:,} of {loss['liveRows']:,} rows of {loss['table']}"
+    if job.get("losses") == []:
+        yield (
+            "  No table holds more rows now than in the backup."
+            if job["dryRun"]
+            else "  No rows were lost, as far as counts tell."
+        )
     for told in [*job.get("problems", []), *job.get("notes", [])]:
         yield f"  {told}"
