@@ -19,7 +19,7 @@ import psycopg2.extensions
 from holdfast.errors import DamagedError, RefusedError
 
 _OLDEST, _NEWEST = (1, 12), (1, 16)
-PRE_DATA, DATA, POST_DATA = 2, 3, 4
+NO_SECTION, PRE_DATA, DATA, POST_DATA = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from holdfast.postgres.archive import Archive
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
 from holdfast.postgres.contents import BackupContents
 from holdfast.postgres.definitions import Difference, compare_definitions
+from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.selection import Selection
 from holdfast.postgres.tools import Tool, find_tool
@@ -69,6 +70,7 @@ def prove_contents(
     any_locale: bool = False,
     in_place: bool = False,
     tools: Path | None = None,
+    limit: TimeLimit | None = None,
 ) -> ProofReport:
     """Compare all of a backup, or a selection of tables, with a restored database.
 
@@ -78,25 +80,33 @@ def prove_contents(
     report = ProofReport()
     chosen = [table for table in contents.truth.tables if selection is None or table.key in selection.tables]
     encoding = contents.truth.client_encoding
-    with closing(connect(restored, client_encoding=encoding)) as connection, database_errors(restored, "comparing"):
+    limit = limit or TimeLimit(None, "the comparison")
+    with (
+        closing(connect(restored, client_encoding=encoding)) as connection,
+        limit.connection(connection),
+        database_errors(restored, "comparing"),
+    ):
         _set_for_reading(connection)
         _compare_rows(report, connection, chosen, content)
         _compare_sequences(report, connection, contents.archive, selection)
         if selection is None:
             _compare_large_objects(report, connection, contents, in_place=in_place)
-            if not in_place:
-                _compare_properties(report, connection, contents, owners=owners, any_locale=any_locale)
-    _compare_definitions(report, contents, restored, selection, owners=owners, in_place=in_place, tools=tools)
+            properties = _changed_properties(connection, contents, owners=owners)
+            report.notes += [text for name, text in properties if in_place or (any_locale and name in _LOCALE)]
+            report.problems += [text for name, text in properties if not in_place and not (any_locale and name in _LOCALE)]
+    after = dump_definitions(restored, contents, limit, tools=tools)
+    _compare_definitions(report, contents.archive, after, selection, owners=owners, in_place=in_place)
     return report
 
 
-def dump_definitions(database: DatabaseUrl, contents: BackupContents, *, tools: Path | None = None) -> Archive:
+def dump_definitions(database: DatabaseUrl, contents: BackupContents, limit: TimeLimit, *, tools: Path | None = None) -> Archive:
     """Return the contents of a schema-only dump, by the same version of pg_dump as the backup's where there is one."""
     with closing(connect(database)) as connection:
         tool = _comparing_tool(contents, server_version(connection).major, tools)
     # pg_dump locks all tables in its one transaction, like any dump; the time-out is against whoever alters them for long.
     arguments = ["-Fc", "-Z0", "--schema-only", "--no-subscriptions", "-w", "--lock-wait-timeout=60s"]
-    with run_tool(tool, arguments, url=database, stdout="pipe") as child, io.BufferedReader(child.stdout) as output:
+    run = run_tool(tool, arguments, url=database, stdout="pipe", time_limit_seconds=limit.remaining_seconds)
+    with limit.child(run) as child, io.BufferedReader(child.stdout) as output:
         archive = Archive.read_head(output, "the restored database's definitions")
         while output.read(1 << 20):
             pass
@@ -164,16 +174,15 @@ def _compare_large_objects(report: ProofReport, connection: Connection, contents
         report.problems.append(f"there are {there} large objects, the source had {wanted}")
 
 
-def _compare_properties(
-    report: ProofReport, connection: Connection, contents: BackupContents, *, owners: bool, any_locale: bool
-) -> None:
+def _changed_properties(connection: Connection, contents: BackupContents, *, owners: bool) -> list[tuple[str, str]]:
+    """Compare the databases' own properties; return each that differs, and what of it."""
     before, after = contents.truth.database, facts.database_facts(connection)
+    found = []
     for name in _PROPERTIES:
         one, other = _comparable(name, before[name], owners), _comparable(name, after[name], owners)
-        if one == other or (not owners and name in {"owner", "acl"}):
-            continue
-        found = f"the database's {name.replace('_', ' ')} was {one!r} and is {other!r}"
-        (report.notes if any_locale and name in _LOCALE else report.problems).append(found)
+        if one != other and (owners or name not in {"owner", "acl"}):
+            found.append((name, f"the database's {name.replace('_', ' ')} was {one!r} and is {other!r}"))
+    return found
 
 
 def _comparable(name: str, value: object, owners: bool) -> object:
@@ -185,16 +194,8 @@ def _comparable(name: str, value: object, owners: bool) -> object:
 
 
 def _compare_definitions(
-    report: ProofReport,
-    contents: BackupContents,
-    restored: DatabaseUrl,
-    selection: Selection | None,
-    *,
-    owners: bool,
-    in_place: bool,
-    tools: Path | None,
+    report: ProofReport, source: Archive, after: Archive, selection: Selection | None, *, owners: bool, in_place: bool
 ) -> None:
-    source, after = contents.archive, dump_definitions(restored, contents, tools=tools)
     same_version = _major(source.server_version) == _major(after.server_version) and _major(source.tool_version) == _major(
         after.tool_version
     )

@@ -47,7 +47,7 @@ BEGIN
                 WHEN dependent_objects_still_exist THEN
                     GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
                     blocked := blocked || statement;
-                    complaints := complaints || said || ' (' || replace(detail, chr(10), ', ') || '); ';
+                    complaints := concat_ws('; ', nullif(complaints, ''), said || ': ' || replace(detail, chr(10), ', '));
             END;
         END LOOP;
         IF cardinality(blocked) = cardinality(waiting) THEN
@@ -87,7 +87,7 @@ def drop_for_restore(connection: Connection, url: DatabaseUrl, archive: Archive)
         raise RefusedError(
             "the live database has objects that are not in the backup and need objects that are; nothing was changed",
             reason=error.diag.message_primary,
-            next_step="Drop them first, or restore with --mode promote or new, which leave the live database as it is",
+            next_step="Drop them first, or restore with mode promote or new, which leave the live database as it is",
         ) from error
     except psycopg2.errors.LockNotAvailable as error:
         raise TableLockedError(

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg2
 import psycopg2.errors
@@ -32,7 +32,7 @@ _GRANTED_BY = re.compile(rf"\s+GRANTED BY\s+{_IDENTIFIER}$")
 class RoleStatement:
     """One statement of the script and the roles that it is about; a membership is about two."""
 
-    text: str
+    text: str = field(repr=False)  # may hold a password's hash
     roles: tuple[str, ...]
 
     @property

@@ -25,7 +25,7 @@ from holdfast.postgres.default_privileges import DefaultPrivileges
 from holdfast.postgres.definitions import Key, schema_objects
 from holdfast.postgres.drops import drop_for_restore
 from holdfast.postgres.limit import TimeLimit
-from holdfast.postgres.loading import WatchedSource, check_rows, restore_flags, restoring_tool, run_section
+from holdfast.postgres.loading import WatchedSource, check_rows, prepare_session, restore_flags, restoring_tool, run_section
 from holdfast.postgres.restore_report import RestoreOptions
 from holdfast.postgres.script import Script
 from holdfast.postgres.selection import Selection
@@ -55,7 +55,9 @@ def restore_in_transaction(
     """Restore. Raises RefusedError or TargetNotEmptyError naming what is in the way, TableLockedError, DamagedError, …"""
     work = _InPlace(contents, target, limit, options, selection=selection, on_bytes=on_bytes)
     work.run()
-    proof = prove_contents(contents, target, selection=selection, owners=options.owners, in_place=True, tools=options.tools)
+    proof = prove_contents(
+        contents, target, selection=selection, owners=options.owners, in_place=True, tools=options.tools, limit=limit
+    )
     return Outcome(proof, work.notes)
 
 
@@ -80,7 +82,7 @@ class _InPlace:
         self._replace = options.mode == "in_place"
 
     def run(self) -> None:
-        live = dump_definitions(self._target, self._contents, tools=self._options.tools)
+        live = dump_definitions(self._target, self._contents, self._limit, tools=self._options.tools)
         there = schema_objects(live)
         entries = self._entries(there)
         self._tell_what_stays(there, entries)
@@ -91,6 +93,7 @@ class _InPlace:
         self._analyze()
 
     def _in_transaction(self, connection: Connection, entries: list[ArchiveEntry]) -> None:
+        prepare_session(connection)
         script = Script(connection, self._target)
         privileges = DefaultPrivileges(connection)
         script.execute("BEGIN")
@@ -116,7 +119,6 @@ class _InPlace:
             statement = stream.copy_statement(self._contents.encoding, freeze=False)
             with self._contents.open(stream.entry) as source:
                 watched = WatchedSource(as_readable(source), self._limit, self._on_bytes)
-                script.execute("SET LOCAL row_security = off; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'")
                 check_rows(stream, script.copy(statement, watched))
         run("post-data")
 

@@ -22,6 +22,7 @@ from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.restore_report import RestoreOptions
 from holdfast.postgres.script import Readable, Script
+from holdfast.postgres.stages import post_data_stages
 from holdfast.postgres.tools import Tool, find_tool
 
 Count = Callable[[int], None]
@@ -29,7 +30,7 @@ Count = Callable[[int], None]
 _TOOL_SETTINGS = "-c synchronous_commit=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 # What a session that takes rows in must not inherit from roles or databases.
 _SESSION = """
-SET synchronous_commit = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
+SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET search_path = ''; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET xmloption = 'content';
 SET default_transaction_read_only = off; SET check_function_bodies = off;
 """
@@ -102,7 +103,8 @@ class Loader:
 
     def load_rest(self) -> None:
         """Make what is made faster or only correctly after the rows: indexes, constraints, triggers, policies."""
-        self._section("post-data", jobs=self._jobs)
+        for stage in post_data_stages(self._contents.archive, self._entries):
+            self._section("post-data", jobs=self._jobs if stage.at_once else 1, entries=stage.entries)
 
     def analyze(self, worker: int, workers: int) -> None:
         """Gather the planner's statistics of this worker's share of the tables."""
@@ -114,11 +116,12 @@ class Loader:
                 elif self._server.major >= 18:  # before, it would read all partitions again
                     cursor.execute(f"ANALYZE ONLY {table}")
 
-    def _section(self, section: str, *, jobs: int) -> None:
+    def _section(self, section: str, *, jobs: int, entries: Sequence[ArchiveEntry] | None = None) -> None:
+        flags = [*self._flags, *self._list_arguments(entries or self._entries)]
         if self._tool.major >= 17 > self._server.major:
-            self._section_as_text(section)
+            self._section_as_text(section, flags)
             return
-        arguments = [f"--section={section}", "--exit-on-error", "-w", *self._flags, *self._list_arguments()]
+        arguments = [f"--section={section}", "--exit-on-error", "-w", *flags]
         arguments += ["-j", str(jobs)] if jobs > 1 else []
         arguments += ["-d", conninfo(self._database.database), str(self._contents.base_path())]
         settings = " ".join([*(value for name, value in self._database.options if name == "options"), _TOOL_SETTINGS])
@@ -133,27 +136,30 @@ class Loader:
         ):
             pass
 
-    def _section_as_text(self, section: str) -> None:
+    def _section_as_text(self, section: str, arguments: Sequence[str]) -> None:
         with self._connection() as connection:
             script = Script(connection, self._database)
             script.execute("BEGIN")
-            arguments = [*self._flags, *self._list_arguments()]
             run_section(self._contents, script, section, tool=self._tool, limit=self._limit, arguments=arguments)
             script.execute("COMMIT")
 
-    def _list_arguments(self) -> list[str]:
-        if self._entries is None:
-            return []
-        return ["--use-list", str(write_list(self._entries, self._contents.spool_folder))]
+    def _list_arguments(self, entries: Sequence[ArchiveEntry] | None) -> list[str]:
+        return [] if entries is None else ["--use-list", str(write_list(entries, self._contents.spool_folder))]
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         encoding = self._contents.truth.client_encoding
         with closing(connect(self._database, client_encoding=encoding)) as connection, self._limit.connection(connection):
+            prepare_session(connection)
             with connection.cursor() as cursor:
-                for statement in _SESSION.strip().split("\n"):
-                    cursor.execute(statement)
+                cursor.execute("SET synchronous_commit = off")
             yield connection
+
+
+def prepare_session(connection: Connection) -> None:
+    """Undo for this session what a role's or a database's settings could spoil."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSION)
 
 
 def run_section(

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 from holdfast.errors import LocaleMissingError, RefusedError, TargetNotEmptyError
 from holdfast.postgres import preflight
-from holdfast.postgres.connection import DatabaseUrl, server_version
+from holdfast.postgres.connection import DatabaseUrl, connect_to_server, server_version
 from holdfast.postgres.contents import BackupContents
 from holdfast.postgres.promote import connect_beside, promote, swap
 from holdfast.postgres.properties import apply_properties, create_clauses, finishing_statements, other_locales
@@ -26,7 +26,6 @@ class NewDatabase:
         for name in drop_abandoned(target):
             self.notes.append(f"dropped {name}, which a restore that died had left behind")
         self._scratch = Scratch(target)
-        self.connection = self._scratch.connection
 
     @property
     def url(self) -> DatabaseUrl:
@@ -35,7 +34,7 @@ class NewDatabase:
 
     def create(self, *, any_locale: bool) -> None:
         """Create it with the source's encoding and locale. Raises LocaleMissingError."""
-        major = server_version(self.connection).major
+        major = server_version(self._scratch.connection).major
         facts = self._contents.truth.database
         try:
             self._scratch.create(create_clauses(facts, major))
@@ -54,7 +53,8 @@ class NewDatabase:
 
     def apply_properties(self, *, owners: bool) -> None:
         """Give it the source's owner, grants, comment and settings."""
-        self.notes += apply_properties(self.connection, self.url.database, self._contents.truth.database, owners=owners)
+        with closing(connect_to_server(self.target)) as connection:
+            self.notes += apply_properties(connection, self.url.database, self._contents.truth.database, owners=owners)
 
     def take_name(self, *, properties: bool) -> None:
         """Rename it to its target; an empty database of that name makes way and is dropped. Raises TargetNotEmptyError."""

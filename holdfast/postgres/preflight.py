@@ -7,10 +7,18 @@ from contextlib import closing
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from holdfast.errors import DamagedError, ExtensionMissingError, NotFoundError, TargetNotEmptyError, TargetTooOldError
+from holdfast.errors import (
+    DamagedError,
+    ExtensionMissingError,
+    NotFoundError,
+    SettingsError,
+    TargetNotEmptyError,
+    TargetTooOldError,
+)
 from holdfast.postgres.connection import DatabaseUrl, ServerVersion, connect
 from holdfast.repository import Manifest, Repository
 
+_NAME_BYTES = 63
 _EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)"
 _AVAILABLE = "SELECT name::text, default_version FROM pg_available_extensions"
 # Objects that a user made: whatever initdb makes has a number below 16384. Extensions alone do not count as content.
@@ -42,6 +50,17 @@ def refuse_damaged(repository: Repository, manifest: Manifest) -> None:
         reason="; ".join(first) + (f"; and {more} more" if more > 0 else ""),
         next_step="'holdfast list' shows other backups; 'holdfast repo check' tells all that is damaged",
     )
+
+
+def refuse_long_name(target: DatabaseUrl) -> None:
+    """Raise SettingsError for a name that PostgreSQL would cut, silently."""
+    length = len(target.database.encode())
+    if length > _NAME_BYTES:
+        raise SettingsError(
+            f"the name {target.database!r} is too long for a database",
+            reason=f"it takes {length} bytes, and PostgreSQL keeps {_NAME_BYTES}",
+            next_step="Choose a shorter one",
+        )
 
 
 def refuse_older(target: ServerVersion, source_major: int, source_text: str) -> None:

@@ -99,6 +99,7 @@ class DatabaseRestore:
         read it), NotFoundError (no such table; nothing to replace).
         """
         contents = self._contents
+        preflight.refuse_long_name(self.target)
         preflight.refuse_damaged(contents.repository, contents.manifest)
         with closing(connect_to_server(self.target)) as connection:
             preflight.refuse_older(server_version(connection), contents.source_major, str(contents.truth.server["text"]))
@@ -175,6 +176,7 @@ class DatabaseRestore:
             owners=self.options.owners,
             any_locale=self.options.any_locale,
             tools=self.options.tools,
+            limit=self._limit,
         )
         if not self.report.proof.ok and self.options.mode == "promote":
             raise NotProvenError(
@@ -330,5 +332,5 @@ class DatabaseRestore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._limit.__exit__(kind, error, trace)
         self.close()
-        if isinstance(error, HoldfastError) and self._limit.over and not isinstance(error, TimeLimitError):
+        if isinstance(error, Exception) and self._limit.over and not isinstance(error, TimeLimitError):
             raise self._limit.error() from error

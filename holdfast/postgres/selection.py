@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from holdfast.errors import NotFoundError
 from holdfast.postgres.archive import Archive, ArchiveEntry
 from holdfast.postgres.connection import qualified
-
-TableName = tuple[str, str]
+from holdfast.postgres.stages import TableName, partition_parents
 
 _RELATIONS = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE"})
 _OF_A_TABLE = frozenset(
@@ -52,7 +51,7 @@ def select(archive: Archive, patterns: Iterable[str]) -> Selection:
     wanted: set[TableName] = set()
     for pattern in patterns:
         wanted |= _matching(pattern, tables)
-    parents = _parents(archive)
+    parents = partition_parents(archive)
     while children := {child for child, parent in parents.items() if parent in wanted} - wanted:
         wanted |= children
     return _Choice(archive, {tables[name] for name in wanted}, {tables[child].id for child in parents}).selection()
@@ -75,19 +74,6 @@ def _matching(pattern: str, tables: dict[TableName, ArchiveEntry]) -> set[TableN
         reason=f"near to it are {', '.join(near)}" if near else f"it has {len(names)} tables",
         next_step="Name it as schema.table, exactly as in the database",
     )
-
-
-def _parents(archive: Archive) -> dict[TableName, TableName]:
-    """Map each partition to the table that it is a partition of."""
-    by_id = archive.by_id
-    found: dict[TableName, TableName] = {}
-    for entry in archive.entries:
-        child = (entry.schema, entry.name)
-        tables = [by_id[need] for need in entry.needs if need in by_id and by_id[need].kind == "TABLE"]
-        for parent in [(table.schema, table.name) for table in tables] if entry.kind == "TABLE ATTACH" else ():
-            if parent != child:
-                found[child] = parent
-    return found
 
 
 class _Choice:
@@ -128,7 +114,8 @@ class _Choice:
             if strangers:
                 refused.add(entry.id)
                 if entry.kind not in {"INDEX ATTACH", "TABLE ATTACH"} and self._is_named_after_ours(entry):
-                    self._left_out.append(f"{entry.label} (it needs {self._by_id[strangers[0]].label})")
+                    stranger = min((self._by_id[need] for need in strangers), key=lambda one: one.kind not in _RELATIONS)
+                    self._left_out.append(f"{entry.label} (it needs {stranger.label})")
                 continue
             self._require(entry)
             self._own.add(entry.id)

@@ -106,8 +106,8 @@ def test_what_would_be_lost_is_told_before(live: DatabaseUrl, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("in_the_way", "named"),
     [
-        ("CREATE VIEW mine AS SELECT * FROM notes", "view mine"),
-        ("CREATE TABLE mine (note int REFERENCES notes)", "constraint mine_note_fkey on table mine"),
+        ("CREATE VIEW mine AS SELECT * FROM notes", r"view public\.mine depends on table public\.notes"),
+        ("CREATE TABLE mine (note int REFERENCES notes)", r"constraint mine_note_fkey on table public\.mine"),
     ],
 )
 def test_what_stands_in_the_way_is_named_and_nothing_is_changed(

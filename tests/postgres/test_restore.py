@@ -380,6 +380,30 @@ def test_without_owners_no_roles_are_needed(database: DatabaseUrl, other_server:
         assert rows(target, "SELECT count(*) FROM pg_roles WHERE rolname = 'somebody'") == [(0,)]
 
 
+def test_a_user_who_is_no_superuser_can_restore_without_owners(
+    database: DatabaseUrl, other_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    rows(database, "CREATE TABLE t (i int PRIMARY KEY, mood text CHECK (mood <> '')); INSERT INTO t VALUES (1, 'good')")
+    rows(
+        database,
+        "CREATE VIEW v AS SELECT * FROM t; ALTER DATABASE " + database.database + " SET default_transaction_read_only = on",
+    )
+    rows(other_server.url(), "DROP ROLE IF EXISTS maker; CREATE ROLE maker LOGIN CREATEDB")
+    with dropped_at_end(other_server.url("restored")) as address:
+        target = DatabaseUrl("restored", address.host, address.port, "maker")
+        for mode in ("new", "promote"):
+            report = restore(back_up(database), target, tmp_path, owners=False, mode=mode)
+            assert report.proof is not None
+            assert (report.proof.problems, report.notes) == ([], [])
+        assert rows(target, "SELECT * FROM v") == [(1, "good")]
+        drop_database(address.with_database(str(report.kept)))
+
+
+def test_a_name_that_postgresql_would_cut_is_refused(backup: Backup, target: DatabaseUrl, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="64 bytes"):
+        restore(backup, target.with_database("ä" * 32), tmp_path)
+
+
 def test_tools_that_are_too_old_are_named(
     backup: Backup, target: DatabaseUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
