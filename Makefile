@@ -30,7 +30,7 @@ demo: setup
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: test-setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: test-setup
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ def _child_of_a_child(program: str) -> list[str]:
 def test_the_memory_of_a_child_counts(tmp_path: Path) -> None:
     cost = measured(_child_of_a_child(_HOLD_MEMORY), environment=os.environ, folder=tmp_path)
     assert 150 * MIB < cost.peak_tree_bytes < 250 * MIB
-    assert 150 * MIB < cost.peak_process_bytes < 250 * MIB
+    assert cost.peak_process_bytes > 150 * MIB  # no upper bound: the kernel counts what this process had at the fork
     assert cost.wall_seconds > 0.6
 
 
