@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.workers.process import ProcessWorker
 
@@ -28,8 +30,12 @@ WORK_POOL = "holdfast"
 
 def deploy(settings: Settings, log: Path) -> None:
     """Make or renew the work pool, every deployment of prefect.yaml, and the schedules. Raises WorkFailedError."""
-    del settings
     _make_work_pool()
+    _deploy_all(log)
+    apply_schedules(settings)
+
+
+def _deploy_all(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     with log.open("wb") as file:
@@ -44,6 +50,25 @@ def deploy(settings: Settings, log: Path) -> None:
         )
     if done.returncode != 0:
         raise WorkFailedError("'prefect deploy --all' failed", reason=last_lines(log), next_step=f"The whole log is {log}")
+
+
+def apply_schedules(settings: Settings) -> None:
+    """Set each schedule to the interval of the settings, and switch off those of what is off or has no source."""
+    database = settings.enable_database_backup and settings.database_url is not None
+    wanted = {
+        "database_backup/database-backup": (settings.database_backup_interval, database),
+        "verification/database-verification": (settings.verification_interval, settings.enable_backup_verification and database),
+    }
+    with get_client(sync_client=True) as client:
+        for name, (hours, active) in wanted.items():
+            deployment = client.read_deployment_by_name(name)
+            for found in client.read_deployment_schedules(deployment.id):
+                if isinstance(found.schedule, IntervalSchedule):
+                    schedule = found.schedule.model_copy(update={"interval": timedelta(hours=hours)})
+                    # Without its parameters, the update would wipe them.
+                    client.update_deployment_schedule(
+                        deployment.id, found.id, active=active, schedule=schedule, parameters=found.parameters
+                    )
 
 
 def worker_is_online(name: str) -> bool:

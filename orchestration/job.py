@@ -164,7 +164,7 @@ def _outcome(error: BaseException | None) -> tuple[str, str]:
     if isinstance(error, asyncio.CancelledError):  # what Prefect's time limit for a flow raises
         return "failed", "it did not end within its time limit and was stopped"
     if not isinstance(error, Exception) or isinstance(error, CancelledRun):
-        return "cancelled", f"it was stopped ({type(error).__name__})"
+        return "cancelled", "it was cancelled, or its process was told to end"
     return "failed", masked(str(error) or type(error).__name__)
 
 

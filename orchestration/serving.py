@@ -90,8 +90,10 @@ class Serving:
             self._server.stop()
 
     def _deploy(self) -> None:
+        from blocks.saving import register_and_save
         from orchestration.deployments import deploy
 
+        register_and_save(self._settings)
         deploy(self._settings, self._logs / "deploy.log")
 
     @contextlib.contextmanager

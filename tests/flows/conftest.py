@@ -50,7 +50,7 @@ CREATE TABLE articles (id int PRIMARY KEY, body text);
 INSERT INTO articles SELECT g, md5(g::text) || md5((g + 1)::text) FROM generate_series(1, 6000) AS g;
 CREATE TABLE tags (id int PRIMARY KEY, name text);
 INSERT INTO tags SELECT g, 'tag ' || g FROM generate_series(1, 50) AS g;
-CREATE VIEW tagged AS SELECT count(*) FROM tags;
+CREATE VIEW counted AS SELECT count(*) FROM articles;
 """
 
 ON_ITS_OWN = """

@@ -1,0 +1,161 @@
+"""`holdfast serve`, as a process of its own: all of it comes up, work goes on there, and all of it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from holdfast.catalog import JobRecord
+from holdfast.errors import ExitCode
+from holdfast.jobs import new_job_id
+from holdfast.opening import embedded_server, open_catalog, open_or_create_repository
+from holdfast.settings import load_settings
+from orchestration.deployments import ROOT
+from orchestration.local_server import LocalServer
+from tests.postgres.servers import running_server, server_folder
+
+HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
+BACKUP = "database_backup/database-backup"
+
+
+@dataclass
+class Served:
+    """A `holdfast serve` that is ready, whose backups hang at pg_dump."""
+
+    home: Path
+    process: subprocess.Popen[str]
+    address: str
+    tools: Path
+    environment: dict[str, str]
+
+    def call(self, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}/api{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def start_backup(self) -> tuple[str, str]:
+        """Have the worker begin a backup; return the job's and the flow run's ids when pg_dump hangs."""
+        job_id = new_job_id("backup")
+        deployment = self.call(f"/deployments/name/{BACKUP}")["id"]
+        run = self.call(
+            f"/deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}, "parameters": {"job_id": job_id}}
+        )
+        until(lambda: bool(self.hung()), doing=lambda: json.dumps(self.call(f"/flow_runs/{run['id']}")["state"]))
+        return job_id, str(run["id"])
+
+    def hung(self) -> list[psutil.Process]:
+        lines = {process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
+        return [process for process, line in lines.items() if str(self.tools / "pg_dump") in line]
+
+    def row(self, job_id: str) -> JobRecord:
+        with closing(open_catalog(load_settings())) as catalog:
+            found = catalog.job(job_id)
+        assert found is not None
+        return found
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 60, doing: Callable[[], str] = str) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"it did not happen; {doing()}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An installation that is being served."""
+    patch = pytest.MonkeyPatch()
+    tools = tmp_path_factory.mktemp("tools")
+    real = next(Path(sys.prefix).rglob("pginstall18/bin/pg_dump"))
+    script = f'#!/bin/sh\ncase "$*" in *--version*) exec "{real}" --version;; esac\nsleep 1000\n'
+    (tools / "pg_dump").write_text(script)
+    (tools / "pg_dump").chmod(0o755)
+    with server_folder() as folder, running_server(18) as source:
+        home = folder / "home"
+        own = {
+            "HOLDFAST_HOME": str(home),
+            "BACKUP_DATABASE_URL": source.create_database("pipeline").without_password(),
+            "BACKUP_ENCRYPTION_KEY": "a key of the tests of serve",
+            "BACKUP_DATABASE_INTERVAL": "6",
+            "BACKUP_ENABLE_VERIFICATION": "false",
+        }
+        for name, value in own.items():
+            patch.setenv(name, value)
+        environment = os.environ | {"BACKUP_POSTGRES_TOOLS": str(tools)}
+        open_or_create_repository(load_settings())
+        process = subprocess.Popen([HOLDFAST, "serve"], env=environment, stdout=subprocess.PIPE, text=True, cwd=folder)
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline().strip()
+            assert ready.startswith("ready prefect=http://127.0.0.1:"), ready
+            yield Served(home, process, ready.partition("=")[2], tools, environment)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=90)
+            embedded_server(load_settings()).stop()
+            patch.undo()
+
+
+def test_a_home_is_served_once(served: Served) -> None:
+    second = subprocess.run([HOLDFAST, "serve"], env=served.environment, capture_output=True, text=True, check=False)
+    assert second.returncode == ExitCode.BUSY, second.stderr
+    assert served.process.poll() is None
+
+
+def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(served: Served) -> None:
+    before = _deployments(served)
+    assert before.keys() == {"database-backup", "database-verification", "restore"}
+    (backup,), (verification,) = before["database-backup"]["schedules"], before["database-verification"]["schedules"]
+    assert (backup["schedule"]["interval"], backup["active"]) == (6 * 3600, True)
+    assert verification["active"] is False
+    again = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env=served.environment | {"PREFECT_API_URL": f"{served.address}/api", "PWD": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    after = _deployments(served)
+    assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
+    assert all(one["pull_steps"][0].popitem()[1] == {"directory": str(ROOT)} for one in after.values())
+
+
+def test_a_backup_that_is_cancelled_in_the_ui_is_closed_as_cancelled(served: Served) -> None:
+    job_id, run_id = served.start_backup()
+    served.call(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    until(lambda: served.call(f"/flow_runs/{run_id}")["state_type"] == "CANCELLED")
+    assert served.row(job_id).status == "cancelled"
+    until(lambda: not served.hung())
+
+
+def test_nothing_is_left_running_after_sigterm_not_even_a_backup_that_was_at_work(served: Served) -> None:
+    job_id, _ = served.start_backup()
+    children = psutil.Process(served.process.pid).children(recursive=True)
+    server = psutil.Process(int(json.loads((served.home / "prefect" / "server.json").read_text())["pid"]))
+    served.process.terminate()
+    assert served.process.wait(timeout=90) == 0
+    left = [process for process in [*children, server, *served.hung()] if process.is_running()]
+    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
+    assert LocalServer(served.home).url is None
+    assert not embedded_server(load_settings()).is_running()
+    assert served.row(job_id).status == "cancelled"
+
+
+def _deployments(served: Served) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in served.call("/deployments/filter", {})}
