@@ -26,7 +26,7 @@ from holdfast.postgres.restore import DatabaseRestore
 from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
 from holdfast.settings import Settings, load_settings
-from orchestration import events
+from orchestration import artifacts, events
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
@@ -59,6 +59,7 @@ class Job:
         self.progress = Progress(f"{type}-{kind}-progress", f"{kind} {self.id}")
         self.log = get_run_logger()
         self._row = self._new_row(backup_id) if recorded else NoRow()
+        self._recorded = recorded
         self._closed = False
         self._open = contextlib.ExitStack()
 
@@ -67,7 +68,7 @@ class Job:
             opened.callback(self.mirror.close)
             if not self._row.open({**this_process(), "flowRunId": flow_run.id}):
                 raise RefusedError(f"there is a completed job {self.id!r} already", next_step="Give another id, or none")
-            events.emit(f"{self.kind}.started", job_id=self.id, type=self.type, payload=self.document("running"))
+            self._emit("started", self.document("running"))
             self.log.info("%s %s of type %s has begun", self.kind, self.id, self.type)
             opened.enter_context(self.progress)
             self._open = opened.pop_all()
@@ -112,7 +113,7 @@ class Job:
         """Close the job as completed and return the document that the flow ends with."""
         ended = {**self.document("completed"), **document}
         self._close("completed", metadata=metadata, **figures)
-        events.emit(f"{self.kind}.completed", job_id=self.id, type=self.type, payload=ended)
+        self._emit("completed", ended)
         self.log.info("%s %s is completed", self.kind, self.id)
         return ended
 
@@ -140,9 +141,15 @@ class Job:
             return
         status, reason = _outcome(error)
         self._close(status, error_message=reason)
-        payload = {**self.document(status), "error": reason, "code": getattr(error, "code", None)}
-        events.emit(f"{self.kind}.{status}", job_id=self.id, type=self.type, payload=payload)
+        self._emit(status, {**self.document(status), "error": reason, "code": getattr(error, "code", None)})
+        if error is not None and getattr(error, "found", None) is None:
+            title = f"{self.kind.capitalize()} {self.id} is {status}"
+            artifacts.summary(f"{self.type}-{self.kind}-summary", title, {"Why": reason, "Began": time_text(self.started_at)})
         self.log.error("%s %s is %s: %s", self.kind, self.id, status, reason)
+
+    def _emit(self, what: str, payload: Json) -> None:
+        if self._recorded:
+            events.emit(f"{self.kind}.{what}", job_id=self.id, type=self.type, payload=payload)
 
     def _close(self, status: str, *, metadata: Json | None = None, **figures: Any) -> None:
         self._closed = True

@@ -73,11 +73,16 @@ class LocalServer:
 
     def environment(self, url: str) -> dict[str, str]:
         """Return what leads Prefect in any process of this home to this server, and keeps it from calling anybody else."""
+        without_proxy = ",".join(dict.fromkeys(filter(None, [*os.environ.get("NO_PROXY", "").split(","), _HOST])))
         return {
             "PREFECT_HOME": str(self._folder),
             "PREFECT_API_URL": url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "NO_PROXY": without_proxy,
+            "no_proxy": without_proxy,
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "holdfast,orchestration",
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # what our threads log belongs to no task
         }
 
     def _record(self) -> dict[str, Any] | None:
@@ -160,13 +165,19 @@ def answers(url: str) -> bool:
     if not url.startswith(("http://", "https://")):
         return False
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=_ANSWER_SECONDS) as response:  # noqa: S310  checked above
+        with _opener(url).open(f"{url.rstrip('/')}/health", timeout=_ANSWER_SECONDS) as response:
             return bool(response.status < 500)
     except urllib.error.HTTPError as error:
         error.close()
         return error.code < 500
     except (OSError, ValueError):
         return False
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """No proxy stands between us and our own host."""
+    proxies: dict[str, str] | None = {} if f"//{_HOST}:" in url else None
+    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
 
 def end_process(process: psutil.Process, seconds: float) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, SecretStr
 
+from holdfast.errors import SettingsError
+from holdfast.postgres.url import DatabaseUrl
+
 _LOGGERS = ("", "prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.extra", "holdfast", "orchestration")
 _MASK = "********"
 _SHORTEST = 4
@@ -25,8 +28,17 @@ def hide(*values: SecretStr | str | None) -> None:
 
 
 def hide_all_of(model: BaseModel) -> None:
-    """Hide every secret field of settings or of a block."""
-    hide(*(value for _, value in model if isinstance(value, SecretStr)))
+    """Hide every secret field of settings or of a block, and the password in those that are addresses."""
+    for _, value in model:
+        if isinstance(value, SecretStr):
+            hide(value, _password(value))
+
+
+def _password(value: SecretStr) -> SecretStr | None:
+    try:
+        return DatabaseUrl.parse(value).password
+    except SettingsError:  # it is no address
+        return None
 
 
 def masked(text: str) -> str:

@@ -47,7 +47,7 @@ def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
         "verifiedLevel": level,
         "figures": proof.figures,
     }
-    _show(found)
+    _show(job.type, found)
     if proof.ok:
         return job.completed(found)
     error = VerificationFailedError(
@@ -59,14 +59,14 @@ def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
     raise error
 
 
-def _show(found: Json) -> None:
+def _show(kind: str, found: Json) -> None:
     facts = {
         "Outcome": "passed" if found["ok"] else "did not pass",
         "Level": found["level"] + (f", part {found['subset']}" if found["subset"] else ""),
         "Proven to": found["verifiedLevel"],
         **{name: value for name, value in found["figures"].items() if name != "subset"},
     }
-    artifacts.summary("verification-summary", f"Verification of {found['backupId']}", facts)
+    artifacts.summary(f"{kind}-verification-summary", f"Verification of {found['backupId']}", facts)
     if found["problems"]:
         rows = [{"problem": problem} for problem in found["problems"]]
-        artifacts.table("verification-problems", f"Problems of {found['backupId']}", rows)
+        artifacts.table(f"{kind}-verification-problems", f"Problems of {found['backupId']}", rows)

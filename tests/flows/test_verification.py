@@ -29,7 +29,7 @@ def test_each_level_leaves_its_proof_and_raises_what_the_row_says(installation: 
     assert (proof.level, proof.ok) == (level, True)
     assert installation.row(backup_id).metadata["verifiedLevel"] == level == found["verifiedLevel"]
     assert installation.events(found["jobId"])["holdfast.verification.completed"]["level"] == level
-    assert backup_id in installation.artifacts("verification-summary")[-1]
+    assert backup_id in installation.artifacts("database-verification-summary")[-1]
     assert _databases(installation) == {"holdfast", "postgres"}, "a scratch database was left behind"
 
 
@@ -62,7 +62,7 @@ def test_damage_fails_the_verification_by_name_and_the_next_backup_heals_it(inst
     assert installation.row(backup_id).metadata["verifiedLevel"] is None
     told = installation.events(str(found["jobId"]))["holdfast.verification.failed"]
     assert told["code"] == VerificationFailedError.code
-    assert chunk.name in installation.artifacts("verification-problems")[-1]
+    assert chunk.name in installation.artifacts("database-verification-problems")[-1]
     assert _databases(installation) == {"holdfast", "postgres"}
     database_backup()
     assert verification(level="proven")["verifiedLevel"] == "proven"
