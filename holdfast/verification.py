@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from holdfast.errors import DamagedError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError
+from holdfast.errors import DamagedError, HoldfastError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from holdfast.postgres.url import DatabaseUrl
@@ -122,10 +122,12 @@ class Verification:
             with DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options) as restore:
                 yield restore
         except DamagedError as error:
-            self._fail(error)
-            self.check(level="read")  # names all that is damaged, and sets it aside
+            if self.check(level="read").ok:  # it names all that is damaged, and sets it aside
+                self.problems.append(_what_and_why(error))
+            self.failed = True
         except ToolFailedError as error:
-            self._fail(error)
+            self.problems.append(_what_and_why(error))
+            self.failed = True
 
     def judge(self, proof: ProofReport) -> None:
         """Take in how the restored database compares with its source."""
@@ -162,10 +164,6 @@ class Verification:
                 seen.add(int(done))
         return "read" if len(seen) == whole else "stored"
 
-    def _fail(self, error: DamagedError | ToolFailedError) -> None:
-        self.problems.append(str(error))
-        self.failed = True
-
     @property
     def _seconds_left(self) -> float | None:
         limit = self.options.time_limit_seconds
@@ -177,3 +175,7 @@ class Verification:
                 f"the verification of {self.manifest.id} did not end within {self.options.time_limit_seconds:g} seconds",
                 next_step="Raise BACKUP_VERIFY_TIME_LIMIT_MINUTES, or verify a part at a time: --level read --subset 1/7",
             )
+
+
+def _what_and_why(error: HoldfastError) -> str:
+    return f"{error.message}: {error.reason}" if error.reason else error.message
