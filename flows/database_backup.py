@@ -35,8 +35,9 @@ def database_backup(
         with backing_up(job, repository, database) as backup:
             tables = plan(backup)
             job.progress.expect(backup.expected_bytes)
+            definitions = dump_definitions.submit(backup)  # first: pg_dump takes locks of its own, which others may queue for
             streams = [dump_table.submit(backup, table) for table in tables]
-            results([dump_definitions.submit(backup), *streams, dump_roles.submit(backup), count_rows.submit(backup)])
+            results([definitions, *streams, dump_roles.submit(backup), count_rows.submit(backup)])
             note_truth(backup)
             return completed(job, repository, commit(backup))
 

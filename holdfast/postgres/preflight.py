@@ -41,10 +41,11 @@ LIMIT 1
 def refuse_damaged(repository: Repository, manifest: Manifest) -> None:
     """Raise DamagedError unless all of the backup is there."""
     report = repository.check([manifest.id], level="stored")
-    if report.ok:
+    if report.content_ok:
         return
-    first = [f"{problem.object}: {problem.what}" for problem in report.problems[:3]]
-    more = len(report.problems) - len(first)
+    harm = [problem for problem in report.problems if problem.harms_content]
+    first = [f"{problem.object}: {problem.what}" for problem in harm[:3]]
+    more = len(harm) - len(first)
     raise DamagedError(
         f"backup {manifest.id} is damaged, so nothing was restored",
         reason="; ".join(first) + (f"; and {more} more" if more > 0 else ""),

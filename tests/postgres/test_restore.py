@@ -30,6 +30,7 @@ from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from holdfast.repository import Manifest, Repository
 from holdfast.storage.local import LocalStorage
+from holdfast.storage.memory import MemoryStorage
 from tests.postgres import oracle
 from tests.postgres.restoring import (
     ALL_IN_BASE,
@@ -335,6 +336,20 @@ def test_damage_in_the_middle_ends_the_restore_and_leaves_nothing(
     assert databases(target) == before
     assert rows(target.maintenance(), "SELECT count(*) FROM pg_roles WHERE rolname = 'only_there'") == [(0,)]
     rows(database, "DROP OWNED BY only_there; DROP ROLE only_there")
+
+
+def test_a_lost_receipt_does_not_keep_a_good_backup_from_coming_back(
+    database: DatabaseUrl, other_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    rows(database, "CREATE TABLE t AS SELECT i FROM generate_series(1, 100) AS i")
+    storage = MemoryStorage()
+    repository, manifest = back_up(database, storage=storage)
+    for proof in list(storage.list(f"proofs/{manifest.id}")):
+        storage.delete(proof.name)
+    assert not repository.check([manifest.id], level="stored").ok
+    with dropped_at_end(other_server.url("restored")) as target:
+        restore((repository, manifest), target, tmp_path / "spool")
+        assert rows(target, "SELECT count(*) FROM t") == [(100,)]
 
 
 def test_a_missing_extension_is_named(server: EmbeddedServer) -> None:
