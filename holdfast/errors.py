@@ -93,7 +93,7 @@ class WorkFailedError(HoldfastError):
 
 
 class ToolFailedError(WorkFailedError):
-    """A PostgreSQL tool ended with an error; the reason holds the last lines that it printed."""
+    """A PostgreSQL tool ended with an error, or a server refused what it wrote; the reason holds their last words."""
 
     code = "HF-101"
 

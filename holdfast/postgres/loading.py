@@ -18,6 +18,7 @@ from holdfast.errors import DamagedError
 from holdfast.postgres.archive import ArchiveEntry, write_list
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
 from holdfast.postgres.contents import BackupContents, TableStream, as_readable
+from holdfast.postgres.early_indexes import EarlyIndexes
 from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.restore_report import RestoreOptions
@@ -67,7 +68,9 @@ class Loader:
         database: DatabaseUrl,
         limit: TimeLimit,
         options: RestoreOptions,
-        entries: Sequence[ArchiveEntry] | None = None,
+        *,
+        streams: Sequence[TableStream],
+        entries: Sequence[ArchiveEntry] | None,
     ) -> None:
         self._contents = contents
         self._database = database
@@ -76,6 +79,7 @@ class Loader:
         self._entries = entries
         self._flags = restore_flags(options)
         self._tool = restoring_tool(contents, options.tools)
+        self._early = EarlyIndexes(entries or contents.archive.entries, [stream.table.key for stream in streams])
         with closing(connect(database)) as connection:
             self._server = server_version(connection)
 
@@ -87,12 +91,21 @@ class Loader:
     def load_base_rows(self) -> None:
         """Take in the rows of the small tables, sequences and large objects."""
         crowded = bool(self._contents.streams) and self._jobs > 1
-        self._section("data", jobs=self._jobs - 1 if crowded else self._jobs)
+        with self._early.filling(None):
+            self._section("data", jobs=self._jobs - 1 if crowded else self._jobs)
 
     def load_table(self, stream: TableStream, on_bytes: Count | None = None) -> int:
         """Take in the rows of one large table; return their number. Raises DamagedError, and then the table stays empty."""
-        with self._connection() as connection, self._contents.open(stream.entry) as source:
+        with self._connection() as connection:
             script = Script(connection, self._database)
+            with self._early.filling(stream.table.key):
+                rows = self._fill(script, stream, on_bytes)
+            for entry in self._early.worth_making(stream.table.key):
+                script.execute(entry.definition)
+        return rows
+
+    def _fill(self, script: Script, stream: TableStream, on_bytes: Count | None) -> int:
+        with self._contents.open(stream.entry) as source:
             # The table is emptied in the transaction that fills it, so the rows can be frozen and need not be frozen later.
             script.execute(f"BEGIN; TRUNCATE ONLY {qualified(*stream.table.key)}")
             statement = stream.copy_statement(self._contents.encoding, freeze=True)
@@ -103,7 +116,7 @@ class Loader:
 
     def load_rest(self) -> None:
         """Make what is made faster or only correctly after the rows: indexes, constraints, triggers, policies."""
-        for stage in post_data_stages(self._contents.archive, self._entries):
+        for stage in post_data_stages(self._contents.archive, self._entries, made=self._early.made):
             self._section("post-data", jobs=self._jobs if stage.at_once else 1, entries=stage.entries)
 
     def analyze(self, worker: int, workers: int) -> None:
@@ -117,7 +130,7 @@ class Loader:
                     cursor.execute(f"ANALYZE ONLY {table}")
 
     def _section(self, section: str, *, jobs: int, entries: Sequence[ArchiveEntry] | None = None) -> None:
-        flags = [*self._flags, *self._list_arguments(entries or self._entries)]
+        flags = [*self._flags, *self._list_arguments(self._entries if entries is None else entries)]
         if self._tool.major >= 17 > self._server.major:
             self._section_as_text(section, flags)
             return

@@ -243,7 +243,7 @@ class DatabaseRestore:
     @cached_property
     def _loader(self) -> Loader:
         entries = self._selection.entries if self._selection else None
-        return Loader(self._contents, self.working, self._limit, self.options, entries)
+        return Loader(self._contents, self.working, self._limit, self.options, streams=self.streams, entries=entries)
 
     @property
     def _database(self) -> NewDatabase:

@@ -14,7 +14,7 @@ from typing import Protocol
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from holdfast.errors import HoldfastError, WorkFailedError
+from holdfast.errors import HoldfastError, ToolFailedError, WorkFailedError
 from holdfast.postgres.connection import DatabaseUrl, database_error
 
 _META = re.compile(rb"^\\(?:un)?restrict [^\n]*\n", re.MULTILINE)
@@ -23,6 +23,7 @@ _COPY, _FROM = b"COPY ", b" FROM stdin;\n"
 _BRACKET = re.compile(rb"^(?:BEGIN|COMMIT);\n", re.MULTILINE)
 _END = b"\\.\n"
 _BLOCK_BYTES = 1 << 20
+_OF_THE_SERVER = ("53", "57", "58")
 
 
 class Readable(Protocol):
@@ -101,7 +102,9 @@ def sql_error(error: psycopg2.Error, url: DatabaseUrl, sql: str | bytes = b"") -
         text = sql if isinstance(sql, str) else sql.decode("utf-8", errors="replace")
         position = int(said.statement_position) - 1
         reason += f" (in: {text[text.rfind(chr(10), 0, position) + 1 :].splitlines()[0][:200]})"
-    return WorkFailedError("the target server refused a part of the restore", reason=reason, next_step=said.message_hint)
+    # What the server lacks (memory, disk) or was told (to cancel) says nothing of the backup; all else does, as from pg_restore.
+    kind = WorkFailedError if (error.pgcode or "").startswith(_OF_THE_SERVER) else ToolFailedError
+    return kind("the target server refused a part of the restore", reason=reason, next_step=said.message_hint)
 
 
 class _Feed(io.RawIOBase):

@@ -8,7 +8,7 @@ it is made first and attached in a row, which is quick, for nothing is built the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from holdfast.postgres.archive import NO_SECTION, POST_DATA, Archive, ArchiveEntry
@@ -37,10 +37,12 @@ def partition_parents(archive: Archive) -> dict[TableName, TableName]:
     return found
 
 
-def post_data_stages(archive: Archive, chosen: Sequence[ArchiveEntry] | None) -> list[Stage]:
-    """Divide the post-data entries, all or the chosen ones; where nothing is partitioned there is one stage."""
+def post_data_stages(
+    archive: Archive, chosen: Sequence[ArchiveEntry] | None, *, made: Container[int] = frozenset()
+) -> list[Stage]:
+    """Divide the post-data entries, all or the chosen ones, less those made already; one stage where nothing is partitioned."""
     parents = set(partition_parents(archive).values())
-    if not parents:
+    if not parents and not made:
         return [Stage(None if chosen is None else tuple(chosen), at_once=True)]
     by_id = archive.by_id
     partitioned = {entry.id for entry in by_id.values() if entry.kind == "TABLE" and (entry.schema, entry.name) in parents}
@@ -50,8 +52,10 @@ def post_data_stages(archive: Archive, chosen: Sequence[ArchiveEntry] | None) ->
         # A comment or grant has no section of its own: it follows its object, and pg_restore gives it that one's section.
         if entry.section != NO_SECTION:
             stage = _stage(entry, partitioned) if entry.section == POST_DATA else None
-        if stage is not None:
+        if stage is not None and entry.id not in made:
             stages[stage].append(entry)
+    if not parents:
+        stages = [[], [*stages[1], *stages[3]]]
     return [Stage(tuple(entries), at_once=number in (1, 3)) for number, entries in enumerate(stages) if entries]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import DamagedError, NotFoundError, RefusedError
-from holdfast.postgres.archive import Archive
+from holdfast.postgres.archive import POST_DATA, Archive
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.selection import select
@@ -74,8 +74,17 @@ def test_partitioned_tables_get_their_indexes_before_and_after_their_partitions(
     assert {kind for kind, _ in attached} == {"INDEX ATTACH"}
     assert ("FK CONSTRAINT", "events events_author_id_fkey") in rest
     assert ("COMMENT", "TRIGGER refuse_all ON wide") in rest
-    post_data = [entry for entry in archive.entries if entry.section == 4]
+    post_data = [entry for entry in archive.entries if entry.section == POST_DATA]
     assert {entry.id for entry in post_data} <= {entry.id for stage in stages for entry in stage.entries or ()}
+
+
+def test_what_is_made_already_is_not_made_again(archive: Archive) -> None:
+    made = {entry.id for entry in archive.entries if entry.section == POST_DATA and entry.kind in {"INDEX", "CONSTRAINT"}}
+    stages = post_data_stages(archive, None, made=made)
+    assert not made & {entry.id for stage in stages for entry in stage.entries or ()}
+    assert stages[-1].entries
+    flat = Archive(tuple(entry for entry in archive.entries if entry.id in made), "", "", "")
+    assert post_data_stages(flat, None, made=made) == []
 
 
 def test_tables_are_found_by_any_way_to_write_their_name(archive: Archive) -> None:

@@ -1,0 +1,67 @@
+"""Indexes and keys that are made while other tables are still being filled, so that no core waits for the largest table.
+
+Whoever has filled a large table, and finds no other one waiting to be filled, makes that table's keys and indexes for as long as
+somebody else is still filling. What is left then is made by all hands at once (see `stages.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from holdfast.postgres.archive import ArchiveEntry
+from holdfast.postgres.stages import TableName
+
+
+class EarlyIndexes:
+    """Keeps account of who is filling what, and of what was made. For several threads at once."""
+
+    def __init__(self, entries: Sequence[ArchiveEntry], tables: Sequence[TableName]) -> None:
+        self._lock = threading.Lock()
+        self._waiting = set(tables)
+        self._filling = 0
+        self._made: set[int] = set()
+        names = {entry.id: (entry.schema, entry.name) for entry in entries if entry.kind == "TABLE"}
+        self._of_table: dict[TableName, list[ArchiveEntry]] = {table: [] for table in tables}
+        # Keys first: making one shuts all others out of the table.
+        for entry in sorted((one for one in entries if _is_plain(one)), key=lambda one: one.kind != "CONSTRAINT"):
+            owners = {names[need] for need in entry.needs if need in names}
+            if len(owners) == 1 and (owner := owners.pop()) in self._of_table:
+                self._of_table[owner].append(entry)
+
+    @property
+    def made(self) -> frozenset[int]:
+        """The entries that need not be made any more."""
+        with self._lock:
+            return frozenset(self._made)
+
+    @contextmanager
+    def filling(self, table: TableName | None) -> Iterator[None]:
+        """Tell that a table (None: the small ones) is being filled inside the block."""
+        with self._lock:
+            if table is not None:
+                self._waiting.discard(table)
+            self._filling += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._filling -= 1
+
+    def worth_making(self, table: TableName) -> Iterator[ArchiveEntry]:
+        """Hand out entries of a filled table for as long as the others still fill; one is made when the next is asked for."""
+        for entry in self._of_table.get(table, ()):
+            with self._lock:
+                if self._waiting or not self._filling:
+                    return
+                if entry.id in self._made:
+                    continue
+            yield entry
+            with self._lock:
+                self._made.add(entry.id)
+
+
+def _is_plain(entry: ArchiveEntry) -> bool:
+    """Whether an entry is an index or key whose text can be sent as it is: it may hold bytes that are no letters."""
+    return entry.kind in {"INDEX", "CONSTRAINT"} and not any("\udc80" <= letter <= "\udcff" for letter in entry.definition)

@@ -1,0 +1,50 @@
+"""Indexes are made early only where somebody would otherwise have nothing to do, and never twice."""
+
+from __future__ import annotations
+
+from holdfast.postgres.archive import POST_DATA, PRE_DATA, ArchiveEntry
+from holdfast.postgres.early_indexes import EarlyIndexes
+
+ENTRIES = [
+    ArchiveEntry(1, "TABLE", "public", "large", "", PRE_DATA, "", "", ""),
+    ArchiveEntry(2, "TABLE", "public", "larger", "", PRE_DATA, "", "", ""),
+    ArchiveEntry(3, "INDEX", "public", "by_day", "", POST_DATA, "CREATE INDEX", "", "", (1,)),
+    ArchiveEntry(4, "CONSTRAINT", "public", "large large_pkey", "", POST_DATA, "ALTER TABLE", "", "", (1,)),
+    ArchiveEntry(5, "FK CONSTRAINT", "public", "large large_fkey", "", POST_DATA, "ALTER TABLE", "", "", (1, 2, 4)),
+    ArchiveEntry(6, "INDEX", "public", "odd", "", POST_DATA, "CREATE INDEX \udcff", "", "", (1,)),
+]
+LARGE, LARGER = ("public", "large"), ("public", "larger")
+
+
+def test_while_another_table_is_filled_keys_and_indexes_are_made() -> None:
+    early = EarlyIndexes(ENTRIES, [LARGE, LARGER])
+    with early.filling(LARGER):
+        with early.filling(LARGE):
+            pass
+        assert [entry.id for entry in early.worth_making(LARGE)] == [4, 3]
+        assert list(early.worth_making(LARGE)) == []
+    assert early.made == {3, 4}
+
+
+def test_tables_that_wait_to_be_filled_come_first() -> None:
+    early = EarlyIndexes(ENTRIES, [LARGE, LARGER])
+    with early.filling(None):
+        with early.filling(LARGE):
+            pass
+        assert list(early.worth_making(LARGE)) == []
+
+
+def test_what_is_left_when_all_are_filled_is_for_all_hands() -> None:
+    early = EarlyIndexes(ENTRIES, [LARGE])
+    with early.filling(LARGE):
+        pass
+    assert list(early.worth_making(LARGE)) == []
+    assert early.made == set()
+
+
+def test_an_index_that_failed_is_made_later() -> None:
+    early = EarlyIndexes(ENTRIES, [LARGE])
+    with early.filling(None):
+        for _ in early.worth_making(LARGE):
+            break
+    assert early.made == set()
