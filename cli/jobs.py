@@ -53,9 +53,9 @@ def of_backup(repository: Repository, summary: BackupSummary) -> Document:
 
 
 def of_row(row: JobRecord) -> Document:
-    """Describe a job from its row in the catalog."""
+    """Describe a job that the repository does not know, from its row in the catalog: a backup that was made is gone."""
     return _empty(row.job_id, row.type) | {
-        "status": row.status,
+        "status": "gone" if row.status == "completed" else row.status,
         "sizeBytes": row.size_bytes,
         "storedBytes": row.metadata.get("storedBytes"),
         "checksum": row.checksum,

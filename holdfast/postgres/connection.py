@@ -44,6 +44,13 @@ __all__ = [
 
 _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 
+_ROW_CONTENT = (
+    (re.compile(r"(Failing row contains )\(.*?\)\.?$", re.MULTILINE | re.DOTALL), r"\1(...)"),
+    (re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= (?:already exists|is |conflicts|is not))", re.DOTALL), r"\1(...)"),
+    (re.compile(r"(with existing key \([^)]*\)=)\(.*?\)\.?$", re.MULTILINE | re.DOTALL), r"\1(...)"),
+    (re.compile(r"(COPY .+?, line \d+(?:, column [^:\n]*)?): \".*\"$", re.MULTILINE), r"\1"),
+    (re.compile(r"(invalid input (?:syntax|value) for [^:\n]+): \".*\"", re.MULTILINE), r"\1"),
+)
 _NO_DATABASE = re.compile(r'FATAL:\s+database ".*" does not exist')
 _DENIED = re.compile(
     r"password authentication failed|no password supplied|authentication failed for user|no pg_hba\.conf entry"
@@ -167,7 +174,9 @@ def denied(doing: str, reason: str) -> AccessDeniedError:
 
 
 def masked(text: str, url: DatabaseUrl) -> str:
-    """Blot the URL's password out of a text."""
+    """Blot out of what a server or tool said the URL's password, and what it quotes of rows: they are the user's secrets too."""
+    for pattern, kept in _ROW_CONTENT:
+        text = pattern.sub(kept, text)
     return text if url.password is None else text.replace(url.password.get_secret_value(), "****")
 
 

@@ -86,7 +86,7 @@ def create_roles(connection: Connection, statements: list[RoleStatement], wanted
             raise RolesMissingError(
                 f"these roles of the source do not exist on the target: {', '.join(sorted(missing))}",
                 reason=f"and this connection may not make them: {error.diag.message_primary}",
-                next_step="Make them, connect as a superuser, or restore without owners and grants",
+                next_step="Make them, or connect as a user who may",
             ) from error
         except psycopg2.Error as error:  # its own text could show a password's hash, so only the server's first line is kept
             reason = error.diag.message_primary or type(error).__name__

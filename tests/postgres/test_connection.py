@@ -21,6 +21,7 @@ from holdfast.postgres.connection import (
     child_environment,
     connect,
     connect_to_server,
+    masked,
     quote_identifier,
     server_version,
 )
@@ -243,3 +244,19 @@ def _runs(process: psutil.Process, name: str) -> bool:
         return Path(process.cmdline()[0]).name == name
     except (psutil.Error, IndexError):
         return False
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'ERROR:  new row for relation "t" violates check constraint "c"\nDETAIL:  Failing row contains (1, CANARY, null).',
+        "ERROR:  duplicate key value\nDETAIL:  Key (email)=(CANARY) already exists.\nCONTEXT:  COPY t, line 7",
+        'ERROR:  invalid input syntax for type integer: "CANARY"\nCONTEXT:  COPY t, line 1, column i: "CANARY"',
+        'ERROR:  missing data for column "b"\nCONTEXT:  COPY public.t, line 3: "CANARY\\tCANARY"',
+        "ERROR:  conflicting key value\nDETAIL:  Key (a)=(CANARY) conflicts with existing key (a)=(CANARY).",
+    ],
+)
+def test_what_a_server_quotes_of_rows_is_not_passed_on(said: str) -> None:
+    told = masked(said, DatabaseUrl.parse("postgresql://u@h/d"))
+    assert "CANARY" not in told
+    assert told.startswith(said.split(":", maxsplit=1)[0])
