@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import time
@@ -187,7 +188,8 @@ def test_a_backup_completes_while_the_catalog_is_down_and_the_next_run_writes_it
     assert (row.status, row.checksum) == ("completed", unseen["checksum"])
 
 
-def test_no_secret_is_anywhere_in_prefect_or_the_catalog(installation: Installation) -> None:
+@pytest.mark.usefixtures("odd_blocks")
+def test_no_secret_and_no_row_is_anywhere_in_prefect_or_the_catalog(installation: Installation) -> None:
     jobs = [new_job_id("backup") for _ in range(2)]
     database_backup(job_id=jobs[0])
     with pytest.raises(DatabaseUnreachableError):
@@ -201,7 +203,9 @@ def test_no_secret_is_anywhere_in_prefect_or_the_catalog(installation: Installat
     text = json.dumps(said, default=str)
     folders = [installation.home / "prefect", installation.home / "logs"]
     kept = b"".join(path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file())
-    for canary in (KEY, PASSWORD):
+    row = "".join(hashlib.md5(text.encode()).hexdigest() for text in ("1", "2"))  # the source's first
+    assert installation.sql("SELECT body FROM articles WHERE id = 1") == [(row,)]
+    for canary in (KEY, PASSWORD, row):
         assert canary not in text
         assert canary.encode() not in kept
 
