@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from holdfast.postgres.connection import connect
+from holdfast.postgres.embedded import EmbeddedServer
 from tests.acceptance.conftest import LEASE_TTL_SECONDS, Installation
 from tests.postgres.oracle import fingerprint
 
@@ -36,9 +37,8 @@ def test_a_backup_killed_at_any_moment_leaves_no_trace_that_looks_good(installat
     began = time.monotonic()
     installation.run("backup", "database")
     whole = time.monotonic() - began
-    moments = random.Random(2026)
-    for _ in range(5):
-        children = installation.kill_after(moments.uniform(0.3, 1.0) * whole, "backup", "database")
+    for moment in (0.3, 0.45, 0.55, 0.65, 0.8):
+        children = installation.kill_after(moment * whole, "backup", "database")
         assert _gone(children) == [], "a child process outlived its killed parent"
         listed = [backup for backup in installation.run("repo", "list") if backup["status"] == "completed"]
         checked = installation.run("repo", "check", "--level", "read")
@@ -47,7 +47,10 @@ def test_a_backup_killed_at_any_moment_leaves_no_trace_that_looks_good(installat
     time.sleep(LEASE_TTL_SECONDS + 2)
     final = installation.run("backup", "database")
     assert final["status"] == "completed"
-    assert {job["status"] for job in installation.run("list", "--limit", "100")} <= {"completed", "failed"}
+    statuses = {job["status"] for job in installation.run("list", "--limit", "100")}
+    assert statuses == {"completed", "failed"}, "a dead run was not closed, or no kill fell into the work"
+    children = installation.kill_after(0.6 * whole, "verify", "latest", "--level", "proven")
+    assert _gone(children) == [], "a child process outlived its killed parent"
     proof = installation.run("verify", "latest", "--level", "proven")
     assert (proof["ok"], proof["level"]) == (True, "proven")
 
@@ -57,7 +60,6 @@ def test_a_restore_killed_at_any_moment_never_leaves_a_half_database_under_the_f
     target = installation.source.with_database("brought_back")
     before = fingerprint(installation.source.without_password())
     moments = random.Random(7)
-    finished = 0
     for _ in range(4):
         children = installation.kill_after(
             moments.uniform(0.5, 4.0), "repo", "restore", "latest", "--target", target.without_password()
@@ -65,14 +67,28 @@ def test_a_restore_killed_at_any_moment_never_leaves_a_half_database_under_the_f
         assert _gone(children) == [], "a child process outlived its killed parent"
         if _exists(installation, "brought_back"):
             assert fingerprint(target.without_password()) == before
-            finished += 1
             _drop(installation, "brought_back")
+    children = installation.kill_after(4.5, "restore", "latest", "--target", target.without_password())
+    assert _gone(children) == [], "a child process outlived its killed parent"
+    if _exists(installation, "brought_back"):
+        _drop(installation, "brought_back")
     time.sleep(LEASE_TTL_SECONDS + 2)
-    installation.run("repo", "restore", "latest", "--target", target.without_password())
+    installation.run("restore", "latest", "--target", target.without_password())
+    assert _restore_statuses(installation) <= {"completed", "failed"}, "a dead run was not closed"
     assert fingerprint(target.without_password()) == before
     _drop(installation, "brought_back")
     assert _databases(installation) == {"postgres", "pipeline", "template0", "template1"}, "a scratch database was left behind"
     assert fingerprint(installation.source.without_password()) == before
+
+
+def _restore_statuses(installation: Installation) -> set[str]:
+    connection = connect(EmbeddedServer(installation.home / "postgres").url("holdfast"))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT status FROM restore_jobs")
+            return {row[0] for row in cursor.fetchall()}
+    finally:
+        connection.close()
 
 
 def _databases(installation: Installation) -> set[str]:
