@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 for _name in [name for name in os.environ if name.startswith(("BACKUP_", "HOLDFAST_", "PREFECT_", "PG"))]:
     del os.environ[_name]
+# A shell starts what it runs in the background with SIGINT ignored, and every child inherits that: Ctrl-C could not be tried.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
 
 

@@ -127,7 +127,7 @@ def test_an_interrupted_backup_cleans_up_says_so_and_is_listed_as_cancelled(numb
     with locked(shop, "orders"):
         process = subprocess.Popen(
             [HOLDFAST, "backup", "database", "--json"],
-            env=shop.home.environment(BACKUP_LOCK_TIMEOUT_SECONDS="15"),
+            env=shop.home.environment(BACKUP_LOCK_TIMEOUT_SECONDS="5"),
             cwd=shop.home.path.parent,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
