@@ -48,11 +48,6 @@ def configure(arguments: Sequence[str]) -> None:
         os.dup2(2, 1)
 
 
-def as_json() -> bool:
-    """Tell whether the answer is a JSON document."""
-    return _output.json
-
-
 def verbose() -> bool:
     """Tell whether logs and tracebacks are wanted."""
     return _output.verbose

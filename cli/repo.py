@@ -21,14 +21,12 @@ from cli.restore import Mode, ModeOption, Tables, restore_text, table_names
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, target_url
 from cli.verify import JobId, Subset, TypeOption
-from holdfast.errors import ExitCode, NotProvenError
+from holdfast.errors import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from holdfast.postgres.restore import RestoreOptions
     from holdfast.repository import Problem
-    from holdfast.settings import Settings
 
 commands = Commands("The repository alone: needs only BACKUP_STORAGE_* and BACKUP_ENCRYPTION_KEY.", no_args_is_help=True)
 
@@ -113,14 +111,15 @@ def restore(
     """Bring a backup back with the engine alone: no Prefect, no catalog."""
 
     from holdfast.jobs import new_job_id
-    from holdfast.postgres.restore import DatabaseRestore
+    from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
+    from holdfast.postgres.restore_report import not_proven
     from holdfast.verification import find_backup
 
     require_present(kind)
     url, loaded = target_url(target), repository_settings()
     opened = repository(loaded)
     manifest = find_backup(opened, job_id, kind.value)
-    options = _options(loaded, mode, table_names(tables))
+    options = RestoreOptions.of(loaded, mode.value, table_names(tables))
     job_id, started_at = new_job_id("restore"), datetime.now(UTC)
     with (
         opened.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds),
@@ -129,25 +128,8 @@ def restore(
         report = DatabaseRestore(opened, manifest, url, options).run(lambda phase, done, whole: update(done, whole))
     document = jobs.of_restore(job_id, manifest, url, report, started_at)
     if document["problems"]:
-        raise NotProvenError(
-            f"the database {url.database!r} was restored, and is not what the source was",
-            reason="; ".join(document["problems"][:5]),
-            next_step="Look at it before using it; it was left as it is",
-        )
+        raise not_proven(url.database, document["problems"])
     output.result(document, lambda: restore_text(document))
-
-
-def _options(loaded: Settings, mode: Mode, tables: list[str]) -> RestoreOptions:
-    from holdfast.postgres.restore import RestoreOptions
-
-    return RestoreOptions(
-        spool_dir=loaded.home / "spool",
-        mode=mode.value,
-        tables=tables,
-        time_limit_seconds=loaded.restore_time_limit_minutes * 60,
-        lock_timeout_seconds=loaded.lock_timeout_seconds,
-        tools=loaded.postgres_tools,
-    )
 
 
 @commands.command()

@@ -14,7 +14,18 @@ from holdfast.settings import Settings
 from holdfast.settings.loading import env_file, set_by_hand
 from holdfast.settings.problems import settings_error
 
-_NEEDED = ("storage_", "encryption_key", "enable_encryption", "home", "prune_", "lease_", "lock_", "restore_", "postgres_")
+_NEEDED = (
+    "storage_",
+    "encryption_key",
+    "enable_encryption",
+    "home",
+    "prune_",
+    "lease_",
+    "lock_",
+    "restore_",
+    "postgres_",
+    "readers",
+)
 _VARIABLES = {str(field.validation_alias) for name, field in Settings.model_fields.items() if name.startswith(_NEEDED)}
 
 

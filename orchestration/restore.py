@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.errors import NotProvenError
 from holdfast.postgres.losses import LossReport
 from holdfast.postgres.restore import DatabaseRestore, Mode, RestoreOptions
+from holdfast.postgres.restore_report import not_proven
 from holdfast.repository import Manifest, Repository
-from holdfast.settings import Settings
 from holdfast.verification import find_backup
 from orchestration import artifacts
 from orchestration.job import Job, time_text
@@ -58,7 +57,7 @@ def restoring(
     job.note(target=url.redacted, mode=mode, tables=list(tables))
     with (
         job.leased(repository, f"restore {manifest.id}", backup_id=manifest.id),
-        DatabaseRestore(repository, manifest, url, _options(job.settings, mode, tables)) as restore,
+        DatabaseRestore(repository, manifest, url, RestoreOptions.of(job.settings, mode, tables)) as restore,
     ):
         job.follow(restore)
         yield Restoring(manifest, restore)
@@ -69,25 +68,9 @@ def completed(job: Job, work: Restoring, *, dry_run: bool = False) -> Json:
     document = {**work.document(), "dryRun": dry_run}
     _show(job, document)
     if document["problems"]:
-        raise NotProvenError(
-            f"the database {work.restore.target.database!r} was restored, and is not what the source was",
-            reason="; ".join(document["problems"][:5]),
-            next_step="Look at it before using it; it was left as it is",
-        )
+        raise not_proven(work.restore.target.database, document["problems"])
     told = ("mode", "target", "tables", "rows", "kept", "proven", "notes", "snapshotAt")
     return job.completed(document, metadata={name: document[name] for name in told} | {"sizeBytes": document["sizeBytes"]})
-
-
-def _options(settings: Settings, mode: Mode, tables: Sequence[str]) -> RestoreOptions:
-    return RestoreOptions(
-        spool_dir=settings.home / "spool",
-        mode=mode,
-        tables=tuple(tables),
-        jobs=settings.readers,
-        time_limit_seconds=settings.restore_time_limit_minutes * 60,
-        lock_timeout_seconds=settings.lock_timeout_seconds,
-        tools=settings.postgres_tools,
-    )
 
 
 def _losses(report: LossReport | None) -> list[dict[str, Any]] | None:

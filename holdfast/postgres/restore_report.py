@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
+from holdfast.errors import NotProvenError
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.globals import RolesMade
 from holdfast.postgres.losses import LossReport
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
 
 Mode = Literal["new", "promote", "in_place"]
 Progress = Callable[[str, int, int], None]
@@ -38,6 +42,19 @@ class RestoreOptions:
     rehearsal: bool = False
     tools: Path | None = None
 
+    @classmethod
+    def of(cls, settings: Settings, mode: Mode, tables: Sequence[str]) -> Self:
+        """Take from the settings what they say of a restore."""
+        return cls(
+            spool_dir=settings.home / "spool",
+            mode=mode,
+            tables=tuple(tables),
+            jobs=settings.readers,
+            time_limit_seconds=settings.restore_time_limit_minutes * 60,
+            lock_timeout_seconds=settings.lock_timeout_seconds,
+            tools=settings.postgres_tools,
+        )
+
 
 @dataclass(slots=True)
 class RestoreReport:
@@ -54,3 +71,12 @@ class RestoreReport:
     losses: LossReport | None = None
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+def not_proven(database: str, problems: Sequence[str]) -> NotProvenError:
+    """Say of a database that was restored and stays that it differs from the source."""
+    return NotProvenError(
+        f"the database {database!r} was restored, and is not what the source was",
+        reason="; ".join(problems[:5]),
+        next_step="Look at it before using it; it was left as it is",
+    )
