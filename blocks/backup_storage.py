@@ -47,11 +47,13 @@ class BackupStorage(Block):
     def of(cls, settings: Settings) -> Self:
         """Make the block that says what the settings say."""
         storage = settings.storage_settings
-        return cls(**{name: getattr(storage, name) for name in StorageSettings.model_fields})
+        return cls(**{name: getattr(storage, name) for name in StorageSettings.model_fields if name in cls.model_fields})
 
     def storage_settings(self) -> StorageSettings:
         """Say the same without Prefect."""
-        return StorageSettings(**{name: getattr(self, name) for name in StorageSettings.model_fields})
+        return StorageSettings(
+            **{name: getattr(self, name) for name in StorageSettings.model_fields if name in type(self).model_fields}
+        )
 
     def open(self) -> Storage:
         """Open the storage. Raises SettingsError."""

@@ -6,11 +6,13 @@
      │   ├─ TimeLimitError                the work did not end in its time (also a TimeoutError)
      │   ├─ StorageFullError              no space is left where backups are kept
      │   ├─ LeaseLostError                our lease ended while we worked, so nothing was committed
-     │   └─ TableLockedError              another session kept a table locked for too long
+     │   ├─ TableLockedError              another session kept a table locked for too long
+     │   └─ ReplicationFailedError        a replica could not be brought up to date; the others were
      ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
      │   ├─ KeyMissingError               encryption is on and there is no key
      │   ├─ WrongKeyError                 the key opens none of the repository's key files
-     │   └─ AccessDeniedError             the database refuses the user, or a right that the work needs
+     │   ├─ AccessDeniedError             the database refuses the user, or a right that the work needs
+     │   └─ StorageDeniedError            the storage refuses our credentials, or a right that the work needs
      ├─ NotFoundError            exit 3   a backup, job, key or table of that name does not exist
      │   └─ ObjectNotFoundError           storage has no object of that name
      ├─ RefusedError             exit 4   refused for safety; nothing was changed
@@ -18,6 +20,7 @@
      │   ├─ TargetTooOldError             the target server is older than the source was
      │   ├─ LastKeyError                  the last usable key can't be removed
      │   ├─ ObjectExistsError             storage already has an object of that name
+     │   ├─ ObjectLockedError             the object may not be changed or deleted before a time
      │   ├─ ExtensionMissingError         the target server lacks an extension that the backup needs
      │   ├─ LocaleMissingError            the target server lacks the source's locale or encoding
      │   └─ RolesMissingError             the target server lacks roles, and we may not make them
@@ -125,6 +128,13 @@ class TableLockedError(WorkFailedError):
     retryable = True
 
 
+class ReplicationFailedError(WorkFailedError):
+    """At least one replica could not be brought up to date; `found` is the replication's document, with what was done."""
+
+    code = "HF-106"
+    found: dict[str, object] | None = None
+
+
 class SettingsError(HoldfastError):
     """A setting or argument is wrong; the message names it, its problem and what is allowed."""
 
@@ -148,6 +158,12 @@ class AccessDeniedError(SettingsError):
     """The database refuses the user, its password, or a right that the work needs; the message names which."""
 
     code = "HF-203"
+
+
+class StorageDeniedError(SettingsError):
+    """The storage refuses our credentials (wrong, expired) or a right that the work needs; the message names the object."""
+
+    code = "HF-204"
 
 
 class NotFoundError(HoldfastError):
@@ -192,6 +208,12 @@ class ObjectExistsError(RefusedError):
     """Storage already has an object of this name, and putting was asked to be put-if-absent."""
 
     code = "HF-404"
+
+
+class ObjectLockedError(RefusedError):
+    """The storage keeps this object from being changed or deleted for some time yet."""
+
+    code = "HF-408"
 
 
 class ExtensionMissingError(RefusedError):

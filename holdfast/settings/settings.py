@@ -68,7 +68,7 @@ class Settings(
     @property
     def storage_settings(self) -> StorageSettings:
         """Where the repository is."""
-        from holdfast.storage.opening import StorageSettings
+        from holdfast.storage.settings import StorageSettings
 
         return StorageSettings(
             type=self.storage_type,

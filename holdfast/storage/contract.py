@@ -10,7 +10,8 @@ What the repository relies on, and the conformance suite in `tests/storage/` che
   an implementation retries by itself what may be repeated and gives up with an error whose `retryable` is true.
 - `modified` is the storage's own clock, the same for all who use the storage.
 - Everything may be called from several threads at once.
-- Errors are those of `holdfast.errors`, and name the object and the storage, never a credential.
+- Errors are those of `holdfast.errors`, and name the object and the storage, never a credential. A bucket that does not
+  exist, or a credential that is refused, is never mistaken for an object that does not exist.
 """
 
 from __future__ import annotations
@@ -41,11 +42,22 @@ class Storage(ABC):
     def location(self) -> str:
         """Where this is, for a person to read: a URL without credentials."""
 
+    @property
     @abstractmethod
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
-        """Store an object whole.
+    def kind(self) -> str:
+        """What it is: `local`, `s3`, `gcs`, `azure` or `memory`."""
 
-        Raises ObjectExistsError (without `replace`), StorageFullError, StorageUnreachableError.
+    @property
+    def immutable_days(self) -> int:
+        """For how many days what belongs to a backup is to be locked; 0 where nothing is."""
+        return 0
+
+    @abstractmethod
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        """Store an object whole. `bulk` objects are many and seldom read: they get the storage class of the settings.
+
+        Raises ObjectExistsError (without `replace`), ObjectLockedError, StorageFullError, StorageDeniedError,
+        StorageUnreachableError.
         """
 
     @abstractmethod
@@ -70,11 +82,23 @@ class Storage(ABC):
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove an object; no error where there is none."""
+        """Remove an object; no error where there is none. Raises ObjectLockedError."""
 
     @abstractmethod
     def sync(self) -> None:
         """Return once every object put through this instance would survive a loss of power."""
+
+    def lock(self, name: str, until: datetime) -> None:
+        """Keep an object from being changed or deleted before that time, as well as this storage can; never shorten a lock.
+
+        Nothing is done where `immutable_days` is 0. Raises ObjectNotFoundError, SettingsError (the bucket has no such thing).
+        """
+        del name, until
+
+    def locked_until(self, name: str) -> datetime | None:
+        """Tell until when an object is locked; None where it is not, or where there is none."""
+        del name
+        return None
 
     def clock(self) -> datetime:
         """Tell the time by the storage's own clock, aware UTC, with the help of a short-lived object `clock/<random>`."""

@@ -49,16 +49,20 @@ class LocalStorage(ObstoreStorage):
         super().__init__(store, self._root.as_uri())
         self._unsynced_folders: set[Path] = {folder.parent for folder in made}
 
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
+    @property
+    def kind(self) -> str:
+        return "local"
+
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
         try:
-            super().put(name, data, replace=replace)
+            super().put(name, data, replace=replace, bulk=bulk)
         except ObjectExistsError:
             self._remember(name)  # another process put it and may not have synced it yet
             raise
         except StorageFullError:
             if len(data) > _SMALL_BYTES or not self._give_reserve():
                 raise
-            super().put(name, data, replace=replace)
+            super().put(name, data, replace=replace, bulk=bulk)
         self._remember(name)
 
     def delete(self, name: str) -> None:

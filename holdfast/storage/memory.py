@@ -13,5 +13,11 @@ class MemoryStorage(ObstoreStorage):
     def __init__(self) -> None:
         super().__init__(MemoryStore(), "memory://")
 
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
-        super().put(name, bytes(data), replace=replace)  # the store keeps the buffer itself, which its owner may use again
+    @property
+    def kind(self) -> str:
+        return "memory"
+
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        super().put(
+            name, bytes(data), replace=replace, bulk=bulk
+        )  # the store keeps the buffer itself, which its owner may use again

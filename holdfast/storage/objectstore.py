@@ -51,7 +51,8 @@ class ObstoreStorage(Storage):
     def location(self) -> str:
         return self._location
 
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        del bulk
         with self._errors(name, "store"):
             # Never in parts: one request is all or nothing on every store, and objects are a few MiB.
             self._store.put(checked_name(name), data, mode="overwrite" if replace else "create", use_multipart=False)

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
 from holdfast.errors import SettingsError
 from holdfast.storage.contract import Storage
 from holdfast.storage.local import LocalStorage
-
-
-class StorageSettings(BaseModel):
-    """Where backups are kept."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: Literal["local", "s3", "gcs", "azure"] = Field("local", description="Kind of storage")
-    path: Path | None = Field(None, description="Folder of a local storage")
-    bucket: str | None = Field(None, description="Bucket or container")
-    region: str | None = Field(None, description="Region of the bucket")
-    endpoint: str | None = Field(None, description="Address of the service where it is not the provider's own")
-    prefix: str | None = Field(None, description="Folder in the bucket, so that one bucket can hold several repositories")
-    access_key: SecretStr | None = Field(None, description="Access key id")
-    secret_key: SecretStr | None = Field(None, description="Secret access key")
+from holdfast.storage.settings import StorageSettings
 
 
 def open_storage(settings: StorageSettings) -> Storage:
