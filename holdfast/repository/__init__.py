@@ -9,13 +9,16 @@ from holdfast.repository.lease import Lease, LeaseInfo
 from holdfast.repository.manifest import BackupType, Entry, Manifest, ManifestDraft, Root
 from holdfast.repository.proof import LEVELS, Level, Proof
 from holdfast.repository.prune import PruneReport
-from holdfast.repository.report import CheckLevel, CheckReport, Problem
+from holdfast.repository.replicate import BackupCopy, ReplicationReport, replicate
+from holdfast.repository.report import CheckLevel, CheckReport, Healed, Problem
 from holdfast.repository.repository import Repository, repair_description
+from holdfast.repository.spares import SparedObject
 from holdfast.repository.userkey import UserKey
 from holdfast.repository.writer import BackupWriter
 
 __all__ = [
     "LEVELS",
+    "BackupCopy",
     "BackupSummary",
     "BackupType",
     "BackupWriter",
@@ -23,6 +26,7 @@ __all__ = [
     "CheckReport",
     "Compression",
     "Entry",
+    "Healed",
     "KeyInfo",
     "KeyRing",
     "Lease",
@@ -34,9 +38,12 @@ __all__ = [
     "Proof",
     "PruneReport",
     "Readable",
+    "ReplicationReport",
     "Repository",
     "Root",
+    "SparedObject",
     "UserKey",
     "check_storage",
     "repair_description",
+    "replicate",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from holdfast.errors import DamagedError, KeyMissingError, NotFoundError, SettingsError
 from holdfast.repository import names
 from holdfast.repository.backups import Backups
@@ -21,6 +24,9 @@ from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects
 from holdfast.repository.userkey import UserKey
 from holdfast.storage import Storage
+
+if TYPE_CHECKING:
+    from holdfast.storage.replica import Replica
 
 
 def check(
@@ -71,8 +77,10 @@ def check_storage(
     level: CheckLevel = "read",
     subset: tuple[int, int] | None = None,
     on_progress: Progress | None = None,
+    replicas: Sequence[Replica] = (),
+    repair: bool = False,
 ) -> CheckReport:
-    """Check a repository that may be too damaged to be opened.
+    """Check a repository that may be too damaged to be opened; `repair` heals what a replica has a good copy of.
 
     Raises NotFoundError where there is none at all, and KeyMissingError and WrongKeyError, for those are no damage.
     """

@@ -7,6 +7,8 @@ from typing import Literal
 
 CheckLevel = Literal["stored", "read"]
 
+HEALED_LISTED_MAX = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -29,9 +31,21 @@ class Problem:
         return text
 
 
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """One object that was damaged or missing and is whole again; `replica` says whose copy took its place."""
+
+    object: str
+    what: str
+    replica: str
+
+    def __str__(self) -> str:
+        return f"{self.object}: {self.what}; healed from {self.replica}"
+
+
 @dataclass(slots=True)
 class CheckReport:
-    """The outcome of a check."""
+    """The outcome of a check. What was healed is no problem any more; of a great many only the first are listed."""
 
     level: CheckLevel
     subset: tuple[int, int] | None = None
@@ -41,6 +55,8 @@ class CheckReport:
     chunks_read: int = 0
     bytes_read: int = 0
     chunks_set_aside: int = 0
+    healed: list[Healed] = field(default_factory=list)
+    objects_healed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -50,6 +66,11 @@ class CheckReport:
     def content_ok(self) -> bool:
         """Whether every byte of the backups that were checked can be read, as far as this level can tell."""
         return not any(problem.harms_content for problem in self.problems)
+
+    def add_healed(self, name: str, what: str, replica: str) -> None:
+        self.objects_healed += 1
+        if len(self.healed) < HEALED_LISTED_MAX:
+            self.healed.append(Healed(name, what, replica))
 
     def add(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from holdfast.errors import (
     DamagedError,
@@ -32,16 +33,31 @@ from holdfast.repository.proof import Level, Proof, Proofs, best_level
 from holdfast.repository.prune import PruneReport
 from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects
+from holdfast.repository.spares import SparedObject, Spares
 from holdfast.repository.userkey import UserKey
 from holdfast.repository.writer import BackupWriter
 from holdfast.storage import Storage
+
+if TYPE_CHECKING:
+    from holdfast.storage.replica import Replica
 
 
 class Repository:
     """An open repository. Make one with `create` or `open`."""
 
-    def __init__(self, storage: Storage, description: Description, opened: OpenedKey | None, key: UserKey | None) -> None:
+    standing_in: str | None = None
+    """The name of the replica that this was opened from in the primary's stead; whoever opens it so sets it."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        description: Description,
+        opened: OpenedKey | None,
+        key: UserKey | None,
+        replicas: Sequence[Replica] = (),
+    ) -> None:
         self._description = description
+        self._spares = Spares(replicas, description)
         self._sealed = SealedObjects(storage, opened.master if opened else None)
         self._leases = Leases(self._sealed, self._finish)
         self._proofs = Proofs(self._sealed)
@@ -74,8 +90,10 @@ class Repository:
         return found
 
     @classmethod
-    def open(cls, storage: Storage, *, key: UserKey | None) -> Repository:
+    def open(cls, storage: Storage, *, key: UserKey | None, replicas: Sequence[Replica] = ()) -> Repository:
         """Open a repository; a key is not used where it is not encrypted (see `encrypted`).
+
+        Replicas stand by: what the storage can't give, or gives damaged, is read from them (see `spared`).
 
         Raises NotFoundError (there is none), KeyMissingError, WrongKeyError, KeyFileDamagedError, DamagedError.
         """
@@ -83,7 +101,7 @@ class Repository:
         if not description.encrypted:
             if holds_keys(storage):
                 raise description_damaged(storage, "it says that the repository is not encrypted, and there are keys")
-            return cls(storage, description, None, None)
+            return cls(storage, description, None, None, replicas)
         if key is None:
             raise KeyMissingError(
                 f"the repository in {storage.location} is encrypted and no key was given",
@@ -92,7 +110,7 @@ class Repository:
         opened = open_with(storage, key, description)
         if opened.description != description or not description.is_authentic(opened.master):
             raise description_damaged(storage, "it is not the one that this repository was made with")
-        return cls(storage, description, opened, key)
+        return cls(storage, description, opened, key, replicas)
 
     @staticmethod
     def exists(storage: Storage) -> bool:
@@ -114,6 +132,15 @@ class Repository:
     @property
     def location(self) -> str:
         return self._sealed.storage.location
+
+    @property
+    def spared(self) -> list[SparedObject]:
+        """The first of the objects that were read from a replica instead; `spared_count` says how many there were."""
+        return self._spares.spared
+
+    @property
+    def spared_count(self) -> int:
+        return self._spares.spared_count
 
     def lease(
         self,
@@ -224,6 +251,7 @@ class Repository:
             raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
 
     def close(self) -> None:
+        self._spares.close()
         self._sealed.storage.close()
 
     def _finish(self, intent: Json) -> None:
