@@ -110,14 +110,22 @@ class RetryingStorage(WrappedStorage):
                 given_bytes += len(part)
         except StorageUnreachableError as error:
             _log.info("read %s: %s; going on at byte %d", name, error, given_bytes)
-        while given_bytes < info.size_bytes:
-            part = self.get_range(name, given_bytes, part_bytes)
-            if not part or self._present(name) != info:
-                break
-            yield part
-            given_bytes += len(part)
+            for part in self._rest(info, given_bytes, part_bytes):
+                yield part
+                given_bytes += len(part)
         if given_bytes != info.size_bytes:
             raise self._changed(name, f"{given_bytes} bytes came and it had {info.size_bytes} when reading began")
+
+    def _rest(self, info: ObjectInfo, start: int, part_bytes: int) -> Iterator[bytes]:
+        """Read on in parts, for as long as it is the same object."""
+        while True:
+            part = self.get_range(info.name, start, part_bytes)
+            if self._present(info.name) != info:
+                raise self._changed(info.name, "it was replaced while it was read")
+            if not part:
+                return
+            yield part
+            start += len(part)
 
     def head(self, name: str) -> ObjectInfo | None:
         return self._again(f"look up {name}", lambda: self._inner.head(name))
