@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
 TEST_SETUP := $(VENV)/.test-setup
+# The tests' Azure. npm has no constraints file: the date holds what Azurite itself needs to the versions of that day.
+AZURITE := azurite@3.37.0
+AZURITE_DATE := 2026-11-22
 
 .PHONY: setup test-setup demo test bench lint lock clean
 
@@ -24,6 +27,8 @@ test-setup: $(TEST_SETUP)
 
 $(TEST_SETUP): $(SETUP)
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[test]'
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm install --prefix $(VENV)/azurite --before=$(AZURITE_DATE) --no-save --no-package-lock \
+	  --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error $(AZURITE) >/dev/null
 	@touch $@
 
 demo: setup
