@@ -89,6 +89,7 @@ class ChunkStore:
         self._under_way: dict[bytes, Future[None]] = {}
         self._lock = threading.Lock()
         self.stored = Stored()
+        self.fresh = ChunkSet()  # where objects are locked: what this run put or found, which no earlier backup has locked
 
     def keep(self, plain: bytes, how: Compression) -> bytes:
         """Make sure that this content is stored; return its chunk id."""
@@ -112,6 +113,8 @@ class ChunkStore:
             raise
         with self._lock:
             self._known.add(chunk_id)
+            if self._sealed.storage.immutable_days:
+                self.fresh.add(chunk_id)
             del self._under_way[chunk_id]
         mine.set_result(None)
         return chunk_id
@@ -120,11 +123,11 @@ class ChunkStore:
         data = sealing.seal(Kind.CHUNK, chunk_id, plain, how, self._sealed.master)
         name = names.chunk(chunk_id)
         try:
-            self._sealed.storage.put(name, data)
+            self._sealed.storage.put(name, data, bulk=True)
         except ObjectExistsError:
             if self._is_intact(chunk_id, name):
                 return
-            self._sealed.storage.put(name, data, replace=True)
+            self._sealed.storage.put(name, data, replace=True, bulk=True)
         with self._lock:
             self.stored.new_chunks += 1
             self.stored.stored_bytes += len(data)

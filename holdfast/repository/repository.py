@@ -16,7 +16,7 @@ from holdfast.errors import (
     RefusedError,
     SettingsError,
 )
-from holdfast.repository import check, names, prune, reader
+from holdfast.repository import check, immutability, names, prune, reader
 from holdfast.repository.backups import Backups, BackupSummary
 from holdfast.repository.canonical import Json
 from holdfast.repository.check_chunks import Progress
@@ -61,7 +61,8 @@ class Repository:
         self._sealed = SealedObjects(storage, opened.master if opened else None)
         self._leases = Leases(self._sealed, self._finish)
         self._proofs = Proofs(self._sealed)
-        self._backups = Backups(self._sealed)
+        self._to_read = SealedObjects(storage, self._sealed.master, self._spares or None)
+        self._backups = Backups(self._to_read)
         self.keys = KeyRing(storage, opened, key if opened else None, self._leases)
 
     @classmethod
@@ -186,7 +187,7 @@ class Repository:
 
     def read(self, entry: Entry, *, threads: int = 2) -> Iterator[bytes]:
         """Yield an entry's content in order. Raises DamagedError naming object and entry, at the latest before the end."""
-        return reader.read(self._sealed, entry, threads)
+        return reader.read(self._to_read, entry, threads)
 
     def open_entry(self, entry: Entry, *, threads: int = 2) -> io.RawIOBase:
         """Open an entry as a file to read from. Raises DamagedError like `read`, before the end is reported."""
@@ -234,16 +235,22 @@ class Repository:
         )
 
     def prune(self, *, grace_seconds: float = 86400, dry_run: bool = False, holder: str | None = None) -> PruneReport:
-        """Delete the chunks that no backup refers to and that are older than the grace period.
+        """Delete the chunks that no backup refers to, that are older than the grace period, and that are not locked.
 
         Raises BusyError, RefusedError (something can't be read), LeaseLostError.
         """
         with self.lease("prune", exclusive=not dry_run, holder=holder) as lease:
-            return prune.prune(self._sealed, self._backups, lease, grace_seconds=grace_seconds, dry_run=dry_run)
+            return prune.prune(self._sealed, Backups(self._sealed), lease, grace_seconds=grace_seconds, dry_run=dry_run)
 
     def forget(self, backup_id: str) -> None:
-        """Give a backup up: its proofs, then its manifest. Its chunks go with the next prune. Raises NotFoundError."""
+        """Give a backup up: its proofs, then its manifest. Its chunks go with the next prune.
+
+        Raises NotFoundError, ObjectLockedError (it was made immutable, and its time is not over).
+        """
         with self.lease("forget") as lease:
+            immutability.refuse_to_forget_locked(
+                self._sealed.storage, self._backups.type_of(backup_id), backup_id, lease.renewed_at
+            )
             lease.intend({"action": "forget", "backup_id": backup_id})
             found = self._backups.forget(backup_id)
             lease.intend(None)
@@ -264,6 +271,7 @@ class Repository:
         except NotFoundError:
             return  # it died before the manifest: there is no such backup
         if not missing_chunks(self._sealed, manifest):
+            immutability.lock_manifest(self._sealed.storage, manifest)
             self._proofs.add_receipt(manifest)
 
     @staticmethod

@@ -1,6 +1,7 @@
 """Writing a backup: streams are cut by content, each chunk is stored once, and the manifest comes last.
 
-Before the manifest is put, everything that it names is durable, and the lease is known to have held all the time.
+Before the manifest is put, everything that it names is durable (and locked, where the storage locks), and the lease is known
+to have held all the time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Self
 from holdfast.errors import LeaseLostError, ObjectExistsError, RefusedError
 from holdfast.repository import canonical, names
 from holdfast.repository.backups import Backups
+from holdfast.repository.canonical import Json
 from holdfast.repository.chunkstore import ChunkStore, learn_known_chunks
 from holdfast.repository.compression import Compression
 from holdfast.repository.description import ChunkSizes
+from holdfast.repository.immutability import BackupLocks, Progress, lock_manifest
 from holdfast.repository.intake import Intake, Readable
 from holdfast.repository.lease import Lease
 from holdfast.repository.leases import Leases
@@ -51,6 +54,8 @@ class BackupWriter:
         self._backups = backups
         self._proofs = proofs
         self._key_ids = key_ids
+        self._locks = BackupLocks(sealed, backups, lease)
+        self._locks.begin()
         self._chunks = ChunkStore(sealed, learn_known_chunks(sealed, backups.newest_of_each_source(_LEARN_FROM)))
         self._intake = Intake(
             self._chunks, lease, sizes=sizes, seed=sealed.chunker_seed, compression=compression, threads=threads
@@ -84,18 +89,23 @@ class BackupWriter:
         taken = self._intake.take(source, count_lines=count_lines, on_progress=on_progress)
         return Entry(name, kind, taken.size_bytes, taken.sha256, taken.root, taken.lines, media)
 
-    def commit(self, draft: ManifestDraft) -> Manifest:
-        """Make the backup exist. Raises LeaseLostError when a prune may have taken what it needs, RefusedError for a taken id."""
+    def commit(self, draft: ManifestDraft, *, on_progress: Progress | None = None) -> Manifest:
+        """Make the backup exist. Where objects are locked, `on_progress` is told how many are, and of how many.
+
+        Raises LeaseLostError when a prune may have taken what it needs, RefusedError for a taken id.
+        """
         draft.check()
         self._sealed.storage.sync()
+        locked = self._locks.lock_content(draft, self._chunks.fresh, on_progress)
         # Whoever finds this lease dead knows that a manifest without a proof is ours, cut short, and not a loss.
         self._lease.intend({"action": "commit", "backup_id": draft.id})
-        manifest = self._put(self._manifest(draft))
+        manifest = self._put(self._manifest(draft, locked))
         self._sealed.storage.sync()
         try:
             self._lease.check()
         except LeaseLostError:
             self._withdraw_unless_complete(manifest)
+        lock_manifest(self._sealed.storage, manifest, self._lease.renewed_at)
         self._proofs.add_receipt(manifest)
         with suppress(LeaseLostError):
             self._lease.intend(None)
@@ -110,7 +120,7 @@ class BackupWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _manifest(self, draft: ManifestDraft) -> Manifest:
+    def _manifest(self, draft: ManifestDraft, locked: Json) -> Manifest:
         return Manifest(
             id=draft.id,
             type=draft.type,
@@ -119,7 +129,7 @@ class BackupWriter:
             entries=list(draft.entries),
             tools=draft.tools,
             server=draft.server,
-            parameters=draft.parameters,
+            parameters={**draft.parameters, **locked},
             started_at=draft.started_at,
             finished_at=canonical.now(),
             holdfast_version=HOLDFAST_VERSION,

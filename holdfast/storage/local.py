@@ -4,10 +4,15 @@ obstore writes a file `name#1` and links it into place, so an object appears who
 fsync. `sync` does that here, for every object put, found or deleted since the last sync, and for the folders on the way to it. A
 `name#1` that a killed process left behind is no object; `tidy` removes it. `reserve#` is no object either: it holds some space
 back, so that on a full disk there is room for the small objects that a prune needs to free the rest.
+
+A locked object can't be deleted. One that is replaced, to heal it or to remove a key, stays beside as `name#kept-…` until its
+lock ends, as the versions of a bucket do, and what took its place is locked in turn. Locks are heeded also by a storage that is
+no longer asked to lock.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -18,8 +23,11 @@ from pathlib import Path
 
 from obstore.store import LocalStore
 
-from holdfast.errors import ObjectExistsError, SettingsError, StorageFullError
-from holdfast.storage.objectstore import ObstoreStorage
+from holdfast.errors import ObjectExistsError, ObjectLockedError, SettingsError, StorageFullError
+from holdfast.storage import local_locks
+from holdfast.storage.objectstore import ObstoreStorage, checked_name
+
+log = logging.getLogger(__name__)
 
 _LEFT_OVER = re.compile(r".+#\d+")
 _RESERVE = "reserve#"
@@ -32,8 +40,11 @@ _SYNC_THREADS = 8  # the waits overlap, and one journal commit serves many files
 class LocalStorage(ObstoreStorage):
     """Keep objects as files below a folder, which is made (for this user only) where it is missing."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, immutable_days: int = 0) -> None:
         self._root = Path(path).expanduser().absolute()
+        self._immutable_days = immutable_days
+        self._warned = False
+        self._latest = datetime.min.replace(tzinfo=UTC)  # the latest time that the file system has told
         self._unsynced: set[str] = set()
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
@@ -53,7 +64,21 @@ class LocalStorage(ObstoreStorage):
     def kind(self) -> str:
         return "local"
 
+    @property
+    def immutable_days(self) -> int:
+        return self._immutable_days
+
     def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        until = self._lock_in_force(name) if replace else None
+        if until is None:
+            self._put(name, data, replace, bulk)
+            return
+        with self._errors(name, "keep a copy of"):
+            self._remember(self._name(local_locks.keep_beside(self._path(name), until)))
+        self._put(name, data, replace, bulk)
+        self._write_lock(name, until)
+
+    def _put(self, name: str, data: bytes | bytearray | memoryview, replace: bool, bulk: bool) -> None:
         try:
             super().put(name, data, replace=replace, bulk=bulk)
         except ObjectExistsError:
@@ -66,8 +91,28 @@ class LocalStorage(ObstoreStorage):
         self._remember(name)
 
     def delete(self, name: str) -> None:
+        until = self._lock_in_force(name)
+        if until is not None:
+            raise ObjectLockedError(
+                f"{name!r} in {self.location} can't be deleted before {until:%Y-%m-%d %H:%M:%S} UTC",
+                reason="it was locked until then when BACKUP_IMMUTABLE_DAYS was set",
+                next_step="Try again after that",
+            )
         super().delete(name)
+        local_locks.drop_side_file(self._path(name))
         self._remember(name)
+
+    def lock(self, name: str, until: datetime) -> None:
+        if not self._immutable_days:
+            return
+        if not self._warned:
+            self._warned = True
+            log.warning("locks in %s are a best effort: whoever may write to the folder can remove its files", self.location)
+        self._write_lock(name, until)
+
+    def locked_until(self, name: str) -> datetime | None:
+        with self._errors(name, "look up the lock of"):
+            return local_locks.read_lock(self._path(name))
 
     def sync(self) -> None:
         with self._syncing:  # so that a batch which another thread is at is durable too when this returns
@@ -90,10 +135,34 @@ class LocalStorage(ObstoreStorage):
         for folder, _, files in os.walk(self._root):
             for file in files:
                 path = Path(folder, file)
-                if _LEFT_OVER.fullmatch(file) and _modified(path) < before:
+                if "#" not in file or _modified(path) >= before:
+                    continue
+                if _LEFT_OVER.fullmatch(file) or local_locks.is_over(path, before):
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    def _path(self, name: str) -> Path:
+        return self._root / checked_name(name)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _write_lock(self, name: str, until: datetime) -> None:
+        path = self._path(name)
+        with self._errors(name, "lock"):
+            local_locks.write_lock(path, until)
+        self._remember(name)
+        if local_locks.side_file(path).exists():
+            self._remember(self._name(local_locks.side_file(path)))
+
+    def _lock_in_force(self, name: str) -> datetime | None:
+        """Tell until when an object is locked, if that is later than now by the file system's clock."""
+        until = self.locked_until(name)
+        if until is None or until <= self._latest:
+            return None
+        self._latest = max(self._latest, self.clock())
+        return until if until > self._latest else None
 
     def _take_reserve(self) -> None:
         """Hold space back, where that is not done yet and there is any."""

@@ -39,9 +39,9 @@ class Mortal(LocalStorage):
             if self.steps_left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
         self._step()
-        super().put(name, data, replace=replace)
+        super().put(name, data, replace=replace, bulk=bulk)
 
     def delete(self, name: str) -> None:
         self._step()

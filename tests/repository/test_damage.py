@@ -353,10 +353,10 @@ def test_a_check_writes_nothing(pristine: tuple[UserKey | None, Objects]) -> Non
     class ReadOnly(MemoryStorage):
         writable = True
 
-        def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
+        def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
             if not self.writable:
                 raise StorageUnreachableError("read-only")
-            super().put(name, data, replace=replace)
+            super().put(name, data, replace=replace, bulk=bulk)
 
         def delete(self, name: str) -> None:
             raise StorageUnreachableError("read-only")

@@ -28,8 +28,8 @@ class Skewed(MemoryStorage):
         self.times: dict[str, datetime] = {}
         self.ahead = timedelta()
 
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
-        super().put(name, data, replace=replace)
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        super().put(name, data, replace=replace, bulk=bulk)
         info = super().head(name)
         assert info is not None
         self.times[name] = info.modified + self.ahead
@@ -215,8 +215,8 @@ class PrunesOnCommit(Skewed):
         super().__init__()
         self.meanwhile: list[str] = []
 
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
-        super().put(name, data, replace=replace)
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        super().put(name, data, replace=replace, bulk=bulk)
         if name.startswith("manifests/") and self.meanwhile:
             self.ahead += timedelta(seconds=3600)
             for chunk in self.meanwhile:

@@ -127,8 +127,8 @@ def test_the_list_of_what_is_deleted_is_durable_before_the_first_deletion(folder
     happened: list[str] = []
 
     class Watched(LocalStorage):
-        def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False) -> None:
-            super().put(name, data, replace=replace)
+        def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+            super().put(name, data, replace=replace, bulk=bulk)
             happened.append(f"put {name.split('/', maxsplit=1)[0]}")
 
         def sync(self) -> None:
