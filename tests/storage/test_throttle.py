@@ -68,7 +68,7 @@ class TestSlowlyThrottledReads:
         parts = storage.stream("x")
         next(parts)
         storage.inner.put("x", b"\1" * size, replace=True)
-        with pytest.raises(StorageUnreachableError, match="'x'.*replaced while it was read"):
+        with pytest.raises(StorageUnreachableError, match=r"'x'.*replaced while it was read"):
             list(parts)
 
 
