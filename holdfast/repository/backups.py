@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError
 from holdfast.repository import canonical, names
 from holdfast.repository.manifest import Manifest
-from holdfast.repository.masterkey import Kind
 from holdfast.repository.sealed import SealedObjects
 from holdfast.storage import ObjectInfo
 
@@ -82,18 +82,12 @@ class Backups:
         """Open a manifest whose type is known. Raises ObjectNotFoundError, DamagedError."""
         name = names.manifest(backup_type, backup_id)
         if name not in self._opened:
-            try:
-                manifest = Manifest.from_bytes(self._sealed.record_bytes(Kind.MANIFEST, name))
-            except ValueError as error:
-                raise DamagedError(f"{name} is damaged", reason=str(error)) from error
-            if (manifest.type, manifest.id) != (backup_type, backup_id):
-                raise DamagedError(f"{name} is damaged", reason="it is the manifest of another backup")
-            self._opened[name] = manifest
+            self._opened[name] = self._sealed.manifest(name, lambda data: manifest_of(name, data))
         return self._opened[name]
 
     def manifest(self, backup_id: str) -> Manifest:
         """Open the manifest of a backup. Raises NotFoundError, DamagedError."""
-        backup_type = self.type_of(backup_id)
+        backup_type = self.type_of(backup_id) or self._type_of_lost(backup_id)
         if backup_type is None:
             raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
         try:
@@ -124,6 +118,15 @@ class Backups:
                 return backup_type
         return None
 
+    def _type_of_lost(self, backup_id: str) -> str | None:
+        """Find the type of a backup whose manifest is gone, as its proofs tell, and that a replica still has."""
+        if self._sealed.spares is not None and any(True for _ in self._sealed.storage.list(names.proofs(backup_id))):
+            for backup_type in names.BACKUP_TYPES:
+                with suppress(ObjectNotFoundError, DamagedError):
+                    self.open(backup_type, backup_id)
+                    return backup_type
+        return None
+
     def forget(self, backup_id: str) -> bool:
         """Delete the proofs, then the manifest; return whether there was anything."""
         storage = self._sealed.storage
@@ -138,3 +141,11 @@ class Backups:
             self._opened.pop(name, None)
         storage.sync()
         return bool(proofs) or backup_type is not None
+
+
+def manifest_of(name: str, data: bytes) -> Manifest:
+    """Read the manifest that was stored under a name. Raises ValueError saying what is wrong."""
+    manifest = Manifest.from_bytes(data)
+    if (manifest.type, manifest.id) != names.manifest_parts(name):
+        raise ValueError("it is the manifest of another backup")
+    return manifest

@@ -14,14 +14,19 @@ from holdfast.repository.manifest import Entry, Manifest
 from holdfast.repository.sealed import SealedObjects
 
 ListFailed = Callable[[bytes, str], object]
+ListElsewhere = Callable[[bytes], bytes | None]
 
 
 class References:
-    """The chunks that backups refer to: data and lists. `on_damage` is told a list chunk that can't be read, and why."""
+    """The chunks that backups refer to: data and lists. `on_damage` is told a list chunk that can't be read, and why.
 
-    def __init__(self, sealed: SealedObjects, on_damage: ListFailed) -> None:
+    `elsewhere` may know a good copy of such a list chunk; then what it names counts too.
+    """
+
+    def __init__(self, sealed: SealedObjects, on_damage: ListFailed, elsewhere: ListElsewhere | None = None) -> None:
         self._sealed = sealed
         self._on_damage = on_damage
+        self._elsewhere = elsewhere
         self._lists_seen = ChunkSet()
         self.ids = ChunkSet()
 
@@ -43,19 +48,21 @@ class References:
             return
         if not self._lists_seen.add(chunk_id):
             return
+        for record_id, record_length in self._list(chunk_id):
+            yield from self._visit(record_id, record_length, depth - 1)
+
+    def _list(self, chunk_id: bytes) -> list[chunklist.Record]:
         try:
-            below = list(chunklist.records(self._sealed.chunk(chunk_id)))
+            return list(chunklist.records(self._sealed.chunk(chunk_id)))
         except ObjectNotFoundError:
             self._on_damage(chunk_id, "it is missing")
-            return
         except DamagedError as error:
             self._on_damage(chunk_id, error.reason or "it can't be read")
-            return
         except ValueError as error:
             self._on_damage(chunk_id, str(error))
-            return
-        for record_id, record_length in below:
-            yield from self._visit(record_id, record_length, depth - 1)
+            return []  # it is right, and no list: no copy can be better
+        copy = self._elsewhere(chunk_id) if self._elsewhere is not None else None
+        return list(chunklist.records(copy)) if copy is not None else []
 
 
 def present_chunks(sealed: SealedObjects, wanted: ChunkSet) -> ChunkSet:

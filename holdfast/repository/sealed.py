@@ -5,24 +5,35 @@ Everything but repository.json and the key files passes through here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from holdfast.errors import DamagedError
 from holdfast.repository import canonical, names, sealing
 from holdfast.repository.canonical import Json
 from holdfast.repository.compression import Compression
 from holdfast.repository.masterkey import Kind, MasterKey
+from holdfast.repository.spares import Spares
 from holdfast.storage import Storage
 
 _RECORDS = Compression("gzip", 6)  # so that a reader with nothing but zlib can read every record
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class SealedObjects:
-    """Storage and master key of a repository; no master key where it is not encrypted."""
+    """Storage and master key of a repository; no master key where it is not encrypted.
+
+    With `spares`, chunks and manifests that the storage can't give are read from a replica: for reading only, for whoever
+    decides what to keep or delete must know the storage as it is.
+    """
 
     storage: Storage
     master: MasterKey | None
+    spares: Spares | None = None
 
     def put_record(self, kind: Kind, name: str, record: Json, *, replace: bool = False) -> None:
         """Store a JSON record. Raises ObjectExistsError without `replace`."""
@@ -33,25 +44,23 @@ class SealedObjects:
 
     def record_bytes(self, kind: Kind, name: str) -> bytes:
         """Read a record's canonical bytes. Raises ObjectNotFoundError, DamagedError."""
-        try:
-            return sealing.unseal(kind, name.encode(), self.storage.get(name), self.master)
-        except ValueError as error:
-            raise DamagedError(f"{name} is damaged", reason=str(error)) from error
+        return self._own(name, lambda stored: self.unsealed(kind, name, stored))
 
     def record(self, kind: Kind, name: str) -> Json:
         """Read a JSON record. Raises ObjectNotFoundError, DamagedError."""
-        try:
-            return canonical.from_bytes(self.record_bytes(kind, name))
-        except ValueError as error:
-            raise DamagedError(f"{name} is damaged", reason=str(error)) from error
+        return self._own(name, lambda stored: canonical.from_bytes(self.unsealed(kind, name, stored)))
+
+    def manifest(self, name: str, parse: Callable[[bytes], T]) -> T:
+        """Read a manifest; `parse` raises ValueError saying what is wrong with it. Raises ObjectNotFoundError, DamagedError."""
+        return self._read(Kind.MANIFEST, name, lambda stored: parse(self.unsealed(Kind.MANIFEST, name, stored)))
 
     def chunk(self, chunk_id: bytes) -> bytes:
         """Read a chunk's content, proven to be the one of that id. Raises ObjectNotFoundError, DamagedError."""
-        name = names.chunk(chunk_id)
-        try:
-            return self.unsealed_chunk(chunk_id, self.storage.get(name))
-        except ValueError as error:
-            raise DamagedError(f"{name} is damaged", reason=str(error)) from error
+        return self._read(Kind.CHUNK, names.chunk(chunk_id), lambda stored: self.unsealed_chunk(chunk_id, stored))
+
+    def unsealed(self, kind: Kind, name: str, stored: bytes) -> bytes:
+        """Open a record's sealed bytes. Raises ValueError saying what is wrong with them."""
+        return sealing.unseal(kind, name.encode(), stored, self.master)
 
     def unsealed_chunk(self, chunk_id: bytes, sealed: bytes) -> bytes:
         """Open a chunk's sealed bytes. Raises ValueError saying what is wrong with them."""
@@ -67,3 +76,19 @@ class SealedObjects:
     def chunker_seed(self) -> int:
         """Where streams are cut depends on this, so that lengths of chunks tell nothing without the key."""
         return 0 if self.master is None else self.master.chunker_seed
+
+    def _read(self, kind: Kind, name: str, prove: Callable[[bytes], T]) -> T:
+        if self.spares is None:
+            return self._own(name, prove)
+        return self.spares.read(name, lambda: self._own(name, prove), prove, sealing.bytes_max(kind))
+
+    def _own(self, name: str, prove: Callable[[bytes], T]) -> T:
+        """Read from the storage itself; twice before an object is called damaged, for it may have been the way here."""
+        try:
+            return prove(self.storage.get(name))
+        except ValueError:
+            stored = self.storage.get(name)
+        try:
+            return prove(stored)
+        except ValueError as error:
+            raise DamagedError(f"{name} is damaged", reason=str(error)) from error

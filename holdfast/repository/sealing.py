@@ -36,6 +36,11 @@ def overhead_bytes(encrypted: bool) -> int:
     return _HEADER.size + (_NONCE_BYTES + _TAG_BYTES if encrypted else _DIGEST_BYTES)
 
 
+def bytes_max(kind: Kind) -> int:
+    """Return how long a sealed object of a kind may be: what does not shrink is stored raw."""
+    return (CHUNK_BYTES_MAX if kind is Kind.CHUNK else OTHER_BYTES_MAX) + overhead_bytes(encrypted=False)
+
+
 def seal(kind: Kind, name: bytes, plain: bytes | memoryview, how: Compression, master: MasterKey | None) -> bytearray:
     """Seal `plain` as the object `name`; without a master key it is not encrypted, only protected against accident."""
     code, payload = compress(plain, how)
