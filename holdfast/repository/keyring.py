@@ -6,6 +6,7 @@ once can't each take the other for the key that stays.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from holdfast.repository.leases import Leases
 from holdfast.repository.masterkey import MasterKey
 from holdfast.repository.userkey import UserKey
 from holdfast.storage import Storage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,17 @@ class KeyRing:
             file = KeyFile(
                 key_id, opened.description.id, "raw", "", opened.description.created_at, "active", None, None, None, ""
             )
+        locked_until = self._storage.locked_until(names.key(key_id))
         self._storage.put(names.key(key_id), file.removed(opened.master).to_bytes(), replace=True)
         self._storage.sync()
+        if locked_until is not None and locked_until > datetime.now(UTC):
+            log.warning(
+                "key %s opens the repository no more, but %s keeps the old version of its file until %s: until then, whoever has "
+                "that key and may read old versions there can still get at the master key",
+                key_id,
+                self._storage.location,
+                locked_until,
+            )
 
     def _files(self) -> Iterator[tuple[str, KeyFile | str]]:
         """Read the key files of this repository; one that a creation left behind that never ended is none of its."""

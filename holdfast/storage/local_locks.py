@@ -17,7 +17,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ def drop_side_file(path: Path) -> None:
 
 def keep_beside(path: Path, until: datetime) -> Path:
     """Keep a locked file under another name, for what comes in its place; return that name."""
-    kept = path.with_name(f"{path.name}#kept-{until.astimezone(UTC).strftime(_KEPT_TIME)}-{secrets.token_hex(4)}")
+    end = (until.astimezone(UTC) + timedelta(seconds=1)).strftime(_KEPT_TIME)  # whole seconds, and never too early
+    kept = path.with_name(f"{path.name}#kept-{end}-{secrets.token_hex(4)}")
     try:
         os.link(path, kept)
     except OSError:  # a file system without links, or a full disk, which the copy finds too
