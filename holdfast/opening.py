@@ -1,16 +1,26 @@
 """Open what the settings name: the repository, the catalog, a server for scratch databases.
 
-The repository needs storage and a key, and nothing else. The embedded PostgreSQL server of a home is started when something first
-needs it, and stays up until `holdfast down`.
+The repository needs storage and a key, and nothing else. Where it can't be opened to be read, a replica stands in for it; backups
+are never written anywhere but to the primary. The embedded PostgreSQL server of a home is started when something first needs it,
+and stays up until `holdfast down`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from holdfast.errors import KeyMissingError, NotFoundError, SettingsError
+from holdfast.errors import (
+    DamagedError,
+    HoldfastError,
+    KeyMissingError,
+    NotFoundError,
+    SettingsError,
+    StorageDeniedError,
+    StorageUnreachableError,
+)
 from holdfast.repository import CheckLevel, CheckReport, Repository, check_storage, repair_description
 from holdfast.storage.opening import open_storage
 
@@ -18,10 +28,17 @@ if TYPE_CHECKING:
     from holdfast.catalog import Catalog
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.embedded import EmbeddedServer
+    from holdfast.repository import UserKey
     from holdfast.settings import Settings
-    from holdfast.storage import Storage
+    from holdfast.storage import Storage, StorageSettings
+    from holdfast.storage.replica import Replica
 
 CATALOG_DATABASE = "holdfast"
+PRIMARY = "primary"
+"""What the storage that backups are made into is called among its replicas."""
+
+_STANDS_IN_FOR = (StorageUnreachableError, NotFoundError, DamagedError, StorageDeniedError)
+_log = logging.getLogger(__name__)
 
 
 def open_repository(settings: Settings) -> Repository:
@@ -40,12 +57,62 @@ def open_repository(settings: Settings) -> Repository:
     return repository
 
 
-def read_repository(settings: Settings) -> Repository:
-    """Open the repository in whatever encryption state it is, as reading asks for.
+def read_repository(settings: Settings, *, replicas: Sequence[Replica] = (), source: Replica | None = None) -> Repository:
+    """Open the repository in whatever encryption state it is, as reading asks for; see `open_to_read`."""
+    place = settings.storage_settings
+    return open_to_read(lambda: storage_to_read(place), settings.user_key(), replicas=replicas, source=source)
 
-    Raises NotFoundError, KeyMissingError, WrongKeyError, DamagedError.
+
+def open_to_read(
+    primary: Callable[[], Storage], key: UserKey | None, *, replicas: Sequence[Replica] = (), source: Replica | None = None
+) -> Repository:
+    """Open the repository to read it: the primary, else the first replica that can be opened, which `standing_in` then names.
+
+    `source` is the one replica to read from, whatever the primary is like. The other replicas stand by for damaged chunks.
+
+    Raises NotFoundError, KeyMissingError, WrongKeyError, DamagedError, StorageDeniedError, StorageUnreachableError.
     """
-    return Repository.open(_storage_to_read(settings), key=settings.user_key())
+    if source is not None:
+        return _standing_in(source, key, replicas)
+    try:
+        return _opened(primary, key, replicas)
+    except _STANDS_IN_FOR as error:
+        if not replicas:
+            raise
+        return _first_to_stand_in(replicas, key, error)
+
+
+def _first_to_stand_in(replicas: Sequence[Replica], key: UserKey | None, primary: HoldfastError) -> Repository:
+    reasons = [primary.reason] if primary.reason else []
+    for replica in replicas:
+        try:
+            repository = _standing_in(replica, key, replicas)
+        except HoldfastError as error:
+            reasons.append(f"nor can the replica {replica.name} be read: {_what_and_why(error)}")
+        else:
+            _log.warning("%s. What is read comes from the replica %s", _what_and_why(primary), replica.name)
+            return repository
+    raise type(primary)(primary.message, reason="; ".join(reasons), next_step=primary.next_step) from primary
+
+
+def _standing_in(replica: Replica, key: UserKey | None, replicas: Sequence[Replica]) -> Repository:
+    others = [other for other in replicas if other.name != replica.name]
+    repository = _opened(lambda: open_replica(replica), key, others)
+    repository.standing_in = replica.name
+    return repository
+
+
+def _opened(storage: Callable[[], Storage], key: UserKey | None, replicas: Sequence[Replica]) -> Repository:
+    opened = storage()
+    try:
+        return Repository.open(opened, key=key, replicas=replicas)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _what_and_why(error: HoldfastError) -> str:
+    return f"{error.message}: {error.reason}" if error.reason else error.message
 
 
 def open_or_create_repository(settings: Settings) -> tuple[Repository, bool]:
@@ -68,18 +135,43 @@ def check_repository(
     *,
     level: CheckLevel = "read",
     subset: tuple[int, int] | None = None,
+    source: Replica | None = None,
+    replicas: Sequence[Replica] = (),
+    repair: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
-    """Look for damage in a repository that may be too damaged to be opened.
+    """Look for damage in a repository that may be too damaged to be opened: the primary, or the replica `source`.
 
-    Raises NotFoundError, KeyMissingError, WrongKeyError; never for damage.
+    `repair` heals what another of its copies can heal. Raises NotFoundError, KeyMissingError, WrongKeyError; never for damage.
     """
-    return check_storage(_storage_to_read(settings), settings.user_key(), level=level, subset=subset, on_progress=on_progress)
+    storage = storage_to_read(settings.storage_settings) if source is None else open_replica(source)
+    try:
+        return check_storage(
+            storage,
+            settings.user_key(),
+            level=level,
+            subset=subset,
+            on_progress=on_progress,
+            replicas=copies_beside(settings, source, replicas),
+            repair=repair,
+        )
+    finally:
+        storage.close()
+
+
+def copies_beside(settings: Settings, source: Replica | None, replicas: Sequence[Replica]) -> list[Replica]:
+    """Name the places that may help out one of the copies: all others, for a replica the primary too."""
+    from holdfast.storage.replica import Replica
+
+    if source is None:
+        return list(replicas)
+    others = [replica for replica in replicas if replica.name != source.name]
+    return [Replica(PRIMARY, settings.storage_settings), *others]
 
 
 def repair_repository(settings: Settings) -> str:
     """Write a damaged or lost repository.json again; return where. Raises RefusedError where it is intact."""
-    storage, key = _storage_to_read(settings), settings.user_key()
+    storage, key = storage_to_read(settings.storage_settings), settings.user_key()
     if key is None:
         raise KeyMissingError(
             "only a key file holds a copy of repository.json, and no key was given", next_step="Set BACKUP_ENCRYPTION_KEY"
@@ -88,16 +180,21 @@ def repair_repository(settings: Settings) -> str:
     return storage.location
 
 
-def _storage_to_read(settings: Settings) -> Storage:
-    """Open the storage, and make no folder for it: a slip in its name must not look like an empty repository."""
-    place = settings.storage_settings
-    if place.type == "local" and place.path is not None and not place.path.expanduser().exists():
-        raise NotFoundError(
-            f"there is no repository in {place.path}",
-            reason="there is no such folder",
-            next_step="Check BACKUP_STORAGE_PATH (is it mounted?), or make a repository with 'holdfast init'",
-        )
+def storage_to_read(place: StorageSettings) -> Storage:
+    """Open the primary, and make no folder for it: a slip in its name must not look like an empty repository."""
+    _require_folder(place, "Check BACKUP_STORAGE_PATH (is it mounted?), or make a repository with 'holdfast init'")
     return open_storage(place)
+
+
+def open_replica(replica: Replica) -> Storage:
+    """Open a replica to read it, and make no folder for it."""
+    _require_folder(replica.settings, "Is it mounted? 'holdfast repo replicate' makes a replica")
+    return replica.open()
+
+
+def _require_folder(place: StorageSettings, next_step: str) -> None:
+    if place.type == "local" and place.path is not None and not place.path.expanduser().exists():
+        raise NotFoundError(f"there is no repository in {place.path}", reason="there is no such folder", next_step=next_step)
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:

@@ -1,8 +1,8 @@
 """Rows that say `running` of work whose process has died: found and closed by the next flow that looks.
 
-Work is dead when its process is known to be, or when its lease is gone from the repository or has expired there. Work that had no
-lease yet is judged by what Prefect says of its flow run. Nothing is ever judged by its age alone, and what can't be judged is
-left alone.
+Work is dead when its process is known to be, or when its lease is gone from the storage that it was taken in, or has expired
+there. Work that had no lease yet is judged by what Prefect says of its flow run. Nothing is ever judged by its age alone, and
+what can't be judged is left alone. A replica knows nothing of the primary's leases, so whoever reads from one closes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
 from holdfast.catalog.mirror import Mirror
-from holdfast.catalog.records import JobRecord, RestoreRecord
+from holdfast.catalog.records import JobRecord, Metadata, RestoreRecord
 from holdfast.process_identity import is_known_dead
 from holdfast.repository import Repository
 
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 def close_dead_work(mirror: Mirror, repository: Repository) -> list[str]:
     """Close the rows of dead work as failed, and return their ids; a backup that was made all the same gets its row put right."""
+    if repository.standing_in is not None:
+        return []
     closed = mirror.close_dead(Judgement(repository).is_alive, REASON)
     for job_id in closed:
         _log.warning("%s is closed as failed: %s", job_id, REASON)
@@ -47,8 +49,13 @@ class Judgement:
         if is_known_dead(known):
             return False
         if known.get("leaseId"):
-            return known.get("repositoryId") != self._repository.id or known["leaseId"] in self._living_leases
+            return not self._was_leased_here(known) or known["leaseId"] in self._living_leases
         return _flow_run_goes_on(known.get("flowRunId"))
+
+    def _was_leased_here(self, known: Metadata) -> bool:
+        """Tell whether the lease was taken in this storage: a replica has the same repository in it, and other leases."""
+        here = self._repository.location
+        return known.get("repositoryId") == self._repository.id and known.get("leasedIn", here) == here
 
     @cached_property
     def _living_leases(self) -> set[str]:

@@ -31,13 +31,16 @@ from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
 
-Kind = Literal["backup", "restore", "verification"]
+Kind = Literal["backup", "restore", "verification", "replication"]
 _log = logging.getLogger(__name__)
-_ID_PREFIX: dict[Kind, str] = {"backup": "backup", "restore": "restore", "verification": "verify"}
+_ID_PREFIX: dict[Kind, str] = {"backup": "backup", "restore": "restore", "verification": "verify", "replication": "replicate"}
 
 
 class Job:
-    """A backup, restore or verification on its way; use as a context manager inside a flow."""
+    """A backup, restore, verification or replication on its way; use as a context manager inside a flow.
+
+    A replication is of all backups, whatever their type, so that its type is its own name.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,8 @@ class Job:
         self.type = type
         self.id = checked_job_id(job_id) if job_id else new_job_id(_ID_PREFIX[kind])
         self.started_at = datetime.now(UTC)
-        self.progress = Progress(f"{type}-{kind}-progress", f"{kind} {self.id}")
+        self.artifact = kind if type == kind else f"{type}-{kind}"
+        self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")
         self.log = get_run_logger()
         self._row = self._new_row(backup_id) if recorded else NoRow()
         self._recorded = recorded
@@ -87,7 +91,8 @@ class Job:
         With the lease gone and the row still open, everybody knows that the work is dead. `backup_id` is what `latest` meant.
         """
         with repository.lease(purpose, ttl_seconds=self.settings.lease_ttl_seconds) as lease:
-            self._row.start({"leaseId": lease.id, "repositoryId": repository.id}, backup_id)
+            known = {"leaseId": lease.id, "repositoryId": repository.id, "leasedIn": repository.location}
+            self._row.start(known, backup_id)
             try:
                 yield lease
             except BaseException as error:
@@ -144,7 +149,7 @@ class Job:
         self._emit(status, {**self.document(status), "error": reason, "code": getattr(error, "code", None)})
         if error is not None and getattr(error, "found", None) is None:
             title = f"{self.kind.capitalize()} {self.id} is {status}"
-            artifacts.summary(f"{self.type}-{self.kind}-summary", title, {"Why": reason, "Began": time_text(self.started_at)})
+            artifacts.summary(f"{self.artifact}-summary", title, {"Why": reason, "Began": time_text(self.started_at)})
         self.log.error("%s %s is %s: %s", self.kind, self.id, status, reason)
 
     def _emit(self, what: str, payload: Json) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -87,6 +87,15 @@ class Mirror:
     def catch_up(self, repository: Repository) -> int:
         """Write the rows that earlier runs could not, where the catalog answers; return how many."""
         return self._ask(lambda catalog: mirror_backups(catalog, repository), 0)
+
+    def metadata(self, job_ids: Iterable[str]) -> dict[str, Metadata]:
+        """Return what the catalog has noted of these backups, where it answers and knows them."""
+        wanted = list(job_ids)
+
+        def look_up(catalog: Catalog) -> dict[str, Metadata]:
+            return {job_id: row.metadata for job_id in wanted if (row := catalog.job(job_id)) is not None}
+
+        return self._ask(look_up, {})
 
     def close(self) -> None:
         """Try once more to write what waits, then close the catalog."""

@@ -45,6 +45,12 @@ def test_the_work_of_another_repository_is_not_judged_by_this_ones_leases(reposi
     assert Judgement(repository).is_alive(_row(host="elsewhere", pid=1, leaseId="gone", repositoryId="another"))
 
 
+def test_a_run_that_reads_from_a_replica_is_not_judged_by_the_leases_of_the_primary(repository: Repository) -> None:
+    known = {"host": "elsewhere", "pid": 1, "leaseId": "in-the-replica", "repositoryId": repository.id}
+    assert Judgement(repository).is_alive(_row(**known, leasedIn="s3://elsewhere/copy"))
+    assert not Judgement(repository).is_alive(_row(**known, leasedIn=repository.location))
+
+
 def test_work_whose_process_is_gone_from_this_host_is_dead_though_its_lease_has_not_expired(repository: Repository) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     started = psutil.Process(ended.pid).create_time()
