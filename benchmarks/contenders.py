@@ -125,7 +125,8 @@ def _restore(stage: Stage) -> Step:
     )
 
 
-def _engine(*arguments: str) -> tuple[str, ...]:
+def engine_command(*arguments: str) -> tuple[str, ...]:
+    """The engine by itself, as a process."""
     return (sys.executable, "-m", "benchmarks.engine", *arguments)
 
 
@@ -137,7 +138,7 @@ def _engine_backup(stage: Stage) -> Step:
     return Step(
         "engine",
         "C′ · the engine alone, zstd",
-        _engine("backup"),
+        engine_command("backup"),
         _engine_environment(stage),
         before=lambda: stage.forget_repository(BARE),
         stored=lambda: bytes_in(stage.repository(BARE)),
@@ -148,7 +149,7 @@ def _engine_again(stage: Stage) -> Step:
     return Step(
         "engine-again",
         "E′ · the engine alone again, nothing changed",
-        _engine("backup"),
+        engine_command("backup"),
         _engine_environment(stage),
         stored=lambda: bytes_in(stage.repository(BARE)),
     )
@@ -158,7 +159,7 @@ def _engine_restore(stage: Stage) -> Step:
     return Step(
         "engine-restore",
         "G′ · the engine alone restores",
-        _engine("restore", str(stage.restored)),
+        engine_command("restore", str(stage.restored)),
         _engine_environment(stage),
         before=lambda: stage.drop(RESTORED),
     )
