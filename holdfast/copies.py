@@ -43,10 +43,15 @@ def place_of(name: str, settings: StorageSettings) -> Place:
     if settings.type == "local":
         path = (settings.path or Path()).expanduser().resolve()
         return Place(name, path.as_uri(), f"disk {_device(path)}", bool(settings.offsite))
-    host = _host(settings)
-    offsite = settings.offsite if settings.offsite is not None else not _is_near(host)
-    where = "/".join(part for part in (settings.bucket, (settings.prefix or "").strip("/")) if part)
-    return Place(name, f"{settings.type}://{host}/{where}", f"{settings.type} {_provider(settings.type, host)}", offsite)
+    server = _server(settings)
+    provider = _PROVIDERS[settings.type]
+    is_providers = server.host == provider or server.host.endswith(f".{provider}")
+    # A bucket's name is the provider's only one, whatever the address of the region; an account of Azure is part of the address.
+    where = provider if is_providers and settings.type != "azure" else server.text
+    location = "/".join(part.strip("/") for part in (where, settings.bucket, settings.prefix) if part)
+    medium = provider if is_providers else server.host
+    offsite = settings.offsite if settings.offsite is not None else not _is_near(server.host)
+    return Place(name, f"{settings.type}://{location}", f"{settings.type} {medium}", offsite)
 
 
 def three_two_one(places: Sequence[Place]) -> ThreeTwoOne:
@@ -73,30 +78,37 @@ def _device(path: Path) -> int:
     return 0
 
 
-def _host(settings: StorageSettings) -> str:
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A service's host, and its address as text, with port and path where there are any."""
+
+    host: str
+    text: str
+
+
+def _server(settings: StorageSettings) -> _Server:
     endpoint = settings.endpoint or ""
     if settings.type == "azure" and not endpoint and settings.connection_string is not None:
         endpoint = _azure_endpoint(settings.connection_string.get_secret_value())
     elif settings.type == "azure" and not endpoint and settings.access_key is not None:
         endpoint = f"https://{settings.access_key.get_secret_value()}.blob.{_PROVIDERS['azure']}"
-    if not endpoint:
-        return _PROVIDERS[settings.type]
-    return (urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or endpoint).lower()
+    elif not endpoint:
+        endpoint = f"https://{_PROVIDERS[settings.type]}"
+    try:
+        url = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+        host, port = (url.hostname or "").rstrip("."), url.port
+    except ValueError:  # no address at all; whoever opens the storage is told so
+        return _Server("", "")
+    return _Server(host, f"{host}:{port}{url.path}" if port else f"{host}{url.path}")
 
 
 def _azure_endpoint(connection_string: str) -> str:
     """The endpoint that a connection string names; nothing else of it is looked at, for it holds the account's key."""
     fields = dict(part.split("=", 1) for part in connection_string.split(";") if "=" in part)
     if fields.get("UseDevelopmentStorage", "").lower() == "true":
-        return "http://127.0.0.1:10000"
+        return "http://127.0.0.1:10000/devstoreaccount1"
     suffix = fields.get("EndpointSuffix", _PROVIDERS["azure"])
     return fields.get("BlobEndpoint") or f"https://{fields.get('AccountName', 'account')}.blob.{suffix}"
-
-
-def _provider(storage_type: str, host: str) -> str:
-    """One provider is one medium, whatever the region or the account; a server of one's own is one by its name."""
-    provider = _PROVIDERS[storage_type]
-    return provider if host == provider or host.endswith(f".{provider}") else host
 
 
 def _is_near(host: str) -> bool:

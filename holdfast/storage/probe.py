@@ -31,7 +31,7 @@ _LEFT_BEHIND = timedelta(hours=1)
 
 @dataclass(slots=True)
 class ProbeReport:
-    """What a probe found. `ok` is False where anything did not work; `error` then says what, and later figures are missing."""
+    """What a probe found. Where anything did not work `ok` is False, `error` says what, and later figures are missing."""
 
     location: str
     kind: str
@@ -58,7 +58,6 @@ def probe(storage: Storage, *, size_bytes: int = 8 << 20) -> ProbeReport:
             run.listing()
             if storage.immutable_days:
                 run.lock()
-        report.deleted = True
     except HoldfastError as error:
         report.error = error
     report.ok = report.error is None
@@ -163,6 +162,7 @@ class _Probe:
         for name in self._names:
             if self._storage.head(name) is not None:
                 raise WorkFailedError(f"{self._storage.location} still has {name!r}", reason="it was deleted a moment ago")
+        self._report.deleted = True
 
     def _delete_unlocked(self, name: str) -> None:
         """Delete it, waiting for our own short lock to end."""
