@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 
 from holdfast.errors import DamagedError, ObjectNotFoundError, StorageUnreachableError
 from holdfast.repository import chunklist, names
 from holdfast.repository.chunkset import ChunkSet
 from holdfast.repository.chunkstore import set_aside, set_aside_times
+from holdfast.repository.healing import Healing
 from holdfast.repository.manifest import Entry, Manifest
 from holdfast.repository.presence import References, present_chunks
 from holdfast.repository.report import CheckReport
@@ -18,26 +20,32 @@ from holdfast.repository.sealed import SealedObjects
 Progress = Callable[[int, int], None]  # chunks done, chunks in all
 
 _AHEAD = 16
+_HEALED_AT_ONCE = 64
 _UNREADABLE_IN_A_ROW_MAX = 5  # after that it is the storage that fails, not an object
 
 
 class ChunkCheck:
     """Checks the chunks that some backups refer to, each once."""
 
-    def __init__(self, sealed: SealedObjects, manifests: list[Manifest], report: CheckReport) -> None:
+    def __init__(
+        self, sealed: SealedObjects, manifests: list[Manifest], report: CheckReport, healing: Healing | None = None
+    ) -> None:
         self._sealed = sealed
         self._manifests = manifests
         self._report = report
+        self._healing = healing
         self._bad: dict[bytes, str] = {}
+        self._copies: dict[bytes, str] = {}
+        self._lists_lost = False
         self._unreadable_in_a_row = 0
 
     def run(self, *, threads: int = 2, on_progress: Progress | None = None, all_there_is: bool = False) -> None:
         """Check, and add what is wrong to the report; with `all_there_is`, also the chunks that nobody is known to need."""
-        references = References(self._sealed, self._note)
+        references = References(self._sealed, self._note, self._spare_list)
         for manifest in self._manifests:
             references.add(manifest)
         self._report.chunks = len(references.ids)
-        all_there_is = all_there_is or bool(self._bad)
+        all_there_is = all_there_is or self._lists_lost
         self._check_presence(references.ids)
         if self._report.level == "read":
             self._read(self._wanted(), threads, on_progress)
@@ -46,6 +54,8 @@ class ChunkCheck:
         else:
             suspects = ((chunk_id, -1) for chunk_id in set_aside_times(self._sealed) if chunk_id in references.ids)
             self._read(suspects, threads, None)
+        if self._bad and self._healing is not None:
+            self._heal(self._healing, threads)
         if self._bad:
             self._add_problems()
 
@@ -66,6 +76,27 @@ class ChunkCheck:
     def _note(self, chunk_id: bytes, what: str) -> None:
         self._bad.setdefault(chunk_id, what)
 
+    def _spare_list(self, chunk_id: bytes) -> bytes | None:
+        """What a list that is bad here should say, as a replica knows; else nobody knows what it names."""
+        copy = self._healing.spare_list(chunk_id) if self._healing is not None else None
+        self._lists_lost |= copy is None
+        return copy
+
+    def _heal(self, healing: Healing, threads: int) -> None:
+        """Have good copies put in the place of bad chunks; of those that stay bad, note where a good copy is."""
+        bad = iter(list(self._bad))
+        with ThreadPoolExecutor(threads, "holdfast-heal") as pool:
+            while batch := list(islice(bad, _HEALED_AT_ONCE)):
+                healed = []
+                for chunk_id, copy in zip(batch, pool.map(healing.chunk, batch), strict=True):
+                    if copy is not None and copy.healed:
+                        healed.append(names.chunk(chunk_id))
+                        self._report.add_healed(healed[-1], self._bad.pop(chunk_id), copy.replica)
+                    elif copy is not None:
+                        self._copies[chunk_id] = copy.remark
+                if healed:
+                    healing.finish(healed)
+
     def _check_presence(self, wanted: ChunkSet) -> None:
         present = present_chunks(self._sealed, wanted)
         if len(present) < len(wanted):
@@ -76,7 +107,7 @@ class ChunkCheck:
 
     def _wanted(self) -> Iterator[chunklist.Record]:
         """Walk again, now for the data chunks; the lists were read by the first walk."""
-        references = References(self._sealed, self._note)
+        references = References(self._sealed, self._note, self._spare_list)
         for manifest in self._manifests:
             for entry in manifest.entries:
                 for chunk_id, length in references.new_chunks(entry):
@@ -148,11 +179,13 @@ class ChunkCheck:
                         concerned[chunk_id][0].add(manifest.id)
                         concerned[chunk_id][1].add(entry.name)
         for chunk_id, what in self._bad.items():
-            backups, entries = concerned[chunk_id]
-            self._report.add(names.chunk(chunk_id), what, backups=tuple(sorted(backups)), entries=tuple(sorted(entries)))
+            backups, entries = (tuple(sorted(found)) for found in concerned[chunk_id])
+            copy = self._copies.get(chunk_id)
+            text = what if copy is None else f"{what}; {copy}"
+            self._report.add(names.chunk(chunk_id), text, backups=backups, entries=entries, harms_content=copy is None)
 
     def _all_chunks(self, entry: Entry) -> Iterator[bytes]:
-        references = References(self._sealed, lambda *_: None)
+        references = References(self._sealed, lambda *_: None, self._spare_list)
         for _ in references.new_chunks(entry):
             pass
         return iter(references.ids)

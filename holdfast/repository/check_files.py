@@ -70,20 +70,22 @@ class ProofCheck:
         self._sealed = sealed
         self._proofs = proofs
         self._damaged: dict[str, str] = {}
+        self._found: dict[str, list[str]] = {}
         # What a run that was cut short had begun will be finished by the next one: it is no damage.
         self._under_way = {intent["backup_id"] for intent in leases.intents()}
 
-    def run(self, intact: list[Manifest], wanted: set[str] | None, report: CheckReport) -> None:
-        found: dict[str, list[str]] = {}
+    def read(self, wanted: set[str] | None, report: CheckReport) -> None:
+        """Open every proof; where there are proofs and no manifest, the manifest was lost."""
         for info in self._sealed.storage.list(names.PROOFS):
             backup_id = names.proof_backup(info.name)
             if backup_id is not None and (wanted is None or backup_id in wanted):
-                found.setdefault(backup_id, []).append(info.name)
+                self._found.setdefault(backup_id, []).append(info.name)
                 self._read(info.name, backup_id, report)
-        self._check_receipts(intact, found, report)
-        for backup_id in sorted(set(found) - set(report.backups) - self._under_way):
+        for backup_id in sorted(set(self._found) - set(report.backups) - self._under_way):
             report.backups.append(backup_id)
-            report.add(self._manifest_name(found[backup_id]), "it is missing, and its proofs are there", backups=(backup_id,))
+            report.add(
+                self._manifest_name(self._found[backup_id]), "it is missing, and its proofs are there", backups=(backup_id,)
+            )
 
     def mend(self, intact: list[Manifest], report: CheckReport) -> None:
         """Write lost receipts of whole backups again, and something readable in the place of damaged proofs."""
@@ -108,10 +110,11 @@ class ProofCheck:
         except ObjectNotFoundError:
             return  # forgotten meanwhile
 
-    def _check_receipts(self, intact: list[Manifest], found: dict[str, list[str]], report: CheckReport) -> None:
+    def check_receipts(self, intact: list[Manifest], report: CheckReport) -> None:
+        """Make sure that each backup has the proof that it was born with."""
         for manifest in intact:
             name = receipt_name(manifest)
-            if name not in found.get(manifest.id, ()) and manifest.id not in self._under_way:
+            if name not in self._found.get(manifest.id, ()) and manifest.id not in self._under_way:
                 report.add(
                     name, "the proof that the backup was born with is missing", backups=(manifest.id,), harms_content=False
                 )

@@ -74,13 +74,28 @@ def lease(lease_id: str) -> str:
 
 
 def damaged(chunk_id: bytes, moment: datetime) -> str:
-    return f"{DAMAGED}/{chunk_id.hex()}/{_time(moment)}"
+    return aside(chunk(chunk_id), moment)
 
 
 def damaged_chunk(name: str) -> bytes | None:
     """Return the chunk's id when this is the name of a chunk set aside."""
     match = _DAMAGED.fullmatch(name)
     return bytes.fromhex(match[1]) if match else None
+
+
+def aside_folder(name: str) -> str:
+    """Where what is found of a damaged object is kept: by its id where it is a chunk, else by its name with dots for slashes."""
+    found = chunk_id(name)
+    return f"{DAMAGED}/{found.hex() if found is not None else name.replace('/', '.')}"
+
+
+def aside(name: str, moment: datetime) -> str:
+    return f"{aside_folder(name)}/{_time(moment)}"
+
+
+def needed_by_all(name: str) -> bool:
+    """Tell whether no backup can be read without it: repository.json and the key files."""
+    return name == DESCRIPTION or key_id(name) is not None
 
 
 def prune(moment: datetime) -> str:

@@ -22,13 +22,13 @@ from holdfast.repository.canonical import Json
 from holdfast.repository.check_chunks import Progress
 from holdfast.repository.compression import Compression
 from holdfast.repository.description import Description, description_damaged, holds_keys, read_description
+from holdfast.repository.intents import finish
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.keyring import KeyRing, OpenedKey, open_with
 from holdfast.repository.lease import Lease, LeaseInfo
 from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Entry, Manifest
 from holdfast.repository.masterkey import MasterKey
-from holdfast.repository.presence import missing_chunks
 from holdfast.repository.proof import Level, Proof, Proofs, best_level
 from holdfast.repository.prune import PruneReport
 from holdfast.repository.report import CheckLevel, CheckReport
@@ -59,7 +59,7 @@ class Repository:
         self._description = description
         self._spares = Spares(replicas, description)
         self._sealed = SealedObjects(storage, opened.master if opened else None)
-        self._leases = Leases(self._sealed, self._finish)
+        self._leases = Leases(self._sealed, lambda intent: finish(self._sealed, intent))
         self._proofs = Proofs(self._sealed)
         self._to_read = SealedObjects(storage, self._sealed.master, self._spares or None)
         self._backups = Backups(self._to_read)
@@ -221,7 +221,8 @@ class Repository:
         """Look for damage, in some backups or everywhere; list it, never raise for it.
 
         `subset` (k, n) reads the k-th of n parts of the chunks. `set_aside` keeps what was found of damaged chunks and lets
-        the next backup store them afresh; it writes lost receipts again. `on_progress` is told chunks done and in all.
+        the next backup store them afresh; it writes lost receipts again; and where there are replicas, it heals from them at
+        once. `on_progress` is told chunks done and in all.
         """
         return check.check(
             self._sealed,
@@ -232,6 +233,8 @@ class Repository:
             set_aside=set_aside,
             threads=threads,
             on_progress=on_progress,
+            spares=self._spares,
+            repair=set_aside and bool(self._spares),
         )
 
     def prune(self, *, grace_seconds: float = 86400, dry_run: bool = False, holder: str | None = None) -> PruneReport:
@@ -260,19 +263,6 @@ class Repository:
     def close(self) -> None:
         self._spares.close()
         self._sealed.storage.close()
-
-    def _finish(self, intent: Json) -> None:
-        """Finish what a dead process was about to do: give a committed backup its receipt, or forget to the end."""
-        if intent["action"] == "forget":
-            self._backups.forget(intent["backup_id"])
-            return
-        try:
-            manifest = self._backups.manifest(intent["backup_id"])
-        except NotFoundError:
-            return  # it died before the manifest: there is no such backup
-        if not missing_chunks(self._sealed, manifest):
-            immutability.lock_manifest(self._sealed.storage, manifest)
-            self._proofs.add_receipt(manifest)
 
     @staticmethod
     def _write_new(storage: Storage, key: UserKey | None, label: str) -> None:
