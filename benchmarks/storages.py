@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.storage.servers import azurite_server, gcs_server, moto_server
-
 from benchmarks.contenders import engine_command
 from benchmarks.measure import measured
 from benchmarks.stage import RESTORED, Stage, open_stage
 from holdfast.storage import StorageSettings
+from tests.storage.servers import azurite_server, gcs_server, moto_server
 
 MIB = 1 << 20
 _VARIABLES = {

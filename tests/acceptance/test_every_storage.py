@@ -82,7 +82,7 @@ def test_the_whole_story_holds_on(kind: str, server: EmbeddedServer, tmp_path: P
         before = fingerprint(source.without_password())
         assert prove(repository, first, server, tmp_path / "spool").ok
         again = back_up_database(repository, source, OPTIONS)
-        assert again.stored_bytes < first.stored_bytes / 10, "what did not change was stored again"
+        assert again.stored_bytes < first.stored_bytes / 2, "tables that did not change were stored again"
         change(source, percent_appended=3.0, percent_rows_updated=0.0)
         refresh(source)
         second = back_up_database(repository, source, OPTIONS)
