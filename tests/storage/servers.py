@@ -1,6 +1,6 @@
 """Real servers for S3, Azure and Google Cloud Storage: processes on loopback that the tests start themselves.
 
-`moto_server()`, `azurite_server()` and `gcs_server()` give the one of this process, started when it is first asked for and ended with
+`moto_server()`, `azurite_server()` and `gcs_server()` give the one of this process, started when first asked for and ended with
 the process, however it ends. A test that wants to break a server takes one of its own with `own_server`. What they keep, they
 keep in memory; each `new_storage()` is a fresh bucket, so that tests do not see each other.
 """
@@ -181,7 +181,9 @@ def _new_gcs(endpoint: str, bucket: str, object_lock: bool) -> StorageSettings:
     from google.cloud.storage import Client
 
     client = Client("holdfast-tests", AnonymousCredentials(), client_options={"api_endpoint": endpoint})
-    client.create_bucket(bucket, enable_object_retention=object_lock)
+    made = client.bucket(bucket)
+    made.soft_delete_policy.retention_duration_seconds = 0  # else deleted objects stay, in the test's case in memory
+    client.create_bucket(made, enable_object_retention=object_lock)
     client.close()
     return StorageSettings(type="gcs", bucket=bucket, endpoint=endpoint)
 

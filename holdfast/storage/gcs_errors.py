@@ -1,0 +1,71 @@
+"""What Google's client says went wrong, in words of `holdfast.errors`.
+
+A missing object and a missing bucket are both 404, so `NotFound` is left to the storage, which knows what was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError, TransportError
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
+from holdfast.errors import HoldfastError, ObjectLockedError, SettingsError, StorageDeniedError, StorageUnreachableError
+
+FOREIGN = (GoogleAPICallError, GoogleAuthError, RequestException, HTTPError, OSError)
+_BUSY = {"rateLimitExceeded", "userRateLimitExceeded", "backendError"}
+_REASON_CHARACTERS = 300
+
+
+def said(error: Exception) -> str:
+    """Tell the service's own sentence, without the library's wrapping of it, which repeats the whole request."""
+    found = _details(error).get("message")
+    if isinstance(error, GoogleAPICallError):
+        response = getattr(error, "response", None)
+        found = found or f"the service answered {error.code} {getattr(response, 'reason', None) or ''}".rstrip()
+    text = (str(found or error).splitlines() or [""])[0]
+    return text[:_REASON_CHARACTERS] or type(error).__name__
+
+
+def translated(error: Exception, what: str) -> HoldfastError:
+    """Make our error of a foreign one; `what` says which action on which object of which storage."""
+    if isinstance(error, GoogleAPICallError):
+        return _refusal(error, what)
+    if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError) and not error.retryable:
+        return _denied(what, said(error))
+    return StorageUnreachableError(f"could not {what}", reason=said(error))
+
+
+def _refusal(error: GoogleAPICallError, what: str) -> HoldfastError:
+    code, reason, text = int(error.code or 0), str(_details(error).get("reason") or ""), said(error)
+    if code == 401:
+        return _denied(what, text)
+    if code == 403 and reason not in _BUSY:
+        if "retention" in f"{reason} {text}".lower() or "hold" in reason.lower():
+            return ObjectLockedError(f"could not {what}", reason=text, next_step="Wait until its lock has ended")
+        return _denied(what, text)
+    if 400 <= code < 500 and code not in {403, 408, 409, 410, 412, 429} and "crc32c" not in text.lower():
+        return SettingsError(f"could not {what}", reason=text)
+    return StorageUnreachableError(f"could not {what}", reason=text)
+
+
+def _denied(what: str, reason: str) -> StorageDeniedError:
+    return StorageDeniedError(
+        f"not allowed to {what}",
+        reason=reason,
+        next_step="Check that the credentials are right, have not expired, and may read, write, list and delete objects there",
+    )
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    """Find message and reason in the service's JSON; an answer that is none, as a proxy's, has neither."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return {}
+    try:
+        found = response.json()["error"]
+        return {**found["errors"][0], "message": found.get("message")}
+    except (ValueError, LookupError, TypeError, RuntimeError, OSError):
+        return {}
