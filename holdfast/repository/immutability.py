@@ -146,8 +146,10 @@ class BackupLocks:
 
     def _believed(self, draft: ManifestDraft, term: Term) -> Iterator[tuple[datetime, Manifest]]:
         """Yield the earlier backups of this source whose content is locked for long enough, the longest locked first."""
-        same = (one.intact for one in self._backups.list(draft.type) if one.intact is not None)
-        claims = ((content_locked_until(self._sealed.storage, one), one) for one in same if one.source == draft.source)
+        source = canonical.to_bytes(draft.source)
+        intact = (one.intact for one in self._backups.list(draft.type) if one.intact is not None)
+        same = (one for one in intact if canonical.to_bytes(one.source) == source)
+        claims = ((content_locked_until(self._sealed.storage, one), one) for one in same)
         found = [(claim, one) for claim, one in claims if claim is not None and claim >= term.backup]
         yield from sorted(found, key=lambda pair: pair[0], reverse=True)[:_BELIEVED]
 
@@ -179,6 +181,11 @@ def refuse_to_forget_locked(storage: Storage, backup_type: str | None, backup_id
             reason="its manifest is locked until then, because BACKUP_IMMUTABLE_DAYS was set when it was made",
             next_step="Nothing was changed: try again after that",
         )
+
+
+def _log_progress(done: int, total: int) -> None:
+    if total > _BATCH:
+        log.info("locked %d of %d chunks", done, total)
 
 
 def _unreadable(chunk_id: bytes, what: str) -> None:

@@ -176,7 +176,7 @@ class KeyRing:
         locked_until = self._storage.locked_until(names.key(key_id))
         self._storage.put(names.key(key_id), file.removed(opened.master).to_bytes(), replace=True)
         self._storage.sync()
-        if locked_until is not None and locked_until > datetime.now(UTC):
+        if locked_until is not None and locked_until > self._storage.clock():
             log.warning(
                 "key %s opens the repository no more, but %s keeps the old version of its file until %s: until then, whoever has "
                 "that key and may read old versions there can still get at the master key",
