@@ -16,6 +16,9 @@ from holdfast.settings.problems import settings_error
 
 _NEEDED = (
     "storage_",
+    "replicas",
+    "bandwidth_",
+    "immutable_",
     "encryption_key",
     "enable_encryption",
     "home",

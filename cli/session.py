@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from holdfast.repository import Repository
     from holdfast.settings import Settings
 
-_SECRETS = ("encryption_key", "storage_access_key", "storage_secret_key")
+_SECRETS = ("encryption_key", "storage_access_key", "storage_secret_key", "storage_session_token", "storage_connection_string")
 _URLS = ("database_url", "catalog_url", "scratch_url")
 
 

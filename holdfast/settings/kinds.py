@@ -25,6 +25,8 @@ WORKING_DIRECTORY = "HOLDFAST_WORKING_DIRECTORY"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _BUCKET = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{1,221}")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,64}")
+_BLOCK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_LOCATION = re.compile(r"(?:file:///|s3://|gs://|az://)[^\s,?#@]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,12 @@ def _names(value: Any) -> Any:
 
 def _known_form(names: list[str]) -> list[str]:
     if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+        raise ValueError(f"holds {len(wrong)} of another form")
+    return list(dict.fromkeys(names))
+
+
+def _known_places(names: list[str]) -> list[str]:
+    if wrong := [name for name in names if not (_BLOCK.fullmatch(name) or _LOCATION.fullmatch(name))]:
         raise ValueError(f"holds {len(wrong)} of another form")
     return list(dict.fromkeys(names))
 
@@ -170,6 +178,12 @@ LockSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=36
 LeaseSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=5, le=86400), Allowed("whole seconds, 5 to 86400")]
 Workers = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=64), Allowed("a whole number, 1 to 64")]
 Failures = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=1000), Allowed("a whole number, 1 to 1000")]
+ImmutableDays = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=3650), Allowed("whole days, 0 to 3650")]
+Bandwidth = Annotated[
+    Annotated[int, Field(ge=1024, le=1 << 50)] | None,
+    BeforeValidator(_no_truth_value),
+    Allowed("whole bytes per second, 1024 or more"),
+]
 SizeBytes = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=1 << 50), Allowed("whole bytes, 0 or more")]
 Level = Annotated[int | None, BeforeValidator(_no_truth_value), Allowed("1 to 9 with gzip, 1 to 19 with zstd")]
 Names = Annotated[
@@ -179,6 +193,15 @@ Names = Annotated[
     AfterValidator(_known_form),
     Allowed("names of small letters and digits, with commas between them"),
 ]
+Places = Annotated[
+    list[str],
+    NoDecode,
+    BeforeValidator(_names),
+    AfterValidator(_known_places),
+    Allowed("names of BackupStorage blocks, or URLs (file:///path, s3://bucket/prefix, gs://…, az://account/container/prefix)"),
+]
+OptionalTruth = Annotated[bool | None, Allowed("true or false")]
+StorageClass = Annotated[str | None, Allowed("a class of the storage from which objects can be read at once")]
 Home = Annotated[Path, AfterValidator(_folder_of_home), Allowed("a folder")]
 OptionalPath = Annotated[Path | None, AfterValidator(_absolute), Allowed("a path")]
 Bucket = Annotated[str, AfterValidator(_bucket), Allowed("2 to 222 letters, digits, '.', '_' and '-'")]

@@ -12,6 +12,7 @@ from holdfast.settings.topics import (
     EncryptionSettings,
     NotificationSettings,
     PlaceSettings,
+    ReplicaSettings,
     RepositorySettings,
     RetentionSettings,
     ScheduleSettings,
@@ -30,6 +31,7 @@ class Settings(
     ScheduleSettings,
     RetentionSettings,
     RepositorySettings,
+    ReplicaSettings,
     EncryptionSettings,
     CompressionSettings,
     VerificationSettings,
@@ -79,6 +81,13 @@ class Settings(
             prefix=self.storage_prefix,
             access_key=self.storage_access_key,
             secret_key=self.storage_secret_key,
+            session_token=self.storage_session_token,
+            credentials_file=self.storage_credentials_file,
+            connection_string=self.storage_connection_string,
+            storage_class=self.storage_class,
+            immutable_days=self.immutable_days,
+            bandwidth_limit=self.bandwidth_limit,
+            offsite=self.storage_offsite,
         )
 
     @property

@@ -10,7 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from holdfast.errors import SettingsError
 from holdfast.settings.kinds import (
+    Bandwidth,
     Bucket,
     DatabaseAddress,
     Days,
@@ -20,15 +22,19 @@ from holdfast.settings.kinds import (
     GraceHours,
     Home,
     Hours,
+    ImmutableDays,
     LeaseSeconds,
     Level,
     LockSeconds,
     Minutes,
     Names,
     OptionalPath,
+    OptionalTruth,
+    Places,
     Prefix,
     Region,
     SizeBytes,
+    StorageClass,
     StorageSecret,
     Workers,
 )
@@ -146,34 +152,111 @@ class RepositorySettings(BaseModel):
         validation_alias="BACKUP_STORAGE_PREFIX",
         description="Folder in the bucket, so that one bucket can hold several repositories",
     )
+    storage_credentials_file: OptionalPath = Field(
+        None,
+        validation_alias="BACKUP_STORAGE_CREDENTIALS_FILE",
+        description="JSON file of a service account (gcs)",
+    )
+    storage_connection_string: StorageSecret = Field(
+        None,
+        validation_alias="BACKUP_STORAGE_CONNECTION_STRING",
+        validate_default=True,
+        description="Connection string (azure); it goes before the account's name and key",
+    )
     storage_access_key: StorageSecret = Field(
         None,
         validation_alias="BACKUP_STORAGE_ACCESS_KEY",
         validate_default=True,
-        description="Access key id; unset, the provider's own ways of finding credentials are tried",
+        description="Access key id (s3), e-mail address of the service account (gcs), name of the account (azure); "
+        "unset, the provider's own ways of finding credentials are tried",
     )
     storage_secret_key: StorageSecret = Field(
         None,
         validation_alias="BACKUP_STORAGE_SECRET_KEY",
         validate_default=True,
-        description="Secret of the access key",
+        description="Secret access key (s3), private key of the service account (gcs), key of the account (azure)",
+    )
+    storage_session_token: StorageSecret = Field(
+        None,
+        validation_alias="BACKUP_STORAGE_SESSION_TOKEN",
+        validate_default=True,
+        description="Token that belongs to a temporary access key (s3)",
+    )
+    storage_class: StorageClass = Field(
+        None,
+        validation_alias="BACKUP_STORAGE_CLASS",
+        description="Storage class or access tier of chunks, such as STANDARD_IA (s3), NEARLINE (gcs), Cool (azure); "
+        "unset, the bucket's own",
+    )
+    storage_offsite: OptionalTruth = Field(
+        None,
+        validation_alias="BACKUP_STORAGE_OFFSITE",
+        description="Whether the storage is somewhere else than what is backed up; unset, its address decides",
     )
 
-    @field_validator("storage_access_key", "storage_secret_key")
+    @field_validator("storage_connection_string", "storage_access_key", "storage_secret_key", "storage_session_token")
     @classmethod
     def _usable_there(cls, value: StorageSecret, info: ValidationInfo) -> StorageSecret:
-        """Refuse half a pair and an example's value, but only where credentials are used at all."""
+        """Refuse half a credential and an example's value, but only where credentials are used at all."""
         if info.data.get("storage_type", "local") == "local":
             return value
         if value is not None and is_placeholder(value):
             raise ValueError("is an example, not a credential")
-        if info.field_name == "storage_secret_key" and "storage_access_key" in info.data:
-            access_key = info.data["storage_access_key"]
-            if value is None and access_key is not None:
-                raise ValueError("is not set, although BACKUP_STORAGE_ACCESS_KEY is")
-            if value is not None and access_key is None:
-                raise ValueError("is set, although BACKUP_STORAGE_ACCESS_KEY is not")
         return value
+
+    @field_validator("storage_secret_key")
+    @classmethod
+    def _with_its_name(cls, value: StorageSecret, info: ValidationInfo) -> StorageSecret:
+        """Refuse a secret without the name it belongs to, and the name alone, but for azure, where others prove who we are."""
+        kind = info.data.get("storage_type", "local")
+        if kind == "local" or "storage_access_key" not in info.data or info.data.get("storage_connection_string") is not None:
+            return value
+        access_key = info.data["storage_access_key"]
+        if value is None and access_key is not None and kind != "azure":
+            raise ValueError("is not set, although BACKUP_STORAGE_ACCESS_KEY is")
+        if value is not None and access_key is None:
+            raise ValueError("is set, although BACKUP_STORAGE_ACCESS_KEY is not")
+        return value
+
+    @field_validator("storage_session_token")
+    @classmethod
+    def _with_its_key(cls, value: StorageSecret, info: ValidationInfo) -> StorageSecret:
+        if value is not None and info.data.get("storage_type") == "s3" and info.data.get("storage_access_key", value) is None:
+            raise ValueError("is set, although BACKUP_STORAGE_ACCESS_KEY is not")
+        return value
+
+    @field_validator("storage_class")
+    @classmethod
+    def _of_the_type(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a class that the storage has not, or from which nothing can be read at once."""
+        if value is None or "storage_type" not in info.data:
+            return value
+        from holdfast.storage.classes import checked_class
+
+        try:
+            return checked_class(info.data["storage_type"], value)
+        except SettingsError as error:
+            raise ValueError(f"can't be used: {error.reason}") from None
+
+
+class ReplicaSettings(BaseModel):
+    """Where further copies are kept, and how they travel."""
+
+    replicas: Places = Field(
+        [],
+        validation_alias="BACKUP_REPLICAS",
+        description="Storages that are to hold a copy of every backup",
+    )
+    bandwidth_limit: Bandwidth = Field(
+        None,
+        validation_alias="BACKUP_BANDWIDTH_LIMIT",
+        description="Bytes per second for upload, and as many for download, of all threads of a run together; unset, no limit",
+    )
+    immutable_days: ImmutableDays = Field(
+        0,
+        validation_alias="BACKUP_IMMUTABLE_DAYS",
+        description="Days for which what belongs to a backup can't be changed or deleted, as well as the storage can see to that",
+    )
 
 
 class EncryptionSettings(BaseModel):
@@ -293,6 +376,7 @@ TOPICS: tuple[type[BaseModel], ...] = (
     ScheduleSettings,
     RetentionSettings,
     RepositorySettings,
+    ReplicaSettings,
     EncryptionSettings,
     CompressionSettings,
     VerificationSettings,
