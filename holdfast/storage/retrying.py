@@ -5,6 +5,8 @@ Only `StorageUnreachableError` is tried again. What is tried again has the effec
 - A put-if-absent whose answer was lost may have been done. When the next try finds the object, its bytes tell whose it is.
 - A stream that broke goes on where it stopped, and only in the same object; its end is believed when its length is right.
 - A listing begins again and leaves out what it has told already.
+
+Errors leave without the libraries' errors that caused them: those quote what a service answered, and services quote credentials.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import TypeVar
 
-from holdfast.errors import ObjectExistsError, ObjectNotFoundError, StorageUnreachableError
+from holdfast.errors import HoldfastError, ObjectExistsError, ObjectNotFoundError, StorageUnreachableError
 from holdfast.storage.contract import ObjectInfo, Storage
 from holdfast.storage.wrapped import WrappedStorage
 
@@ -57,7 +60,7 @@ class Tries:
         pause_seconds = self._policy.pause_seconds(self._tried)
         passed_seconds = time.monotonic() - self._began
         if self._tried >= self._policy.tries or passed_seconds + pause_seconds > self._policy.patience_seconds:
-            raise self._final(error, passed_seconds) from error
+            raise self._final(error, passed_seconds) from None
         _log.info("%s: %s; try %d in %.1f s", self._what, error, self._tried + 1, pause_seconds)
         time.sleep(pause_seconds)
 
@@ -74,6 +77,14 @@ class Tries:
         return type(error)(error.message, reason=reason, next_step=error.next_step)
 
 
+@contextmanager
+def _own_words() -> Iterator[None]:
+    try:
+        yield
+    except HoldfastError as error:
+        raise error from None
+
+
 class RetryingStorage(WrappedStorage):
     """Try again what the storage inside did not answer."""
 
@@ -86,7 +97,8 @@ class RetryingStorage(WrappedStorage):
         perhaps_done = False
         while True:
             try:
-                return self._inner.put(name, data, replace=replace, bulk=bulk)
+                with _own_words():
+                    return self._inner.put(name, data, replace=replace, bulk=bulk)
             except ObjectExistsError:
                 if perhaps_done and self._holds(name, data):
                     return None
@@ -105,9 +117,10 @@ class RetryingStorage(WrappedStorage):
         info = self._present(name)
         given_bytes = 0
         try:
-            for part in self._inner.stream(name, part_bytes=part_bytes):
-                yield part
-                given_bytes += len(part)
+            with _own_words():
+                for part in self._inner.stream(name, part_bytes=part_bytes):
+                    yield part
+                    given_bytes += len(part)
         except StorageUnreachableError as error:
             _log.info("read %s: %s; going on at byte %d", name, error, given_bytes)
             for part in self._rest(info, given_bytes, part_bytes):
@@ -136,12 +149,13 @@ class RetryingStorage(WrappedStorage):
         while True:
             known = {bytes(told[at : at + _MARK_BYTES]) for at in range(0, len(told), _MARK_BYTES)}
             try:
-                for info in self._inner.list(prefix):
-                    mark = blake2b(info.name.encode(), digest_size=_MARK_BYTES).digest()
-                    if mark in known:
-                        continue
-                    told += mark
-                    yield info
+                with _own_words():
+                    for info in self._inner.list(prefix):
+                        mark = blake2b(info.name.encode(), digest_size=_MARK_BYTES).digest()
+                        if mark in known:
+                            continue
+                        told += mark
+                        yield info
                 return
             except StorageUnreachableError as error:
                 if len(told) > len(known) * _MARK_BYTES:
@@ -167,7 +181,8 @@ class RetryingStorage(WrappedStorage):
         tries = Tries(self._policy, what)
         while True:
             try:
-                return call()
+                with _own_words():
+                    return call()
             except StorageUnreachableError as error:
                 tries.pause(error)
 

@@ -377,12 +377,13 @@ def _answer(request: Request, fault: Fault) -> Response:
     headers = [("Content-Type", "application/xml"), ("x-amz-request-id", "1")]
     if request.kind == "azure":
         headers = [("Content-Type", "application/xml"), ("x-ms-error-code", code)]
-        message = f"The MAC signature '{QUOTED_SECRET}' is no good"
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        quoted = f"<AuthenticationErrorDetail>The MAC signature '{QUOTED_SECRET}' is no good</AuthenticationErrorDetail>"
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault of the test</Message>{quoted}</Error>"
     elif request.kind == "gcs":
         headers = [("Content-Type", "application/json")]
-        message = f'"message": "a fault of the test; your token was {QUOTED_SECRET}"'
-        body = f'{{"error": {{"code": {status}, {message}, "errors": [{{{message}, "reason": "{code}", "domain": "global"}}]}}}}'
+        message = '"message": "a fault of the test"'
+        one = f'{{{message}, "reason": "{code}", "domain": "global", "debugInfo": "Bearer {QUOTED_SECRET}"}}'
+        body = f'{{"error": {{"code": {status}, {message}, "errors": [{one}]}}}}'
     else:
         quoted = f"<AWSAccessKeyId>{QUOTED_SECRET}</AWSAccessKeyId><Token-0>{QUOTED_SECRET}</Token-0>"
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault of the test</Message>{quoted}</Error>"
