@@ -26,7 +26,7 @@ def said(error: Exception) -> str:
         response = getattr(error, "response", None)
         found = found or f"the service answered {error.code} {getattr(response, 'reason', None) or ''}".rstrip()
     text = (str(found or error).splitlines() or [""])[0]
-    return text[:_REASON_CHARACTERS] or type(error).__name__
+    return text[:_REASON_CHARACTERS].rstrip(". ") or type(error).__name__
 
 
 def translated(error: Exception, what: str) -> HoldfastError:

@@ -57,7 +57,7 @@ def _carry_out(handler: Handler, request: Request, response: Response, storage: 
     handler(request, response, storage, *rest)
     if response.status != HTTPStatus.OK:
         return
-    if handler is buckets.insert and request.query.get("enableObjectRetention") == ["true"]:
+    if handler is buckets.insert and request.query.get("enableObjectRetention", [""])[0].lower() == "true":
         bucket = storage.get_bucket(request.data["name"])
         bucket["objectRetention"] = {"mode": "Enabled"}
         response.json(bucket)
