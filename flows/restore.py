@@ -9,7 +9,7 @@ from prefect import flow
 from holdfast.postgres.restore import Mode
 from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import opened_repository
+from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.restore import Restoring, completed, restoring
 from orchestration.tasks import readers, second_net, step
@@ -31,16 +31,18 @@ def restore(
     tables: list[str] | None = None,
     job_id: str | None = None,
     dry_run: bool = False,
+    from_replica: str | None = None,
     storage: str = "holdfast-storage",
     key: str = "holdfast-key",
 ) -> dict[str, Any]:
     """Restore a backup, or the newest of a type, to the database of a block (or of a URL without password).
 
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
+    `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """
     with (
         Job("restore", type, job_id, backup_id=backup_id, recorded=not dry_run) as job,
-        opened_repository(storage, key) as repository,
+        repository_to_read(storage, key, job.settings, from_replica) as repository,
     ):
         close_dead_work(job.mirror, repository)
         with restoring(job, repository, backup_id, target=target, mode=mode, tables=tables or []) as work:

@@ -10,7 +10,7 @@ from holdfast.repository import Level, Proof
 from holdfast.verification import Verification
 from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import opened_repository
+from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.tasks import readers, second_net, step
 from orchestration.verification import concluded, rehearsing, verifying
@@ -30,14 +30,19 @@ def verification(
     level: Level = "proven",
     subset: str | None = None,
     job_id: str | None = None,
+    from_replica: str | None = None,
     storage: str = "holdfast-storage",
     key: str = "holdfast-key",
 ) -> dict[str, Any]:
-    """Verify a backup, or the newest of a type, to a level, and leave the proof in the repository.
+    """Verify a backup, or the newest of a type, to a level, and leave the proof where the backup is.
 
     `stored` < `read` (`subset` 1/7 reads a seventh) < `restored` < `proven`. The last two restore into a scratch database.
+    `from_replica` verifies the copy in a replica (a block's name, or a URL), as happens where the primary can't be read.
     """
-    with Job("verification", type, job_id) as job, opened_repository(storage, key) as repository:
+    with (
+        Job("verification", type, job_id) as job,
+        repository_to_read(storage, key, job.settings, from_replica) as repository,
+    ):
         close_dead_work(job.mirror, repository)
         with verifying(job, repository, backup_id, level, subset) as work:
             check(job, work)

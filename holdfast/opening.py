@@ -111,6 +111,14 @@ def _opened(storage: Callable[[], Storage], key: UserKey | None, replicas: Seque
         raise
 
 
+def notes_on_reading(repository: Repository) -> list[str]:
+    """Tell what a reader should know of where it was read from: a replica that stood in, objects that one had to give."""
+    notes = [f"read from the replica {repository.standing_in}"] if repository.standing_in else []
+    notes += [str(spared) for spared in repository.spared]
+    more = repository.spared_count - len(repository.spared)
+    return [*notes, f"{more} more objects were read from a replica"] if more else notes
+
+
 def _what_and_why(error: HoldfastError) -> str:
     return f"{error.message}: {error.reason}" if error.reason else error.message
 
@@ -182,17 +190,18 @@ def repair_repository(settings: Settings) -> str:
 
 def storage_to_read(place: StorageSettings) -> Storage:
     """Open the primary, and make no folder for it: a slip in its name must not look like an empty repository."""
-    _require_folder(place, "Check BACKUP_STORAGE_PATH (is it mounted?), or make a repository with 'holdfast init'")
+    require_folder(place, "Check BACKUP_STORAGE_PATH (is it mounted?), or make a repository with 'holdfast init'")
     return open_storage(place)
 
 
 def open_replica(replica: Replica) -> Storage:
     """Open a replica to read it, and make no folder for it."""
-    _require_folder(replica.settings, "Is it mounted? 'holdfast repo replicate' makes a replica")
+    require_folder(replica.settings, "Is it mounted? 'holdfast repo replicate' makes a replica")
     return replica.open()
 
 
-def _require_folder(place: StorageSettings, next_step: str) -> None:
+def require_folder(place: StorageSettings, next_step: str) -> None:
+    """Raise NotFoundError where a local storage has no folder: opening it would make one."""
     if place.type == "local" and place.path is not None and not place.path.expanduser().exists():
         raise NotFoundError(f"there is no repository in {place.path}", reason="there is no such folder", next_step=next_step)
 

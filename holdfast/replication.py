@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.copies import place_of
+from holdfast.copies import Place, ThreeTwoOne, place_of, three_two_one
 from holdfast.errors import ReplicationFailedError, TimeLimitError
 from holdfast.opening import PRIMARY
 from holdfast.repository import ReplicationReport, Repository, replicate
@@ -91,9 +91,9 @@ def bring_up_to_date(
     return Outcome(replica.name, replica, report, seconds=time.monotonic() - began)
 
 
-def failed(name: str, error: BaseException, *, replica: Replica | None = None, seconds: float = 0.0) -> Outcome:
-    """Make the outcome of a replica of which nothing came."""
-    return Outcome(name, replica, error=str(error) or type(error).__name__, seconds=seconds)
+def failed(name: str, why: str, seconds: float = 0.0) -> Outcome:
+    """Make the outcome of a replica that could not be reached, or was given up half-way."""
+    return Outcome(name, error=why, seconds=seconds)
 
 
 def replicated(job_id: str, outcomes: Sequence[Outcome]) -> Json:
@@ -125,9 +125,17 @@ def copy_in(name: str, settings: StorageSettings, verified_at: datetime | None) 
         "storage": name,
         "location": place.location,
         "kind": settings.type,
+        "medium": place.medium,
         "offsite": place.offsite,
         "verifiedAt": verified_at.astimezone(UTC).isoformat().replace("+00:00", "Z") if verified_at else None,
     }
+
+
+def judged(found: Iterable[Json]) -> ThreeTwoOne:
+    """Judge by the 3-2-1 rule the copies of one backup, as they are recorded."""
+    return three_two_one(
+        [Place(copy["storage"], copy["location"], str(copy.get("medium")), bool(copy["offsite"])) for copy in found]
+    )
 
 
 def copies(

@@ -76,6 +76,7 @@ class Verification:
     options: VerificationOptions
     subset: Part | None = None
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -87,7 +88,7 @@ class Verification:
         return self.level in ("restored", "proven")
 
     def check(self, on_progress: Callable[[int, int], None] | None = None, *, level: CheckLevel | None = None) -> CheckReport:
-        """Look at the backup's objects; what is damaged is set aside, so that the next backup stores it afresh."""
+        """Look at the backup's objects; what is damaged is healed from a replica, or set aside for the next backup to heal."""
 
         def told(done: int, whole: int) -> None:
             self._require_time()
@@ -98,6 +99,7 @@ class Verification:
         part = self.subset if wanted == "read" else None
         report = self.repository.check([self.manifest.id], level=wanted, subset=part, set_aside=True, on_progress=told)
         self.problems += [str(problem) for problem in report.problems]
+        self.notes += [str(healed) for healed in report.healed]
         self.failed |= not report.content_ok
         self.figures |= {"chunks": report.chunks, "chunksRead": report.chunks_read, "bytesRead": report.bytes_read}
         return report
@@ -106,7 +108,8 @@ class Verification:
     def rehearsal(self, server: DatabaseUrl) -> Iterator[DatabaseRestore]:
         """Restore into a scratch database of this server inside the block; at its end that database is gone.
 
-        That the backup can't be restored becomes a problem of the backup, and is not raised.
+        That the backup can't be restored becomes a problem of the backup, and is not raised. What only a replica could give is
+        looked at again in this storage, and healed.
         """
         options = RestoreOptions(
             spool_dir=self.options.spool_dir,
@@ -121,6 +124,8 @@ class Verification:
         try:
             with DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options) as restore:
                 yield restore
+            if self.repository.spared_count:
+                self.check(level="read")
         except DamagedError as error:
             if self.check(level="read").ok:  # it names all that is damaged, and sets it aside
                 self.problems.append(_what_and_why(error))

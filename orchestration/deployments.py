@@ -1,4 +1,4 @@
-"""Put what prefect.yaml says onto the Prefect server: the work pool, the deployments, their schedules at the settings' intervals.
+"""Put what prefect.yaml says onto the Prefect server: work pool, deployments, and schedules and triggers as the settings are.
 
 Needs a server that answers; `orchestration.server` sees to that first.
 """
@@ -12,27 +12,34 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect.client.orchestration import get_client
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import WorkerStatus
 from prefect.client.schemas.schedules import IntervalSchedule
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from holdfast.errors import WorkFailedError
 from orchestration.local_server import last_lines
 
 if TYPE_CHECKING:
+    from prefect.events.schemas.automations import Automation
+
     from holdfast.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK_POOL = "holdfast"
+REPLICATION_TRIGGER = "holdfast replicates each backup"
+"""The name of the trigger in prefect.yaml; automations that others made for that deployment are left alone."""
 
 
 def deploy(settings: Settings, log: Path) -> None:
-    """Make or renew the work pool, every deployment of prefect.yaml, and the schedules. Raises WorkFailedError."""
+    """Make or renew the work pool, every deployment of prefect.yaml, schedules and triggers. Raises WorkFailedError."""
     _make_work_pool()
     _deploy_all(log)
     apply_schedules(settings)
+    apply_triggers(settings)
 
 
 def _deploy_all(log: Path) -> None:
@@ -69,6 +76,33 @@ def apply_schedules(settings: Settings) -> None:
                     client.update_deployment_schedule(
                         deployment.id, found.id, active=active, schedule=schedule, parameters=found.parameters
                     )
+
+
+def apply_triggers(settings: Settings) -> None:
+    """Have a completed backup start a replication where there are replicas, and nothing where there are none."""
+    with get_client(sync_client=True) as client:
+        for found in _replication_triggers(client):
+            if found.enabled and not settings.replicas:
+                client.pause_automation(found.id)
+            elif settings.replicas and not found.enabled:
+                client.resume_automation(found.id)
+
+
+def replicates_by_itself() -> bool:
+    """Tell whether a completed backup starts a replication here: its trigger is on, and a worker is there to run it."""
+    with get_client(sync_client=True) as client:
+        try:
+            triggered = any(trigger.enabled for trigger in _replication_triggers(client))
+            workers = client.read_workers_for_work_pool(WORK_POOL)
+        except (ObjectNotFound, httpx.HTTPStatusError):  # nothing was ever deployed
+            return False
+    return triggered and any(worker.status == WorkerStatus.ONLINE for worker in workers)
+
+
+def _replication_triggers(client: SyncPrefectClient) -> list[Automation]:
+    deployment = client.read_deployment_by_name("replication/replication")
+    related = client.read_resource_related_automations(f"prefect.deployment.{deployment.id}")
+    return [automation for automation in related if automation.name == REPLICATION_TRIGGER]
 
 
 def worker_is_online(name: str) -> bool:

@@ -85,12 +85,15 @@ class Job:
             self._open.__exit__(kind, error, trace)
 
     @contextlib.contextmanager
-    def leased(self, repository: Repository, purpose: str, *, backup_id: str | None = None) -> Iterator[Lease]:
+    def leased(
+        self, repository: Repository, purpose: str, *, backup_id: str | None = None, wait_seconds: float = 0
+    ) -> Iterator[Lease]:
         """Hold a shared lease and be `running` meanwhile; whatever ends the work closes the job before the lease is given back.
 
         With the lease gone and the row still open, everybody knows that the work is dead. `backup_id` is what `latest` meant.
         """
-        with repository.lease(purpose, ttl_seconds=self.settings.lease_ttl_seconds) as lease:
+        ttl_seconds = self.settings.lease_ttl_seconds
+        with repository.lease(purpose, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds) as lease:
             known = {"leaseId": lease.id, "repositoryId": repository.id, "leasedIn": repository.location}
             self._row.start(known, backup_id)
             try:
@@ -146,8 +149,9 @@ class Job:
             return
         status, reason = _outcome(error)
         self._close(status, error_message=reason)
-        self._emit(status, {**self.document(status), "error": reason, "code": getattr(error, "code", None)})
-        if error is not None and getattr(error, "found", None) is None:
+        found: Json = getattr(error, "found", None) or {}
+        self._emit(status, {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)})
+        if error is not None and not found:
             title = f"{self.kind.capitalize()} {self.id} is {status}"
             artifacts.summary(f"{self.artifact}-summary", title, {"Why": reason, "Began": time_text(self.started_at)})
         self.log.error("%s %s is %s: %s", self.kind, self.id, status, reason)

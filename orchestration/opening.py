@@ -1,23 +1,41 @@
-"""Open what a flow is told by name: the blocks that hold storage, key and databases.
+"""Open what a flow is told by name: the blocks that hold storage, replicas, key and databases.
 
 Parameters of flows are names, so that no secret is ever one. What the blocks hold is hidden from the logs.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from prefect.blocks.core import Block
 
 from blocks import BackupStorage, DatabaseTarget, EncryptionKey
-from holdfast.errors import NotFoundError, SettingsError
+from holdfast.errors import HoldfastError, NotFoundError, SettingsError
+from holdfast.opening import open_to_read, require_folder
 from holdfast.postgres.url import DatabaseUrl
 from holdfast.repository import Repository, UserKey
 from orchestration.masking import hide, hide_all_of
 
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+    from holdfast.storage import Storage, StorageSettings
+    from holdfast.storage.replica import Replica
+
 B = TypeVar("B", bound=Block)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The primary, opened: what replicas are to become copies of."""
+
+    settings: StorageSettings
+    storage: Storage
+    repository: Repository
 
 
 @contextmanager
@@ -26,8 +44,55 @@ def opened_repository(storage: str, key: str) -> Iterator[Repository]:
 
     Raises NotFoundError (no such block, no repository), KeyMissingError, WrongKeyError, DamagedError, StorageUnreachableError.
     """
-    with closing(_load(BackupStorage, storage).open()) as opened:
-        yield Repository.open(opened, key=_user_key(key))
+    with opened_source(storage, key) as source:
+        yield source.repository
+
+
+@contextmanager
+def opened_source(storage: str, key: str) -> Iterator[Source]:
+    """Open the same, with what a replication needs to know of it."""
+    block = _load(BackupStorage, storage)
+    with closing(block.open()) as opened:
+        yield Source(block.storage_settings(), opened, Repository.open(opened, key=_user_key(key)))
+
+
+@contextmanager
+def repository_to_read(storage: str, key: str, settings: Settings, from_replica: str | None = None) -> Iterator[Repository]:
+    """Open the repository to read it: that of the storage block, or, where it can't be opened, of the first replica that can.
+
+    `from_replica` names the replica to read from in any case. Replicas also stand by for what is damaged.
+    """
+    source = find_replica(from_replica, settings) if from_replica else None
+    with closing(
+        open_to_read(lambda: _existing(storage), _user_key(key), replicas=known_replicas(settings), source=source)
+    ) as repository:
+        yield repository
+
+
+def known_replicas(settings: Settings) -> list[Replica]:
+    """Find the replicas of the settings; one that can't be found is told, and does without."""
+    found = []
+    for name in settings.replicas:
+        try:
+            found.append(find_replica(name, settings))
+        except HoldfastError as error:
+            _log.warning("The replica %s can't be used now: %s", name, error)
+    return found
+
+
+def find_replica(name: str, settings: Settings) -> Replica:
+    """Find the replica of a block's name or a URL. Raises NotFoundError, SettingsError, PrefectUnreachableError."""
+    from blocks.replicas import find_replicas
+
+    (replica,) = find_replicas([name], bandwidth_limit=settings.bandwidth_limit)
+    hide_all_of(replica.settings)
+    return replica
+
+
+def _existing(storage: str) -> Storage:
+    block = _load(BackupStorage, storage)
+    require_folder(block.storage_settings(), f"Check the path of the block {storage}: is it mounted?")
+    return block.open()
 
 
 def open_database(name: str) -> DatabaseUrl:

@@ -42,7 +42,7 @@ class Progress:
         self._key = key
         self._description = description
         self._expected_bytes: int | None = None
-        self._fraction = 0.0
+        self._parts: list[tuple[int, int]] = []
         self._succeeded = False
         self._streams: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -66,10 +66,17 @@ class Progress:
         return so_far
 
     def parts(self) -> Callable[[int, int], None]:
-        """Return what is told how many parts of how many are done, where the work is not counted in bytes."""
+        """Return what is told how many parts of how many are done, where the work is not counted in bytes.
+
+        Each call is for a piece of work of its own; together they make the whole.
+        """
+        with self._lock:
+            number = len(self._parts)
+            self._parts.append((0, 0))
 
         def so_far(done: int, whole: int) -> None:
-            self._fraction = done / whole if whole else 1.0
+            with self._lock:
+                self._parts[number] = (done, whole)
 
         return so_far
 
@@ -83,6 +90,12 @@ class Progress:
         """How much is done; never 100 before the end, for what is expected is an estimate."""
         fraction = self.done_bytes / self._expected_bytes if self._expected_bytes else self._fraction
         return min(99.0, 100.0 * fraction)
+
+    @property
+    def _fraction(self) -> float:
+        with self._lock:
+            done, whole = (sum(column) for column in zip((0, 0), *self._parts, strict=True))
+        return done / whole if whole else 0.0
 
     def __enter__(self) -> Self:
         self._bar = artifacts.progress_bar(self._key, self._description)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast.opening import notes_on_reading
 from holdfast.postgres.losses import LossReport
 from holdfast.postgres.restore import DatabaseRestore, Mode, RestoreOptions
 from holdfast.postgres.restore_report import not_proven
@@ -20,7 +21,8 @@ from orchestration.rows import Json
 class Restoring:
     """A restore on its way: the engine's, and which backup it is of."""
 
-    def __init__(self, manifest: Manifest, restore: DatabaseRestore) -> None:
+    def __init__(self, repository: Repository, manifest: Manifest, restore: DatabaseRestore) -> None:
+        self.repository = repository
         self.manifest = manifest
         self.restore = restore
 
@@ -39,7 +41,8 @@ class Restoring:
             "kept": report.kept,
             "proven": proof.ok if proof else None,
             "problems": list(proof.problems) if proof else [],
-            "notes": list(report.notes),
+            "readFrom": self.repository.standing_in,
+            "notes": [*report.notes, *notes_on_reading(self.repository)],
             "losses": _losses(report.losses),
         }
 
@@ -60,7 +63,7 @@ def restoring(
         DatabaseRestore(repository, manifest, url, RestoreOptions.of(job.settings, mode, tables)) as restore,
     ):
         job.follow(restore)
-        yield Restoring(manifest, restore)
+        yield Restoring(repository, manifest, restore)
 
 
 def completed(job: Job, work: Restoring, *, dry_run: bool = False) -> Json:
@@ -69,7 +72,7 @@ def completed(job: Job, work: Restoring, *, dry_run: bool = False) -> Json:
     _show(job, document)
     if document["problems"]:
         raise not_proven(work.restore.target.database, document["problems"])
-    told = ("mode", "target", "tables", "rows", "kept", "proven", "notes", "snapshotAt")
+    told = ("mode", "target", "tables", "rows", "kept", "proven", "readFrom", "notes", "snapshotAt")
     return job.completed(document, metadata={name: document[name] for name in told} | {"sizeBytes": document["sizeBytes"]})
 
 
@@ -85,6 +88,7 @@ def _losses(report: LossReport | None) -> list[dict[str, Any]] | None:
 def _show(job: Job, document: Json) -> None:
     facts = {
         "Backup": document["backupId"],
+        "Read from the replica": document["readFrom"],
         "Snapshot at": document["snapshotAt"],
         "Target": document["target"],
         "Mode": document["mode"] + (" (only looked at)" if document["dryRun"] else ""),

@@ -47,6 +47,14 @@ def prefect_address(settings: Settings) -> str | None:
     return url if url and answers(url) else None
 
 
+def use_running_prefect(settings: Settings) -> str | None:
+    """Lead this process's Prefect to the server that answers now, and return its API's address; start nothing."""
+    url = prefect_address(settings)
+    if url is not None and given_address() is None:
+        use(LocalServer(settings.home), url)
+    return url
+
+
 def stop_prefect(settings: Settings) -> bool:
     """Stop what this home runs in the background, `serve` too; tell whether anything ran."""
     from orchestration.serving import stop_serving

@@ -5,7 +5,7 @@ Bytes never cross a task's border: a task is told names and ids, and gives back 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
@@ -54,6 +54,11 @@ def results(futures: Iterable[PrefectFuture[Any]]) -> list[Any]:
     for future in as_completed(waiting):
         future.result()
     return [future.result() for future in waiting]
+
+
+def outcomes(futures: Mapping[str, PrefectFuture[Any]]) -> dict[str, Any]:
+    """Wait for all of these tasks, whatever becomes of each, and return what they gave back, or the error that they raised."""
+    return {name: future.result(raise_on_failure=False) for name, future in futures.items()}
 
 
 def second_net(setting: str) -> float | None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.errors import VerificationFailedError
-from holdfast.opening import scratch_server
+from holdfast.opening import notes_on_reading, scratch_server
 from holdfast.postgres.restore import DatabaseRestore
 from holdfast.repository import Level, Proof, Repository
 from holdfast.verification import Verification, VerificationOptions, find_backup, parse_subset
 from orchestration import artifacts
-from orchestration.job import Job
+from orchestration.job import Job, time_text
 from orchestration.rows import Json
 
 
@@ -35,8 +35,12 @@ def rehearsing(job: Job, verification: Verification) -> Iterator[DatabaseRestore
 
 def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
     """Tell what the proof says: in the backup's row, as an event, in the UI. Raises VerificationFailedError."""
-    level = verification.repository.verified_level(proof.backup_id)
-    job.mirror.note_job(proof.backup_id, {"verifiedLevel": level})
+    repository = verification.repository
+    level = repository.verified_level(proof.backup_id)
+    if repository.standing_in is None:
+        job.mirror.note_job(proof.backup_id, {"verifiedLevel": level})
+    else:
+        _note_copy(job, repository.standing_in, proof)
     subset = verification.figures.get("subset")
     found = {
         "backupId": proof.backup_id,
@@ -46,6 +50,8 @@ def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
         "problems": proof.problems,
         "verifiedLevel": level,
         "figures": proof.figures,
+        "readFrom": repository.standing_in,
+        "notes": [*dict.fromkeys([*verification.notes, *notes_on_reading(repository)])],
     }
     _show(job.type, found)
     if proof.ok:
@@ -59,14 +65,23 @@ def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
     raise error
 
 
+def _note_copy(job: Job, replica: str, proof: Proof) -> None:
+    """Note in the backup's row when its copy in this replica was last found whole; one that is not is no copy."""
+    recorded = job.mirror.metadata([proof.backup_id]).get(proof.backup_id, {}).get("copies") or []
+    others = [copy for copy in recorded if copy.get("storage") != replica]
+    this = [{**copy, "verifiedAt": time_text(proof.finished_at)} for copy in recorded if copy.get("storage") == replica]
+    job.mirror.note_job(proof.backup_id, {"copies": others + (this if proof.ok else [])})
+
+
 def _show(kind: str, found: Json) -> None:
     facts = {
         "Outcome": "passed" if found["ok"] else "did not pass",
         "Level": found["level"] + (f", part {found['subset']}" if found["subset"] else ""),
         "Proven to": found["verifiedLevel"],
+        "Read from the replica": found["readFrom"],
         **{name: value for name, value in found["figures"].items() if name != "subset"},
     }
-    artifacts.summary(f"{kind}-verification-summary", f"Verification of {found['backupId']}", facts)
+    artifacts.summary(f"{kind}-verification-summary", f"Verification of {found['backupId']}", facts, found["notes"])
     if found["problems"]:
         rows = [{"problem": problem} for problem in found["problems"]]
         artifacts.table(f"{kind}-verification-problems", f"Problems of {found['backupId']}", rows)

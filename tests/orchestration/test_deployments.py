@@ -9,7 +9,7 @@ import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
-from orchestration.deployments import ROOT, WORK_POOL
+from orchestration.deployments import REPLICATION_TRIGGER, ROOT, WORK_POOL
 
 SAID: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS: list[dict[str, Any]] = SAID["deployments"]
@@ -28,7 +28,15 @@ def test_every_entrypoint_loads_for_real_and_takes_the_parameters_it_is_given(
 
 def test_the_guides_intervals_are_what_is_scheduled() -> None:
     hours = {one["name"]: [schedule["interval"] / 3600 for schedule in one["schedules"]] for one in DEPLOYMENTS}
-    assert hours == {"database-backup": [24], "database-verification": [24], "restore": []}
+    assert hours == {"database-backup": [24], "database-verification": [24], "restore": [], "replication": []}
+
+
+def test_a_completed_backup_of_any_type_starts_a_replication() -> None:
+    (replication,) = [one for one in DEPLOYMENTS if one["name"] == "replication"]
+    (trigger,) = replication["triggers"]
+    assert trigger["name"] == REPLICATION_TRIGGER
+    assert (trigger["expect"], trigger["match"]) == (["holdfast.backup.completed"], {"prefect.resource.id": "holdfast.*"})
+    assert [one["name"] for one in DEPLOYMENTS if one.get("triggers")] == ["replication"]
 
 
 def test_workers_are_told_where_the_code_is() -> None:
