@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +78,18 @@ class Installation:
 def installation() -> Iterator[Installation]:
     """A sample database of 25 MB, and a home where `holdfast init` has been run."""
     with server_folder() as root:
-        yield from _installed(root)
+        yield from installed(root)
 
 
-def _installed(root: Path) -> Iterator[Installation]:
+def installed(root: Path, settings: Mapping[str, str] | None = None) -> Iterator[Installation]:
+    """Build one below a folder, with more settings than those every one has; stop its servers in the end."""
     home = root / "home"
     home.mkdir()
     server = EmbeddedServer(root / "source")
     server.start()
     server.create_database("pipeline")
     one = Installation(home, server.url("pipeline"), server)
+    one.environment |= settings or {}
     try:
         build(one.source.without_password(), megabytes=25)
         one.run("keys", "generate", "--file", str(home / "key"))
