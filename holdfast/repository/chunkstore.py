@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.errors import ObjectExistsError, ObjectNotFoundError
+from holdfast.errors import DamagedError, ObjectExistsError, ObjectLockedError, ObjectNotFoundError
 from holdfast.repository import canonical, names, sealing
 from holdfast.repository.chunkset import ChunkSet
 from holdfast.repository.compression import Compression
@@ -127,10 +127,20 @@ class ChunkStore:
         except ObjectExistsError:
             if self._is_intact(chunk_id, name):
                 return
-            self._sealed.storage.put(name, data, replace=True, bulk=True)
+            self._replace(name, data)
         with self._lock:
             self.stored.new_chunks += 1
             self.stored.stored_bytes += len(data)
+
+    def _replace(self, name: str, data: bytes | bytearray) -> None:
+        try:
+            self._sealed.storage.put(name, data, replace=True, bulk=True)
+        except ObjectLockedError as error:  # a storage without versions, which can't keep the old beside the new
+            raise DamagedError(
+                f"{name} is damaged and can't be stored afresh, so no backup can be made that needs it",
+                reason=f"{error.reason or error.message}; BACKUP_IMMUTABLE_DAYS was set when it was stored",
+                next_step="Back up to another place until its lock has ended; a replica may hold a good copy for restores",
+            ) from error
 
     def _is_intact(self, chunk_id: bytes, name: str) -> bool:
         """Look at a chunk that is there and that no backup vouches for; a power loss may have left it damaged."""

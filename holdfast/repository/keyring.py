@@ -19,6 +19,7 @@ from holdfast.errors import (
     KeyFileDamagedError,
     LastKeyError,
     NotFoundError,
+    ObjectLockedError,
     ObjectNotFoundError,
     SettingsError,
     WrongKeyError,
@@ -174,7 +175,14 @@ class KeyRing:
                 key_id, opened.description.id, "raw", "", opened.description.created_at, "active", None, None, None, ""
             )
         locked_until = self._storage.locked_until(names.key(key_id))
-        self._storage.put(names.key(key_id), file.removed(opened.master).to_bytes(), replace=True)
+        try:
+            self._storage.put(names.key(key_id), file.removed(opened.master).to_bytes(), replace=True)
+        except ObjectLockedError as error:  # a storage without versions, which can't keep the old beside the new
+            raise ObjectLockedError(
+                f"key {key_id} can't be removed yet and still opens the repository",
+                reason=error.reason or error.message,
+                next_step=f"Remove it when its lock has ended, at {locked_until}; other keys that were added work",
+            ) from error
         self._storage.sync()
         if locked_until is not None and locked_until > self._storage.clock():
             log.warning(

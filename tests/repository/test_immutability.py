@@ -285,6 +285,32 @@ def test_a_removed_key_opens_nothing_though_its_file_was_locked(
     assert repository.check().ok
 
 
+class KeepsNoVersions(Folder):
+    """A folder that refuses to replace what is locked, as Google Cloud Storage does."""
+
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        if replace and self.locked_until(name) is not None:
+            raise ObjectLockedError(f"{name} is locked")
+        super().put(name, data, replace=replace, bulk=bulk)
+
+
+def test_where_nothing_locked_can_be_replaced_the_error_says_what_that_means(folder: Path, key: UserKey) -> None:
+    storage = KeepsNoVersions(folder)
+    repository = Repository.create(storage, key=key)
+    (name,) = _needed(repository, back_up(repository, "backup_1", {"a": b"precious"}))
+    new = UserKey.parse("22" * 32)
+    with pytest.raises(ObjectLockedError, match=rf"still opens.*{_lock(storage, 'repository.json'):%Y-%m-%d}"):
+        repository.keys.rotate(new)
+    for either in (key, new):
+        assert Repository.open(storage, key=either).manifest("backup_1")
+    (folder / name).chmod(0o600)
+    (folder / name).write_bytes(b"garbage, and enough of it for a chunk that could be whole, by its length")
+    repository.check(set_aside=True)
+    with pytest.raises(DamagedError, match=f"{name}.*can't be stored afresh"):
+        back_up(repository, "backup_2", {"a": b"precious"})
+    back_up(repository, "backup_3", {"a": b"other"})
+
+
 def test_a_storage_that_can_not_lock_is_found_out_before_anything_is_uploaded(repository: Repository, storage: Folder) -> None:
     class CannotLock(Folder):
         def lock(self, name: str, until: datetime) -> None:
