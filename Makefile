@@ -25,7 +25,7 @@ $(SETUP): pyproject.toml constraints.txt | $(BIN)/uv
 
 test-setup: $(TEST_SETUP)
 
-$(TEST_SETUP): $(SETUP)
+$(TEST_SETUP): $(SETUP) Makefile
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[test]'
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm install --prefix $(VENV)/azurite --before=$(AZURITE_DATE) --no-save --no-package-lock \
 	  --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error $(AZURITE) >/dev/null

@@ -24,6 +24,7 @@ from holdfast.errors import (
     SettingsError,
     StorageUnreachableError,
 )
+from holdfast.storage.classes import checked_class
 from holdfast.storage.contract import ObjectInfo, Storage
 from holdfast.storage.gcs_client import TIMEOUT, open_client
 from holdfast.storage.gcs_download import Download, encoded
@@ -33,8 +34,6 @@ from holdfast.storage.settings import StorageSettings
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
-
-STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 
 _UPLOAD_PART_BYTES = 32 << 20  # of a resumable upload, which the library makes of what is larger than 8 MiB
 _PART_BYTES = 1 << 20
@@ -48,15 +47,10 @@ class GcsStorage(Storage):
     def __init__(self, settings: StorageSettings, *, credentials: object | None = None) -> None:
         if not settings.bucket:
             raise SettingsError("BACKUP_STORAGE_BUCKET is not set", reason="Google Cloud Storage keeps objects in a bucket")
-        if settings.storage_class is not None and settings.storage_class not in STORAGE_CLASSES:
-            raise SettingsError(
-                f"BACKUP_STORAGE_CLASS can't be {settings.storage_class!r}",
-                next_step=f"Set it to one of {', '.join(STORAGE_CLASSES)}",
-            )
         prefix = (settings.prefix or "").strip("/")
         self._prefix = f"{checked_name(prefix)}/" if prefix else ""
         self._location = f"gs://{settings.bucket}/{prefix}".rstrip("/")
-        self._storage_class = settings.storage_class
+        self._storage_class = checked_class("gcs", settings.storage_class)
         self._immutable_days = settings.immutable_days
         self._client, self._session = open_client(settings, credentials)
         try:

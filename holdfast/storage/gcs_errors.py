@@ -20,12 +20,14 @@ _REASON_CHARACTERS = 300
 
 
 def said(error: Exception) -> str:
-    """Tell the service's own sentence, without the library's wrapping of it, which repeats the whole request."""
-    found = _details(error).get("message")
+    """Tell the service's own sentence, or the network's, without the whole requests and addresses that libraries wrap around it."""
     if isinstance(error, GoogleAPICallError):
-        response = getattr(error, "response", None)
-        found = found or f"the service answered {error.code} {getattr(response, 'reason', None) or ''}".rstrip()
-    text = (str(found or error).splitlines() or [""])[0]
+        found = str(_details(error).get("message") or f"the service answered {int(error.code or 0)}")
+    elif isinstance(error, GoogleAuthError):
+        found = str(error.args[0] if error.args else error)
+    else:
+        found = str(_innermost(error))
+    text = (found.splitlines() or [""])[0]
     return text[:_REASON_CHARACTERS].rstrip(". ") or type(error).__name__
 
 
@@ -69,3 +71,12 @@ def _details(error: Exception) -> dict[str, Any]:
         return {**found["errors"][0], "message": found.get("message")}
     except (ValueError, LookupError, TypeError, RuntimeError, OSError):
         return {}
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Find what began it. The errors around it quote the address, which for an upload in parts is as good as a credential."""
+    while True:
+        causes = [cause for cause in (getattr(error, "reason", None), *error.args) if isinstance(cause, BaseException)]
+        if not causes:
+            return error
+        error = causes[0]
