@@ -20,7 +20,7 @@ _REASON_CHARACTERS = 300
 
 
 def said(error: Exception) -> str:
-    """Tell the service's own sentence, or the network's, without the whole requests and addresses that libraries wrap around it."""
+    """Tell the service's own sentence, or the network's, without what libraries wrap around it: whole requests and addresses."""
     if isinstance(error, GoogleAPICallError):
         found = str(_details(error).get("message") or f"the service answered {int(error.code or 0)}")
     elif isinstance(error, GoogleAuthError):
