@@ -9,8 +9,8 @@ from holdfast.repository.lease import Lease, LeaseInfo
 from holdfast.repository.manifest import BackupType, Entry, Manifest, ManifestDraft, Root
 from holdfast.repository.proof import LEVELS, Level, Proof
 from holdfast.repository.prune import PruneReport
-from holdfast.repository.replicate import BackupCopy, ReplicationReport, replicate
-from holdfast.repository.report import CheckLevel, CheckReport, Healed, Problem
+from holdfast.repository.replicate import replicate
+from holdfast.repository.report import BackupCopy, CheckLevel, CheckReport, Healed, Problem, ReplicationReport
 from holdfast.repository.repository import Repository, repair_description
 from holdfast.repository.spares import SparedObject
 from holdfast.repository.userkey import UserKey

@@ -1,46 +1,27 @@
-"""Replication: copy what a replica lacks, stored bytes as they are, so that it becomes a repository of its own.
+"""Replication: copy what a replica lacks, stored bytes as they are, so that it is a repository of its own.
 
-Key files and repository.json first, then chunks, then manifests, each followed by its proofs: whenever a replication dies, every
-backup that the replica lists is whole. Damage never spreads: with the key each object is proven before it is copied.
+Key files and repository.json first, then chunks, then manifests, each with its proofs behind it: whenever a replication dies,
+every backup that the replica lists is whole. Nothing is deleted at the replica; leases, prune lists and damaged/ are not copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from holdfast.errors import RefusedError
+from holdfast.repository import names
+from holdfast.repository.description import Description, read_description
+from holdfast.repository.identity import belongs
+from holdfast.repository.replica_chunks import Progress
+from holdfast.repository.replicate_with_key import ReplicationWithKey
+from holdfast.repository.replicate_without_key import ReplicationWithoutKey
+from holdfast.repository.replication import How
+from holdfast.repository.report import ReplicationReport
+from holdfast.repository.sealed import SealedObjects
 from holdfast.storage import Storage
 
 if TYPE_CHECKING:
     from holdfast.repository.repository import Repository
-
-Progress = Callable[[int, int], None]  # chunks done, chunks to copy in all
-
-
-@dataclass(frozen=True, slots=True)
-class BackupCopy:
-    """A backup of the source, and whether the target holds all of it."""
-
-    id: str
-    type: str
-    whole: bool
-
-
-@dataclass(slots=True)
-class ReplicationReport:
-    """What a replication did; of a great many problems only the first are listed, and the last says how many more."""
-
-    copied_objects: int = 0
-    copied_bytes: int = 0
-    present_objects: int = 0
-    backups: list[BackupCopy] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the target now holds all that the source has, whole."""
-        return not self.problems
 
 
 def replicate(
@@ -54,8 +35,34 @@ def replicate(
 ) -> ReplicationReport:
     """Bring the target up to date; `repository` is the source's, opened, where the key is at hand.
 
+    With it every object is proven before it is copied, and nobody prunes meanwhile on either side. Without, an encrypted
+    repository is copied as it is, as far as it looks right. `on_progress` is told chunks done, and to copy in all.
     Raises NotFoundError and DamagedError (of the source), RefusedError (the target holds something else), BusyError,
     LeaseLostError, StorageFullError, StorageDeniedError, StorageUnreachableError. What was copied until then stays, and is
     not copied again.
     """
-    raise NotImplementedError
+    description = repository.description if repository is not None else read_description(source)
+    _require_kin(source, target, description)
+    how = How(read_back, threads, on_progress)
+    if repository is None and description.encrypted:
+        return ReplicationWithoutKey(source, target, description, how).run()
+    master = repository.sealed_in(source).master if repository is not None else None
+    return ReplicationWithKey(SealedObjects(source, master), SealedObjects(target, master), description, how).run()
+
+
+def _require_kin(source: Storage, target: Storage, description: Description) -> None:
+    if not belongs(source, description.id, lambda _: True):
+        raise RefusedError(f"{source.location} does not hold the repository {description.id} that was opened")
+
+    def is_kin(name: str) -> bool:
+        """The id of an encrypted chunk, or of a backup, is no coincidence; that of a plain chunk may be: equal content has it."""
+        if source.head(name) is None:
+            return False
+        return description.encrypted or names.chunk_id(name) is None or target.get(name) == source.get(name)
+
+    if not belongs(target, description.id, is_kin):
+        raise RefusedError(
+            f"{target.location} holds something else than a copy of {source.location}",
+            reason="its repository.json, or what is there beside a lost one, is of another repository",
+            next_step="Nothing was copied: give this replica an empty place of its own",
+        )

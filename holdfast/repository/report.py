@@ -1,4 +1,4 @@
-"""What a check found: a list of problems, each naming the object in storage and the backups that it concerns."""
+"""What a check found, and what a replication did: each problem names the object in storage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 CheckLevel = Literal["stored", "read"]
 
 HEALED_LISTED_MAX = 1000
+PROBLEMS_LISTED_MAX = 100  # of a replication
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,37 @@ class CheckReport:
         harms_content: bool = True,
     ) -> None:
         self.problems.append(Problem(name, what, backups, entries, harms_content))
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCopy:
+    """A backup of the source, and whether the target holds all of it."""
+
+    id: str
+    type: str
+    whole: bool
+
+
+@dataclass(slots=True)
+class ReplicationReport:
+    """What a replication did. Of a great many problems only the first are listed, and the last line says how many more."""
+
+    copied_objects: int = 0
+    copied_bytes: int = 0
+    present_objects: int = 0
+    backups: list[BackupCopy] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong: the target now holds all that the source has, whole."""
+        return not self.problems
+
+    def add_problem(self, what: str) -> None:
+        self.problem_count += 1
+        more = self.problem_count - PROBLEMS_LISTED_MAX
+        if more <= 0:
+            self.problems.append(what)
+        else:
+            self.problems[PROBLEMS_LISTED_MAX:] = [f"and {more} more"]

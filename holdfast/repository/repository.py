@@ -135,6 +135,15 @@ class Repository:
         return self._sealed.storage.location
 
     @property
+    def description(self) -> Description:
+        """What must be known of it before anything else can be read."""
+        return self._description
+
+    def sealed_in(self, storage: Storage) -> SealedObjects:
+        """The objects of this repository in a storage that holds a copy of it."""
+        return SealedObjects(storage, self._sealed.master)
+
+    @property
     def spared(self) -> list[SparedObject]:
         """The first of the objects that were read from a replica instead; `spared_count` says how many there were."""
         return self._spares.spared

@@ -14,7 +14,7 @@ import struct
 
 from cryptography.exceptions import InvalidTag
 
-from holdfast.repository.compression import Compression, compress, decompress
+from holdfast.repository.compression import NONE, Compression, compress, decompress
 from holdfast.repository.masterkey import Kind, MasterKey
 
 MAGIC = b"HOLD"
@@ -75,6 +75,20 @@ def unseal(kind: Kind, name: bytes, sealed: Bytes, master: MasterKey | None) -> 
         raise ValueError("it is encrypted otherwise than the repository")
     payload = _verified(header, name, body) if master is None else _decrypted(header, name, body, kind, master)
     return decompress(code, payload, length)
+
+
+def require_plausible(kind: Kind, sealed: Bytes, *, encrypted: bool) -> None:
+    """Look at what can be seen of an object without a key. Raises ValueError for what can't be right."""
+    if len(sealed) < overhead_bytes(encrypted):
+        raise ValueError("it is cut off" if sealed else "it is empty")
+    magic, version, found_kind, code, cipher, length = _HEADER.unpack(bytes(memoryview(sealed)[: _HEADER.size]))
+    if magic != MAGIC or version != VERSION:
+        raise ValueError("it does not begin like an object of a Holdfast repository, format 1")
+    if found_kind != kind or cipher != (CIPHER_AES_256_GCM if encrypted else CIPHER_NONE):
+        raise ValueError("it is an object of another kind, or encrypted otherwise than the repository")
+    content_bytes = len(sealed) - overhead_bytes(encrypted)
+    if content_bytes != length and (code == NONE or content_bytes > length):
+        raise ValueError(f"it holds {content_bytes} bytes and its header says {length}")
 
 
 def _verified(header: bytes, name: bytes, body: memoryview) -> memoryview:

@@ -1,0 +1,54 @@
+"""What every replication does, with the key or without: chunks that are lacking, and the proofs behind a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.repository import names
+from holdfast.repository.description import Description
+from holdfast.repository.replica_chunks import ChunkCopy, Progress
+from holdfast.repository.replica_copy import GONE, ObjectCopy
+from holdfast.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to replicate."""
+
+    read_back: bool
+    threads: int
+    on_progress: Progress | None
+
+
+class Replication:
+    """One replication of one repository to one target."""
+
+    def __init__(self, source: Storage, target: Storage, description: Description, how: How, copy: ObjectCopy) -> None:
+        self._source_storage = source
+        self._target_storage = target
+        self._how = how
+        self._copy = copy
+        self.report = copy.report
+        self._chunks = ChunkCopy(source, target, copy, encrypted=description.encrypted)
+
+    def _copy_chunks(self) -> None:
+        self._chunks.run(self._how.threads, self._how.on_progress)
+        self._target_storage.sync()
+
+    def _proofs(self, storage: Storage) -> dict[str, dict[str, int]]:
+        """List the proofs of each backup: names and sizes."""
+        found: dict[str, dict[str, int]] = {}
+        for info in storage.list(names.PROOFS):
+            backup_id = names.proof_backup(info.name)
+            if backup_id is not None:
+                found.setdefault(backup_id, {})[info.name] = info.size_bytes
+        return found
+
+    def _copy_proofs(self, mine: dict[str, int], theirs: dict[str, int]) -> None:
+        for name, size_bytes in sorted(mine.items()):
+            if theirs.get(name) == size_bytes:
+                self.report.present_objects += 1
+                continue
+            what = self._copy.bring(name, differs=name in theirs)
+            if what is not None and what != GONE:
+                self.report.add_problem(f"{name} was not copied: {what}")
