@@ -8,8 +8,9 @@ from holdfast.storage.local import LocalStorage
 from holdfast.storage.settings import StorageSettings
 
 
-def open_storage(settings: StorageSettings) -> Storage:
+def open_storage(settings: StorageSettings, *, credentials: object | None = None) -> Storage:
     """Open the storage that the settings name. Raises SettingsError."""
+    del credentials  # of a cloud
     if settings.type != "local":
         raise SettingsError(
             f"BACKUP_STORAGE_TYPE is {settings.type!r}, which this version can't use yet",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
 
 from holdfast.storage.contract import Storage
 from holdfast.storage.opening import open_storage
@@ -15,7 +17,9 @@ class Replica:
 
     name: str
     settings: StorageSettings
+    credentials: object | None = field(default=None, repr=False, compare=False)  # what the settings can't hold of a block's
+    secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)  # of a block, to be hidden from logs
 
     def open(self) -> Storage:
         """Open it; every call opens anew. Raises SettingsError, StorageDeniedError, StorageUnreachableError."""
-        return open_storage(self.settings)
+        return open_storage(self.settings, credentials=self.credentials)

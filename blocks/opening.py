@@ -1,0 +1,99 @@
+"""Open the storage of a BackupStorage block by the block's name.
+
+The block is read as the server keeps it, without its class, which needs the slow collections of three clouds: a local storage
+imports none of them, and a nested block only its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import get_current_settings
+from pydantic import SecretStr, ValidationError
+
+from blocks.services import completed, made_of
+from holdfast.errors import HoldfastError, NotFoundError, PrefectUnreachableError, SettingsError
+from holdfast.secret_texts import secrets_of
+from holdfast.storage import Storage, StorageSettings, open_storage
+
+SLUG = "holdfast-backup-storage"
+SERVICE = "service"
+"""The field of a nested block."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageBlock:
+    """A BackupStorage block as it is saved: where the storage is, and what opens it."""
+
+    name: str
+    settings: StorageSettings
+    credentials: object | None
+    secrets: tuple[SecretStr, ...]
+    """Everything in it that must not be shown, also what only the nested block holds."""
+
+    def open(self) -> Storage:
+        """Open the storage. Raises SettingsError."""
+        return open_storage(self.settings, credentials=self.credentials)
+
+
+def open_block_storage(name: str) -> Storage:
+    """Open the storage of a block. Raises NotFoundError, SettingsError, PrefectUnreachableError."""
+    return read_storage_block(name).open()
+
+
+def storage_settings_of(name: str) -> tuple[StorageSettings, object | None]:
+    """Tell where the storage of a block is, and the credentials to open it with where the settings can't hold them."""
+    block = read_storage_block(name)
+    return block.settings, block.credentials
+
+
+def read_storage_block(name: str) -> StorageBlock:
+    """Read a block from the Prefect server. Raises NotFoundError, SettingsError, PrefectUnreachableError."""
+    if get_current_settings().api.url is None:  # else Prefect would start a server of its own, for a minute
+        raise PrefectUnreachableError(
+            f"The storage {name} is a Prefect block, and no Prefect server is set", next_step="Set PREFECT_API_URL to the server"
+        )
+    try:
+        with get_client(sync_client=True) as client:
+            data = _document(client, name)
+    except httpx.TransportError as error:
+        reason = str(error) or type(error).__name__
+        raise PrefectUnreachableError(f"The storage {name} is a Prefect block, and no server answers", reason=reason) from error
+    except PrefectHTTPStatusError as error:
+        raise PrefectUnreachableError(
+            f"The Prefect server does not give the block of the storage {name}", reason=f"it answers {error.response.status_code}"
+        ) from error
+    try:
+        return _read(name, data)
+    except HoldfastError as error:
+        message = f"The block {SLUG}/{name} can't be used"
+        reason = f"{error.message}: {error.reason}" if error.reason else error.message
+        raise SettingsError(message, reason=reason, next_step=error.next_step) from None
+
+
+def _document(client: SyncPrefectClient, name: str) -> dict[str, Any]:
+    try:
+        return client.read_block_document_by_name(name, SLUG, include_secrets=True).data
+    except ObjectNotFound:
+        raise NotFoundError(
+            f"there is no block {SLUG}/{name}",
+            next_step=f"Save it with 'holdfast storage add {name} URL', or with 'holdfast init'",
+        ) from None
+
+
+def _read(name: str, data: dict[str, Any]) -> StorageBlock:
+    try:
+        settings = StorageSettings(**{field: data[field] for field in StorageSettings.model_fields if field in data})
+    except ValidationError as error:
+        wrong = ", ".join(str(found["loc"][0]) for found in error.errors(include_url=False, include_input=False))
+        raise SettingsError("Some of its fields hold what they can't", reason=wrong) from None
+    nested = data.get(SERVICE)
+    if not nested:
+        return StorageBlock(name, settings, None, tuple(secrets_of(settings)))
+    service = made_of(nested["block_type_slug"], nested)
+    settings, credentials = completed(settings, service)
+    return StorageBlock(name, settings, credentials, (*secrets_of(settings), *secrets_of(service)))
