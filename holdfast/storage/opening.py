@@ -19,4 +19,4 @@ def open_storage(settings: StorageSettings, *, credentials: object | None = None
         )
     if settings.path is None:
         raise SettingsError("BACKUP_STORAGE_PATH is not set", reason="a local storage needs the folder to keep backups in")
-    return LocalStorage(settings.path)
+    return LocalStorage(settings.path, immutable_days=settings.immutable_days)
