@@ -20,6 +20,7 @@ from holdfast.repository.compression import Compression
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.presence import References
+from holdfast.repository.proven import read_proven
 from holdfast.repository.sealed import SealedObjects
 
 log = logging.getLogger(__name__)
@@ -145,9 +146,14 @@ class ChunkStore:
     def _is_intact(self, chunk_id: bytes, name: str) -> bool:
         """Look at a chunk that is there and that no backup vouches for; a power loss may have left it damaged."""
         found = b""
+
+        def prove(stored: bytes) -> None:
+            nonlocal found
+            found = stored
+            self._sealed.unsealed_chunk(chunk_id, stored)
+
         try:
-            found = self._sealed.storage.get(name)
-            self._sealed.unsealed_chunk(chunk_id, found)
+            read_proven(self._sealed.storage, name, prove)
         except ObjectNotFoundError:
             return False
         except ValueError:

@@ -15,6 +15,7 @@ from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError, Re
 from holdfast.repository import canonical, names
 from holdfast.repository.canonical import Json
 from holdfast.repository.masterkey import MasterKey
+from holdfast.repository.proven import read_proven
 from holdfast.storage import Storage
 
 FORMAT = 1
@@ -97,13 +98,13 @@ class Description:
 def read_description(storage: Storage) -> Description:
     """Read repository.json. Raises NotFoundError (there is no repository), DamagedError, RefusedError."""
     try:
-        data = storage.get(names.DESCRIPTION)
+        return read_proven(
+            storage, names.DESCRIPTION, lambda stored: Description.from_json(canonical.from_bytes_with_checksum(stored))
+        )
     except ObjectNotFoundError as error:
         if not holds_anything(storage):
             raise NotFoundError(f"there is no repository in {storage.location}", next_step="'holdfast init' makes one") from error
         raise description_damaged(storage, "it is missing, and there are backups or keys beside it") from error
-    try:
-        return Description.from_json(canonical.from_bytes_with_checksum(data))
     except ValueError as error:
         raise description_damaged(storage, str(error)) from error
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from holdfast.errors import (
@@ -29,6 +30,7 @@ from holdfast.repository.description import Description
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.leases import Leases
 from holdfast.repository.masterkey import MasterKey
+from holdfast.repository.proven import read_proven
 from holdfast.repository.userkey import UserKey
 from holdfast.storage import Storage
 
@@ -64,7 +66,7 @@ def read_key_files(storage: Storage) -> Iterator[tuple[str, KeyFile | str]]:
         if key_id is None:
             continue
         try:
-            yield key_id, KeyFile.from_bytes(storage.get(info.name), key_id)
+            yield key_id, read_proven(storage, info.name, partial(KeyFile.from_bytes, key_id=key_id))
         except ObjectNotFoundError:
             continue
         except ValueError as error:

@@ -14,6 +14,7 @@ from holdfast.repository import canonical, names, sealing
 from holdfast.repository.canonical import Json
 from holdfast.repository.compression import Compression
 from holdfast.repository.masterkey import Kind, MasterKey
+from holdfast.repository.proven import read_proven
 from holdfast.repository.spares import Spares
 from holdfast.storage import Storage
 
@@ -83,12 +84,8 @@ class SealedObjects:
         return self.spares.read(name, lambda: self._own(name, prove), prove, sealing.bytes_max(kind))
 
     def _own(self, name: str, prove: Callable[[bytes], T]) -> T:
-        """Read from the storage itself; twice before an object is called damaged, for it may have been the way here."""
+        """Read from the storage itself."""
         try:
-            return prove(self.storage.get(name))
-        except ValueError:
-            stored = self.storage.get(name)
-        try:
-            return prove(stored)
+            return read_proven(self.storage, name, prove)
         except ValueError as error:
             raise DamagedError(f"{name} is damaged", reason=str(error)) from error
