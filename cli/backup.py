@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import jobs, output
+from cli import copies, jobs, output
 from cli.app import Commands
 from cli.backup_types import PRESENT, BackupType, require_present
 from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
-from holdfast.errors import SettingsError
+from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
@@ -36,18 +36,22 @@ def backup(
         What, typer.Argument(metavar="TYPE|all", help="database, function, config, secrets, or all.", show_default=False)
     ],
 ) -> None:
-    """Make a backup now."""
-    if what is What.ALL:
-        loaded = settings()
-        made = [_back_up(kind, loaded) for kind in _all_on(loaded)]
-        output.result(made, lambda: (part for job in made for part in jobs.backup_text(job)))
-        return
-    kind = BackupType(what.value)
-    require_present(kind)
+    """Make a backup now, and bring the replicas up to date, where nothing else does that.
+
+    Where a replica failed it ends with 1; the backup is made all the same.
+    """
+    if what is not What.ALL:
+        require_present(BackupType(what.value))
     loaded = settings()
-    require_on(kind, loaded)
-    job = _back_up(kind, loaded)
-    output.result(job, lambda: jobs.backup_text(job))
+    kinds = _all_on(loaded) if what is What.ALL else [BackupType(what.value)]
+    for kind in kinds:
+        require_on(kind, loaded)
+    made = [_back_up(kind, loaded) for kind in kinds]
+    failed = _copied(made, loaded)
+    output.result(made if what is What.ALL else made[0], lambda: (part for job in made for part in jobs.backup_text(job)))
+    if failed is not None:
+        output.warn(f"the backup is made, but {failed}")
+        raise typer.Exit(ExitCode.WORK_FAILED)
 
 
 def require_on(kind: BackupType, loaded: Settings) -> None:
@@ -66,6 +70,32 @@ def why_off(kind: BackupType, loaded: Settings) -> str | None:
         return f"{variable} is false"
     if kind is BackupType.DATABASE and loaded.database_url is None:
         return "BACKUP_DATABASE_URL is not set, so there is nothing to back up"
+    return None
+
+
+def _copied(made: list[jobs.Document], loaded: Settings) -> HoldfastError | None:
+    """Replicate now, unless a worker does so by itself, and add to the documents where the backups lie; return what failed."""
+    if not loaded.replicas:
+        return None
+    from orchestration.deployments import replicates_by_itself
+
+    failed = None
+    if replicates_by_itself():
+        output.note("A worker copies it to the replicas now.")
+    else:
+        failed = _replicate()
+    copies.of_jobs(made, loaded, [])
+    return failed
+
+
+def _replicate() -> HoldfastError | None:
+    from flows.replication import replication
+
+    try:
+        with shown("Copying to the replicas"):
+            replication()
+    except HoldfastError as error:
+        return error
     return None
 
 

@@ -121,13 +121,15 @@ def when(value: Any) -> datetime | None:
 
 def table(documents: Sequence[Document]) -> RenderableType:
     """Show jobs as one table; the status of a backup is how far it is proven."""
-    sizes = ("Read", "Added")
-    shown = output.table("Job", "Type", "Made (UTC)", "Status", *sizes, right=sizes, whole=("Job", "Type", "Status", *sizes))
+    figures_of = ("Read", "Added", *(["Copies"] if any("copies" in job for job in documents) else []))
+    names = ("Job", "Type", "Made (UTC)", "Status", *figures_of)
+    shown = output.table(*names, right=figures_of, whole=("Job", "Type", "Status", *figures_of))
     for job in documents:
         word = job["verifiedLevel"] if job["status"] == "completed" and job["verifiedLevel"] else job["status"]
         made = figures.minute(when(job["startedAt"]))
         read, added = figures.size(job["sizeBytes"]), figures.size(job["storedBytes"])
-        shown.add_row(job["jobId"], job["type"], made, status(job["status"], word), read, added)
+        copies = [str(len(job["copies"]))] if "copies" in job else []
+        shown.add_row(job["jobId"], job["type"], made, status(job["status"], word), read, added, *copies)
     return shown
 
 
@@ -160,6 +162,7 @@ def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     yield "  Proven to", job["verifiedLevel"]
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]
+    yield "  Copies", ", ".join(str(copy["storage"]) for copy in job["copies"]) if "copies" in job else None
 
 
 def took(job: Document) -> str | None:

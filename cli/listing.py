@@ -6,16 +6,17 @@ nothing is started for a listing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import figures, jobs, output
+from cli import copies, figures, jobs, output, patience
 from cli.app import Commands
 from cli.backup_types import BackupType
-from cli.session import repository, settings
+from cli.replicas import opened
+from cli.session import settings
 from holdfast.errors import NotFoundError, UnreachableError
 
 if TYPE_CHECKING:
@@ -35,16 +36,17 @@ Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 def list_backups(kind: KindFilter = None, limit: Limit = 20) -> None:
     """List backups, newest first, and the runs that made none."""
     loaded = settings()
-    opened = repository(loaded)
-    found = merged(opened, loaded, kind, limit)
+    held = opened(loaded)
+    rows = catalog_rows(loaded, kind, limit) or []
+    found = merged(held, rows, kind, limit)
+    copies.of_jobs(found, loaded, rows)
     output.result(
         found,
         lambda: (
-            jobs.table(found)
-            if found
-            else f"There is no backup in {opened.location} yet. Make one with: holdfast backup database"
+            jobs.table(found) if found else f"There is no backup in {held.location} yet. Make one with: holdfast backup database"
         ),
     )
+    patience.leave()
 
 
 @commands.command(rich_help_panel="Look")
@@ -54,19 +56,18 @@ def show(
 ) -> None:
     """Show one backup in full: what is in it, and how it was proven."""
     loaded = settings()
-    opened = repository(loaded)
-    document = _backup_in_full(opened, job_id, kind) or _row(loaded, job_id)
+    document = _backup_in_full(opened(loaded), job_id, kind) or _row(loaded, job_id)
     if document is None:
         raise NotFoundError(f"There is no backup and no job {job_id!r}", next_step="'holdfast list' shows what there is")
     output.result(document, lambda: _in_full(document))
 
 
-def merged(opened: Repository, loaded: Settings, kind: BackupType | None, limit: int) -> list[jobs.Document]:
+def merged(held: Repository, rows: Sequence[JobRecord], kind: BackupType | None, limit: int) -> list[jobs.Document]:
     """Join what the repository holds with the rows of the catalog; the repository is right where both know a job."""
-    summaries = opened.backups(kind)
+    summaries = held.backups(kind)
     known = {summary.id for summary in summaries}
-    kept = [jobs.of_backup(opened, summary) for summary in summaries[:limit]]
-    others = [jobs.of_row(row) for row in catalog_rows(loaded, kind, limit) or [] if row.job_id not in known]
+    kept = [jobs.of_backup(held, summary) for summary in summaries[:limit]]
+    others = [jobs.of_row(row) for row in rows if row.job_id not in known]
     return sorted(kept + others, key=_newest_last, reverse=True)[:limit]
 
 
@@ -85,18 +86,18 @@ def _newest_last(job: jobs.Document) -> tuple[datetime, str]:
     return jobs.when(job["startedAt"]) or datetime.min.replace(tzinfo=UTC), str(job["jobId"])
 
 
-def _backup_in_full(opened: Repository, job_id: str, kind: BackupType) -> jobs.Document | None:
+def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> jobs.Document | None:
     """Describe a backup with its entries and proofs, or return None where the repository has none of that name."""
     if job_id == "latest":
-        job_id = opened.latest(kind.value).id
-    summary = next((one for one in opened.backups() if one.id == job_id), None)
+        job_id = held.latest(kind.value).id
+    summary = next((one for one in held.backups() if one.id == job_id), None)
     if summary is None:
         return None
-    return jobs.of_backup(opened, summary) | {
+    return jobs.of_backup(held, summary) | {
         "source": summary.intact.source if summary.intact else None,
         "host": summary.intact.host if summary.intact else None,
         "entries": [_entry(entry) for entry in summary.intact.entries] if summary.intact else [],
-        "proofs": [_proof(proof) for proof in opened.proofs(job_id)],
+        "proofs": [_proof(proof) for proof in held.proofs(job_id)],
     }
 
 

@@ -17,6 +17,8 @@ from cli import figures, jobs, output, progress
 from cli.app import Commands
 from cli.backup_types import BackupType, require_present
 from cli.listing import KindFilter, Limit
+from cli.replicas import FromReplica, known, named, opened
+from cli.replicate import replicate
 from cli.restore import Mode, ModeOption, Tables, restore_text, table_names
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, target_url
@@ -26,9 +28,12 @@ from holdfast.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from holdfast.repository import Problem
+    from holdfast.repository import Problem, PruneReport
 
-commands = Commands("The repository alone: needs only BACKUP_STORAGE_* and BACKUP_ENCRYPTION_KEY.", no_args_is_help=True)
+commands = Commands(
+    "The repository and its replicas alone: needs only BACKUP_STORAGE_*, BACKUP_REPLICAS and BACKUP_ENCRYPTION_KEY.",
+    no_args_is_help=True,
+)
 
 
 class CheckLevel(StrEnum):
@@ -43,19 +48,19 @@ def init() -> None:
     """Make the repository where there is none, and nothing else."""
     from holdfast.opening import open_or_create_repository
 
-    opened, created = open_or_create_repository(repository_settings())
+    made, created = open_or_create_repository(repository_settings())
     output.result(
-        {"id": opened.id, "location": opened.location, "encrypted": opened.encrypted, "created": created},
-        lambda: f"{'Made' if created else 'There already is'} a repository in {opened.location}.",
+        {"id": made.id, "location": made.location, "encrypted": made.encrypted, "created": created},
+        lambda: f"{'Made' if created else 'There already is'} a repository in {made.location}.",
     )
 
 
 @commands.command("list")
-def list_backups(kind: KindFilter = None, limit: Limit = 1000) -> None:
+def list_backups(kind: KindFilter = None, limit: Limit = 1000, source: FromReplica = None) -> None:
     """List the backups, newest first."""
-    opened = repository(repository_settings())
-    found = [jobs.of_backup(opened, summary) for summary in opened.backups(kind)[:limit]]
-    output.result(found, lambda: jobs.table(found) if found else f"There is no backup in {opened.location}.")
+    held = opened(repository_settings(), source)
+    found = [jobs.of_backup(held, summary) for summary in held.backups(kind)[:limit]]
+    output.result(found, lambda: jobs.table(found) if found else f"There is no backup in {held.location}.")
 
 
 @commands.command()
@@ -64,20 +69,33 @@ def check(
         CheckLevel, typer.Option(help="stored: every chunk is there. read: every chunk is decrypted and compared.")
     ] = CheckLevel.READ,
     subset: Subset = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Heal what is damaged or missing from another copy: BACKUP_REPLICAS, the primary.")
+    ] = False,
+    source: FromReplica = None,
 ) -> None:
     """Look for damage, and name every damaged object.
 
-    Ends with 5 where there is any. It works on whatever is left: also when the repository's own description or key files are
-    damaged.
+    Ends with 5 where any is left. It works on whatever is left: also when the repository's own description or key files are
+    damaged. Nothing is ever read from a replica in place of the copy that is checked; --from checks a replica.
     """
     from holdfast.opening import check_repository
     from holdfast.verification import parse_subset
 
     loaded, part = repository_settings(), parse_subset(subset)
     with progress.counted("Checking", "chunks") as update:
-        report = check_repository(loaded, level=level.value, subset=part, on_progress=update)
+        report = check_repository(
+            loaded,
+            level=level.value,
+            subset=part,
+            source=named(source, loaded) if source else None,
+            replicas=known(loaded),
+            repair=repair,
+            on_progress=update,
+        )
     document = {
         "ok": report.ok,
+        "readFrom": source,
         "level": level.value,
         "subset": subset,
         "backups": report.backups,
@@ -85,6 +103,8 @@ def check(
         "chunksRead": report.chunks_read,
         "bytesRead": report.bytes_read,
         "problems": [_problem(one) for one in report.problems],
+        "healed": [{"object": one.object, "what": one.what, "replica": one.replica} for one in report.healed],
+        "objectsHealed": report.objects_healed,
     }
     output.result(document, lambda: _check_text(document))
     if not report.ok:
@@ -103,33 +123,39 @@ def repair() -> None:
 @commands.command()
 def restore(
     job_id: JobId,
+    *,
     target: Target = None,
     mode: ModeOption = Mode.NEW,
     tables: Tables = None,
     kind: TypeOption = BackupType.DATABASE,
+    source: FromReplica = None,
 ) -> None:
     """Bring a backup back with the engine alone: no Prefect, no catalog."""
-
     from holdfast.jobs import new_job_id
+    from holdfast.opening import notes_on_reading
     from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
     from holdfast.postgres.restore_report import not_proven
     from holdfast.verification import find_backup
 
     require_present(kind)
     url, loaded = target_url(target), repository_settings()
-    opened = repository(loaded)
-    manifest = find_backup(opened, job_id, kind.value)
+    held = opened(loaded, source)
+    manifest = find_backup(held, job_id, kind.value)
     options = RestoreOptions.of(loaded, mode.value, table_names(tables))
     job_id, started_at = new_job_id("restore"), datetime.now(UTC)
     with (
-        opened.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds),
+        held.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds),
         progress.counted("Restoring", "bytes") as update,
     ):
-        report = DatabaseRestore(opened, manifest, url, options).run(lambda phase, done, whole: update(done, whole))
+        report = DatabaseRestore(held, manifest, url, options).run(lambda phase, done, whole: update(done, whole))
     document = jobs.of_restore(job_id, manifest, url, report, started_at)
+    document |= {"readFrom": held.standing_in, "notes": [*document["notes"], *notes_on_reading(held)]}
     if document["problems"]:
         raise not_proven(url.database, document["problems"])
     output.result(document, lambda: restore_text(document))
+
+
+commands.command()(replicate)
 
 
 @commands.command()
@@ -143,11 +169,15 @@ def prune(
     loaded = repository_settings()
     hours = loaded.prune_grace_hours if grace is None else grace
     report = repository(loaded).prune(grace_seconds=int(hours * 3600), dry_run=dry_run)
-    verb = "would be deleted" if dry_run else "deleted"
-    output.result(
-        {"dryRun": dry_run, "chunksDeleted": report.chunks_deleted, "bytesDeleted": report.bytes_deleted},
-        lambda: f"{report.chunks_deleted} chunks, {figures.size(report.bytes_deleted)} {verb}.",
-    )
+    document = {
+        "dryRun": dry_run,
+        "chunksDeleted": report.chunks_deleted,
+        "bytesDeleted": report.bytes_deleted,
+        "chunksLocked": report.chunks_locked,
+        "bytesLocked": report.bytes_locked,
+        "lockedUntil": report.locked_until,
+    }
+    output.result(document, lambda: _pruned_text(report))
 
 
 @commands.command("rebuild-catalog")
@@ -157,13 +187,22 @@ def rebuild_catalog() -> None:
     from holdfast.opening import open_catalog
 
     loaded = settings()
-    opened = repository(loaded)
+    held = repository(loaded)
     catalog = open_catalog(loaded)
     try:
-        added = mirror_backups(catalog, opened)
+        added = mirror_backups(catalog, held)
     finally:
         catalog.close()
     output.result({"added": added}, lambda: f"{added} backups were added to the catalog.")
+
+
+def _pruned_text(report: PruneReport) -> str:
+    verb = "would be deleted" if report.dry_run else "deleted"
+    text = f"{report.chunks_deleted} chunks, {figures.size(report.bytes_deleted)} {verb}."
+    if report.chunks_locked:
+        text += f" {report.chunks_locked} chunks, {figures.size(report.bytes_locked)}, are locked and stay"
+        text += f", the first until {figures.moment(report.locked_until)} UTC." if report.locked_until else "."
+    return text
 
 
 def _problem(one: Problem) -> dict[str, Any]:
@@ -178,8 +217,14 @@ def _problem(one: Problem) -> dict[str, Any]:
 
 def _check_text(document: dict[str, Any]) -> Iterator[RenderableType]:
     looked = f"{document['chunks']} chunks, {figures.size(document['bytesRead'])} read"
+    if document["healed"]:
+        yield jobs.headline("Healed", f"{document['objectsHealed']} objects")
+        mended = output.table("Object", "What it was", "Healed from")
+        for one in document["healed"]:
+            mended.add_row(one["object"], one["what"], one["replica"])
+        yield mended
     if document["ok"]:
-        yield jobs.headline("No damage", f"({looked})")
+        yield jobs.headline("No damage" + (" is left" if document["healed"] else ""), f"({looked})")
         return
     yield jobs.headline("Damaged", f"({looked})", good=False)
     shown = output.table("Object", "What", "Backups that need it")

@@ -13,6 +13,7 @@ from cli import jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType, require_present
 from cli.flow_runs import ready_for_flows, shown
+from cli.replicas import FromReplica
 from cli.session import settings
 from cli.targets import Target, as_flow_parameter, target_url
 from cli.verify import JobId, TypeOption
@@ -60,6 +61,7 @@ def restore(
     tables: Tables = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be lost; change nothing.")] = False,
     kind: TypeOption = BackupType.DATABASE,
+    source: FromReplica = None,
 ) -> None:
     """Bring a backup back.
 
@@ -72,7 +74,7 @@ def restore(
 
     with as_flow_parameter(url) as name, shown("Restoring"):
         parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value, "tables": table_names(tables)}
-        done = restore_flow(target=name, dry_run=dry_run, **parameters)
+        done = restore_flow(target=name, dry_run=dry_run, from_replica=source, **parameters)
     output.result(done, lambda: restore_text(done))
 
 
@@ -90,6 +92,7 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
     rows = f"{job['tables']:,} tables, {job['rows']:,} rows" if job.get("tables") else None
     yield output.facts(
         ("  Backup", str(job["backupId"])),
+        ("  Read from", job.get("readFrom")),
         ("  Target", job.get("target")),
         ("  Restored", rows),
         ("  Proven", "equal to what the source held" if job.get("proven") else None),

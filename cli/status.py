@@ -1,56 +1,80 @@
 """`holdfast status`: how things stand, also while half of the system is down.
 
-Nothing is started to answer. Each part is asked by itself, and one that does not answer is reported as just that.
+Nothing is started to answer. Each part is asked by itself and waited for a few seconds; one that does not answer is reported as
+just that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cli import figures, jobs, output
+from cli import copies, jobs, output, patience, replicas, status_text
 from cli.app import Commands
 from cli.backup import why_off
 from cli.backup_types import PRESENT, BackupType
 from cli.listing import catalog_rows
-from cli.session import repository, settings
+from cli.session import settings
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from holdfast.catalog import JobRecord
     from holdfast.repository import Repository
     from holdfast.settings import Settings
+    from holdfast.storage.replica import Replica
 
 commands = Commands("")
 
 Report = dict[str, Any]
+_LISTED = 20
+_PATIENCE_SECONDS = 10.0
+_PRIMARY = "the primary storage"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an open repository shows of itself; read in one go, for every look at a storage may take long."""
+
+    name: str
+    location: str
+    encrypted: bool
+    key_id: str | None
+    newest: list[jobs.Document]
+    last_good: dict[str, jobs.Document]
+    intact: frozenset[str]
+    copy: copies.Copy
 
 
 @commands.command("status", rich_help_panel="Look")
 def show_status() -> None:
-    """Show how old and how well proven the backups are, and what runs.
+    """Show how old, how well proven and how well copied the backups are, and what runs.
 
     Nothing is started for it.
     """
     loaded = settings()
     report = gathered(loaded)
-    output.result(report, lambda: _text(report))
+    output.result(report, lambda: status_text.lines(report))
+    patience.leave()
 
 
 def gathered(loaded: Settings) -> Report:
     """Ask each part by itself; the report says which ones answered."""
     catalog = _asked(lambda: _catalog(loaded))
-    found = _asked(lambda: _repository(loaded))
-    opened: Repository | None = found.pop("opened", None)
+    rows: list[JobRecord] = catalog.pop("rows", [])
+    primary = _patiently(lambda: _primary(loaded))
+    looks = copies.look_at(loaded)
+    seen = primary if isinstance(primary, Seen) else _stand_in(loaded, looks)
     return {
         "home": loaded.home,
-        "repository": found,
-        "catalog": {key: value for key, value in catalog.items() if key != "rows"},
+        "repository": {**_repository(primary), "readFrom": seen.name if seen and seen is not primary else None},
+        "replicas": [_replica(look, primary) for look in looks],
+        "catalog": catalog,
         "prefect": _asked(lambda: _prefect(loaded)),
-        "types": [_of_type(kind, loaded, opened, catalog.get("rows", [])) for kind in PRESENT],
+        "types": [_of_type(kind, loaded, seen, rows) for kind in PRESENT],
+        "backups": _backups(primary, seen, looks, copies.recorded_in(rows)),
     }
 
 
@@ -59,12 +83,98 @@ def _asked(question: Callable[[], Report]) -> Report:
     try:
         return {"ok": True, **question()}
     except HoldfastError as error:
-        return {"ok": False, "error": output.masked(error.message), "reason": error.reason, "nextStep": error.next_step}
+        return _wrong(error)
 
 
-def _repository(loaded: Settings) -> Report:
-    opened = repository(loaded)
-    return {"location": opened.location, "encrypted": opened.encrypted, "keyId": opened.keys.current_id, "opened": opened}
+def _wrong(error: HoldfastError) -> Report:
+    return {"ok": False, "error": output.masked(error.message), "reason": error.reason, "nextStep": error.next_step}
+
+
+def _patiently(question: Callable[[], Seen]) -> Seen | HoldfastError:
+    return patience.ask_all({_PRIMARY: question}, _PATIENCE_SECONDS)[_PRIMARY]
+
+
+def _primary(loaded: Settings) -> Seen:
+    from holdfast.opening import PRIMARY, read_repository
+
+    with closing(read_repository(loaded)) as opened:
+        return _seen(PRIMARY, opened, copies.live_copy(PRIMARY, loaded.storage_settings))
+
+
+def _stand_in(loaded: Settings, looks: Sequence[copies.Look]) -> Seen | None:
+    """Look at the first replica that can be opened, where the primary can't be."""
+    copy_in = {look.name: look.copy for look in looks if look.copy is not None}
+    for replica in replicas.known(loaded):
+        if replica.name in copy_in:
+            found = _patiently(_looking_at(replica, copy_in[replica.name], loaded))
+            if isinstance(found, Seen):
+                return found
+    return None
+
+
+def _looking_at(replica: Replica, copy: copies.Copy, loaded: Settings) -> Callable[[], Seen]:
+    def look() -> Seen:
+        from holdfast.opening import read_repository
+
+        with closing(read_repository(loaded, source=replica)) as opened:
+            return _seen(replica.name, opened, copy)
+
+    return look
+
+
+def _seen(name: str, opened: Repository, copy: copies.Copy) -> Seen:
+    summaries = opened.backups()
+    good = {kind.value: next((one for one in summaries if one.type == kind.value and one.intact), None) for kind in PRESENT}
+    return Seen(
+        name,
+        opened.location,
+        opened.encrypted,
+        opened.keys.current_id,
+        [jobs.of_backup(opened, summary) for summary in summaries[:_LISTED]],
+        {kind: jobs.of_backup(opened, summary) for kind, summary in good.items() if summary is not None},
+        frozenset(summary.id for summary in summaries if summary.intact is not None),
+        copy,
+    )
+
+
+def _repository(primary: Seen | HoldfastError) -> Report:
+    if isinstance(primary, HoldfastError):
+        return _wrong(primary)
+    return {"ok": True, "location": primary.location, "encrypted": primary.encrypted, "keyId": primary.key_id}
+
+
+def _replica(look: copies.Look, primary: Seen | HoldfastError) -> Report:
+    """Describe a replica: how many backups it holds, and how many of the primary's it lacks."""
+    if look.copy is None:
+        names = ("location", "kind", "offsite", "asOf", "backups", "behind")
+        wrong = _wrong(look.error) if look.error is not None else {"ok": False}
+        return {"name": look.name, **dict.fromkeys(names), **wrong}
+    (where,) = copies.documents([look.copy])
+    return {
+        "name": look.name,
+        "ok": True,
+        **{name: where[name] for name in ("location", "kind", "offsite", "asOf")},
+        "backups": len(look.held),
+        "behind": len(primary.intact - look.held.keys()) if isinstance(primary, Seen) else None,
+    }
+
+
+def _backups(
+    primary: Seen | HoldfastError,
+    seen: Seen | None,
+    looks: Sequence[copies.Look],
+    recorded: dict[str, list[copies.Copy]],
+) -> list[Report]:
+    """Tell of the newest backups where each lies, and whether 3-2-1 holds for it."""
+    here = primary.copy if isinstance(primary, Seen) else None
+
+    def placed(job: jobs.Document) -> Report:
+        in_primary = here if job["status"] == "completed" else None
+        places = copies.copies_of(job["jobId"], in_primary, looks, recorded.get(job["jobId"], []))
+        known = {name: job[name] for name in ("jobId", "type", "snapshotAt")}
+        return {**known, "copies": copies.documents(places), "threeTwoOne": copies.rule(places)}
+
+    return [placed(job) for job in (seen.newest if seen is not None else [])]
 
 
 def _catalog(loaded: Settings) -> Report:
@@ -80,99 +190,21 @@ def _prefect(loaded: Settings) -> Report:
     return {"running": address is not None, "url": address}
 
 
-def _of_type(kind: BackupType, loaded: Settings, opened: Repository | None, rows: list[JobRecord]) -> Report:
+def _of_type(kind: BackupType, loaded: Settings, seen: Seen | None, rows: Sequence[JobRecord]) -> Report:
     off = why_off(kind, loaded)
-    good = _last_good(kind, opened)
+    good = seen.last_good.get(kind.value) if seen is not None else None
     failed = next((jobs.of_row(row) for row in rows if row.type == kind.value and row.status in ("failed", "cancelled")), None)
     return {
         "type": kind.value,
         "on": off is None,
         "offBecause": off,
-        "overdue": off is None and opened is not None and _overdue(kind, loaded, good),
+        "overdue": off is None and seen is not None and _overdue(kind, loaded, good),
         "lastGood": good,
         "lastFailure": failed,
     }
-
-
-def _last_good(kind: BackupType, opened: Repository | None) -> jobs.Document | None:
-    if opened is None:
-        return None
-    return next((jobs.of_backup(opened, summary) for summary in opened.backups(kind.value) if summary.intact is not None), None)
 
 
 def _overdue(kind: BackupType, loaded: Settings, good: jobs.Document | None) -> bool:
     """Tell whether the newest backup is older than its interval and a quarter more."""
     interval = timedelta(hours=getattr(loaded, f"{kind.value}_backup_interval") * 1.25)
     return good is None or datetime.now(UTC) - good["snapshotAt"] > interval
-
-
-def _text(report: Report) -> Iterator[RenderableType]:
-    for one in report["types"]:
-        yield from _type_text(one)
-    yield ""
-    yield output.facts(
-        ("Home", str(report["home"])),
-        ("Repository", _part(report["repository"], _repository_text)),
-        ("Catalog", _part(report["catalog"], _catalog_text)),
-        ("Prefect", _part(report["prefect"], _prefect_text)),
-    )
-    hints = list(_hints(report))
-    if hints:
-        yield ""
-        yield output.facts(*[("Next", hint) for hint in hints])
-
-
-def _type_text(one: Report) -> Iterator[RenderableType]:
-    good, failure = one["lastGood"], one["lastFailure"]
-    if good is None:
-        yield jobs.headline(
-            one["type"],
-            f"off: {one['offBecause']}" if one["offBecause"] else "no backup yet",
-            good=None if one["offBecause"] else False,
-        )
-    else:
-        made = figures.age(good["snapshotAt"])
-        yield jobs.headline(
-            one["type"],
-            f"{'last backup' if not one['overdue'] else 'overdue: the last backup was made'} {made}",
-            good=not one["overdue"],
-        )
-        yield output.facts(
-            ("  Backup", f"{good['jobId']}  {figures.moment(good['snapshotAt'])} UTC"),
-            ("  Size", f"{figures.size(good['sizeBytes'])} read, {figures.size(good['storedBytes'])} added"),
-            ("  Proven to", good["verifiedLevel"] or "nothing yet"),
-            ("  Off", one["offBecause"]),
-        )
-    if failure is not None and (good is None or failure["startedAt"] > good["completedAt"]):
-        yield output.facts(
-            ("  Last failure", f"{failure['jobId']}  {figures.moment(failure['startedAt'])} UTC  {failure['error'] or ''}")
-        )
-
-
-def _part(part: Report, text: Callable[[Report], str]) -> str:
-    return text(part) if part["ok"] else " ".join(filter(None, (f"✗ {part['error']}.", part["reason"])))
-
-
-def _repository_text(part: Report) -> str:
-    return f"{part['location']}, " + (f"encrypted, opened by key {part['keyId']}" if part["encrypted"] else "NOT encrypted")
-
-
-def _catalog_text(part: Report) -> str:
-    where = "in the embedded PostgreSQL" if part["kind"] == "embedded" else "in the database of BACKUP_CATALOG_URL"
-    return f"{where}, {'running' if part['running'] else 'not running; a backup starts it'}"
-
-
-def _prefect_text(part: Report) -> str:
-    return str(part["url"]).removesuffix("/api") if part["running"] else "not running; a backup starts it"
-
-
-def _hints(report: Report) -> Iterator[str]:
-    """Tell what to do now, most urgent first."""
-    for name in ("repository", "catalog", "prefect"):
-        if not report[name]["ok"] and report[name]["nextStep"]:
-            yield report[name]["nextStep"]
-    for one in report["types"]:
-        if one["overdue"] and report["repository"]["ok"]:
-            yield f"holdfast backup {one['type']}"
-        elif one["lastGood"] and one["lastGood"]["verifiedLevel"] != "proven":
-            yield f"holdfast verify latest --type {one['type']} --level proven"

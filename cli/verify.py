@@ -12,6 +12,7 @@ from cli import jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType, require_present
 from cli.flow_runs import ready_for_flows, shown
+from cli.replicas import FromReplica
 from cli.session import settings
 from holdfast.errors import DamagedError, ExitCode, VerificationFailedError
 
@@ -43,10 +44,11 @@ def verify(
     level: Annotated[Level, typer.Option(help="How far to prove it.")] = Level.PROVEN,
     subset: Subset = None,
     kind: TypeOption = BackupType.DATABASE,
+    source: FromReplica = None,
 ) -> None:
     """Prove that a backup is whole, can be restored, and equals its source.
 
-    Ends with 5 where it is not so. What was found is kept in the repository as a proof.
+    Ends with 5 where it is not so. What was found is kept as a proof, beside the backup: with --from, in that replica.
     """
     from holdfast.verification import parse_subset
 
@@ -54,7 +56,7 @@ def verify(
     parse_subset(subset)
     ready_for_flows(settings())
     with shown("Verifying"):
-        found = _verified(backup_id=job_id, type=kind.value, level=level.value, subset=subset)
+        found = _verified(backup_id=job_id, type=kind.value, level=level.value, subset=subset, from_replica=source)
     output.result(found, lambda: _text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)
@@ -81,5 +83,5 @@ def _text(found: jobs.Document) -> Iterator[RenderableType]:
         yield jobs.headline(str(found["backupId"]), f"is {found['level']}")
     else:
         yield jobs.headline(str(found["backupId"]), "did not pass", good=False)
-    for problem in found["problems"]:
-        yield f"  {problem}"
+    for told in [*found["problems"], *found.get("notes", [])]:
+        yield f"  {told}"

@@ -1,0 +1,68 @@
+"""Ask several parts at once, and wait for none of them longer than a few seconds: for commands that must always answer.
+
+Who does not answer in time is left behind in its thread; `leave` ends the process without waiting for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from holdfast.errors import HoldfastError, StorageUnreachableError
+
+T = TypeVar("T")
+
+_left_behind: list[threading.Thread] = []
+
+
+class Question(Generic[T]):
+    """One question, being answered in a thread of its own."""
+
+    def __init__(self, name: str, ask: Callable[[], T]) -> None:
+        self.name = name
+        self._ask = ask
+        self._answer: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"holdfast-ask-{name}", daemon=True)
+        self._thread.start()
+
+    def answer(self, until: float, seconds: float) -> T:
+        """Return the answer. Raises what asking raised, or StorageUnreachableError where it takes too long."""
+        self._thread.join(max(0.0, until - time.monotonic()))
+        if self._thread.is_alive():
+            _left_behind.append(self._thread)
+            raise StorageUnreachableError(f"{self.name} did not answer within {seconds:g} seconds")
+        if self._error is not None:
+            raise self._error
+        return self._answer[0]
+
+    def _run(self) -> None:
+        try:
+            self._answer.append(self._ask())
+        except BaseException as error:  # noqa: BLE001  it is raised where the answer is wanted
+            self._error = error
+
+
+def ask_all(questions: Mapping[str, Callable[[], T]], seconds: float) -> dict[str, T | HoldfastError]:
+    """Ask all at once; return each one's answer, or the error that it ended with, within about so many seconds."""
+    until = time.monotonic() + seconds
+    asked = [Question(name, ask) for name, ask in questions.items()]
+    found: dict[str, T | HoldfastError] = {}
+    for question in asked:
+        try:
+            found[question.name] = question.answer(until, seconds)
+        except HoldfastError as error:
+            found[question.name] = error
+    return found
+
+
+def leave(code: int = 0) -> None:
+    """End the process at once where somebody was left behind: Python would wait for what their threads still do."""
+    if any(thread.is_alive() for thread in _left_behind):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
