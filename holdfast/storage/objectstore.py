@@ -59,7 +59,10 @@ class ObstoreStorage(Storage):
 
     def get(self, name: str) -> bytes:
         with self._errors(name, "read"):
-            return self._store.get(checked_name(name)).bytes().to_bytes()
+            found = self._store.get(checked_name(name))
+            data = found.bytes().to_bytes()
+            self._check_length(name, len(data), found.meta["size"])
+            return data
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
         with self._errors(name, "read"):
@@ -70,9 +73,13 @@ class ObstoreStorage(Storage):
 
     def stream(self, name: str, *, part_bytes: int = 1 << 20) -> Iterator[bytes]:
         with self._errors(name, "read"):
-            for part in self._store.get(checked_name(name)).stream(min_chunk_size=part_bytes):
+            found = self._store.get(checked_name(name))
+            came_bytes = 0
+            for part in found.stream(min_chunk_size=part_bytes):
+                came_bytes += len(part)
                 for at in range(0, len(part), part_bytes):  # some stores give all they have at once
                     yield bytes(part[at : at + part_bytes])
+            self._check_length(name, came_bytes, found.meta["size"])
 
     def head(self, name: str) -> ObjectInfo | None:
         try:
@@ -100,6 +107,12 @@ class ObstoreStorage(Storage):
 
     def sync(self) -> None:
         """Do nothing: what these stores have accepted is durable. Local files override this."""
+
+    def _check_length(self, name: str, came_bytes: int, announced_bytes: int) -> None:
+        if came_bytes != announced_bytes:
+            raise StorageUnreachableError(
+                f"could not read {name!r} in {self._location} whole", reason=f"{came_bytes} of {announced_bytes} bytes came"
+            )
 
     @contextmanager
     def _errors(self, name: str, action: str) -> Iterator[None]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from holdfast.errors import SettingsError
+
 StorageType = Literal["local", "s3", "gcs", "azure"]
+
+_FORMS = "file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix or s3+https://host/bucket/prefix"
 
 
 class StorageSettings(BaseModel):
@@ -34,3 +39,73 @@ class StorageSettings(BaseModel):
     immutable_days: int = Field(0, description="Days for which what belongs to a backup can't be changed or deleted")
     bandwidth_limit: int | None = Field(None, description="Bytes per second, upload and download each, of all threads together")
     offsite: bool | None = Field(None, description="Whether it is somewhere else than the source; unset, its address decides")
+
+    @classmethod
+    def from_url(cls, text: str) -> Self:
+        """Read a location as a person writes it; its credentials are found by the provider's default chain.
+
+        Raises SettingsError, which never quotes a URL that may hold a credential.
+        """
+        try:
+            url = urlsplit(text)
+            port = url.port
+        except ValueError:
+            raise SettingsError("a location is no URL", next_step=f"Write {_FORMS}") from None
+        if "@" in url.netloc or url.query or url.fragment:
+            raise SettingsError(
+                f"a location that begins with {url.scheme}:// holds more than a location",
+                reason="credentials do not belong into it: they would be shown wherever it is",
+                next_step="Save a block for that storage with 'holdfast storage add', and give the block's name",
+            )
+        folders = [unquote(part) for part in url.path.split("/") if part]
+        if port is not None and not url.scheme.startswith("s3+"):
+            raise _unknown(text)
+        if url.scheme == "file" and url.netloc in {"", "localhost"} and folders:
+            return cls(type="local", path=Path("/", *folders))
+        if url.scheme in {"s3", "gs"} and url.netloc:
+            return cls(type="s3" if url.scheme == "s3" else "gcs", bucket=url.netloc, prefix=_joined(folders))
+        if url.scheme == "az" and url.netloc and folders:
+            return cls(type="azure", access_key=SecretStr(url.netloc), bucket=folders[0], prefix=_joined(folders[1:]))
+        if url.scheme in {"s3+https", "s3+http"} and url.netloc and folders:
+            return cls(type="s3", endpoint=_endpoint(url), bucket=folders[0], prefix=_joined(folders[1:]))
+        raise _unknown(text)
+
+    @property
+    def location(self) -> str:
+        """Where this is, for a person to read, without credentials. `from_url` reads what has no endpoint, and S3 with one."""
+        if self.type == "local":
+            return self.path.expanduser().absolute().as_uri() if self.path else "file://"
+        if self.type == "s3" and self.endpoint:
+            start = f"s3+{self.endpoint.rstrip('/')}"
+        elif self.type == "azure":
+            start = self._azure_start
+        else:
+            start = "s3:/" if self.type == "s3" else "gs:/"
+        return "/".join(part for part in (start, self.bucket, (self.prefix or "").strip("/")) if part)
+
+    @property
+    def _azure_start(self) -> str:
+        fields = connection_fields(self.connection_string.get_secret_value()) if self.connection_string else {}
+        endpoint = self.endpoint or fields.get("BlobEndpoint")
+        if endpoint:
+            return f"az+{endpoint.rstrip('/')}"
+        account = fields.get("AccountName") or (self.access_key.get_secret_value() if self.access_key else "")
+        return f"az://{account}" if account else "az:/"
+
+
+def connection_fields(text: str) -> dict[str, str]:
+    """Take an Azure connection string apart."""
+    parts = (part.strip().partition("=") for part in text.split(";"))
+    return {name: value for name, _, value in parts if name and value}
+
+
+def _joined(folders: list[str]) -> str | None:
+    return "/".join(folders) or None
+
+
+def _endpoint(url: SplitResult) -> str:
+    return f"{url.scheme.removeprefix('s3+')}://{url.netloc}"
+
+
+def _unknown(text: str) -> SettingsError:
+    return SettingsError(f"{text!r} is no location of a storage", next_step=f"Write {_FORMS}")
