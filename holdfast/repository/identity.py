@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def belongs(storage: Storage, repository_id: str, proves: Proves) -> bool:
         found = {file.repository_id for _, file in read_key_files(storage) if isinstance(file, KeyFile)}
     if found:
         return repository_id in found
-    folders = (names.MANIFESTS, names.CHUNKS)
+    folders = (names.MANIFESTS, names.PROOFS, names.CHUNKS)
     return any(proves(info.name) for folder in folders for info in islice(storage.list(folder), _LOOKED_AT_MAX))
 
 
@@ -53,7 +54,8 @@ def opened_like(
 ) -> tuple[Description, MasterKey | None] | None:
     """Learn from a replica of a storage what the storage itself is too damaged to say; None where none can be opened.
 
-    The storage has the last word: without a key file left, something in it must open the way that the replica says.
+    The storage has the last word: without a key file left, something in it must open the way that the replica says. Where
+    nothing is encrypted that says little, so a manifest or proof must be the same in both.
     """
     with closing(Spares(replicas, None)) as spares:
         for name, replica in spares.storages():
@@ -65,23 +67,24 @@ def opened_like(
             if not found[0].encrypted and holds_keys(storage):
                 continue
             sealed = SealedObjects(storage, found[1])
-            if belongs(storage, found[0].id, lambda name, sealed=sealed: opens(sealed, name)):  # type: ignore[misc]
+            if belongs(storage, found[0].id, partial(_proves, sealed, replica)):
                 return found
     return None
 
 
-def opens(sealed: SealedObjects, name: str) -> bool:
-    """Tell whether a manifest or chunk opens with the key of a repository."""
+def _proves(sealed: SealedObjects, replica: Storage, name: str) -> bool:
+    """Tell whether an object shows that a storage and a replica are of one repository, whose key is known."""
     chunk_id = names.chunk_id(name)
+    limit = sealing.bytes_max(Kind.CHUNK)
     try:
-        stored = read_bounded(sealed.storage, name, sealing.bytes_max(Kind.CHUNK))
+        stored = read_bounded(sealed.storage, name, limit)
         if chunk_id is not None:
             sealed.unsealed_chunk(chunk_id, stored)
-        else:
-            sealed.unsealed(Kind.MANIFEST, name, stored)
+            return sealed.master is not None
+        sealed.unsealed(Kind.PROOF if names.proof_backup(name) else Kind.MANIFEST, name, stored)
+        return sealed.master is not None or read_bounded(replica, name, limit) == stored
     except (ObjectNotFoundError, ValueError):
         return False
-    return True
 
 
 def _opened(storage: Storage, key: UserKey | None) -> tuple[Description, MasterKey | None]:

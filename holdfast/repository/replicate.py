@@ -55,10 +55,8 @@ def _require_kin(source: Storage, target: Storage, description: Description) -> 
         raise RefusedError(f"{source.location} does not hold the repository {description.id} that was opened")
 
     def is_kin(name: str) -> bool:
-        """The id of an encrypted chunk, or of a backup, is no coincidence; that of a plain chunk may be: equal content has it."""
-        if source.head(name) is None:
-            return False
-        return description.encrypted or names.chunk_id(name) is None or target.get(name) == source.get(name)
+        """The id of a backup, or of an encrypted chunk, is no coincidence; that of a plain chunk may be: equal content has it."""
+        return (description.encrypted or names.chunk_id(name) is None) and source.head(name) is not None
 
     if not belongs(target, description.id, is_kin):
         raise RefusedError(
