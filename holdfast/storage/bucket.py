@@ -138,11 +138,12 @@ class BucketStorage(ObstoreStorage):
         return until if until is not None and until > datetime.now(UTC) else None
 
     def _present(self, name: str) -> ObjectInfo:
+        checked_name(name)
         try:
             with self._errors(name, "look up"):
-                meta = self._store.head(checked_name(name))
-        except ObjectNotFoundError:
-            # An answer to HEAD has no words, so it can't tell a missing bucket from a missing object; one to GET can.
+                meta = self._store.head(name)
+        except (ObjectNotFoundError, SettingsError):
+            # An answer to HEAD has no words, so it can't tell a missing bucket, or an expired token (S3: 400); one to GET can.
             with self._errors(name, "look up"):
                 meta = self._store.get(name).meta
         return ObjectInfo(name, meta["size"], meta["last_modified"])
