@@ -7,16 +7,20 @@ caller to know; here is only what kind of place it is. Two names for one place a
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from holdfast.storage.settings import StorageSettings
+from pydantic import SecretStr
+
+from holdfast.storage.settings import StorageSettings, connection_fields
 
 _COPIES = 3
 _MEDIA = 2
 _PROVIDERS = {"s3": "amazonaws.com", "gcs": "googleapis.com", "azure": "core.windows.net"}
+_ENVIRONMENT = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gcs": ("STORAGE_EMULATOR_HOST",)}
 _AT_HOME = (".local", ".localhost", ".localdomain", ".internal", ".lan", ".home.arpa")
 
 
@@ -43,15 +47,12 @@ def place_of(name: str, settings: StorageSettings) -> Place:
     if settings.type == "local":
         path = (settings.path or Path()).expanduser().resolve()
         return Place(name, path.as_uri(), f"disk {_device(path)}", bool(settings.offsite))
-    server = _server(settings)
-    provider = _PROVIDERS[settings.type]
-    is_providers = server.host == provider or server.host.endswith(f".{provider}")
-    # A bucket's name is the provider's only one, whatever the address of the region; an account of Azure is part of the address.
-    where = provider if is_providers and settings.type != "azure" else server.text
-    location = "/".join(part.strip("/") for part in (where, settings.bucket, settings.prefix) if part)
-    medium = provider if is_providers else server.host
-    offsite = settings.offsite if settings.offsite is not None else not _is_near(server.host)
-    return Place(name, f"{settings.type}://{location}", f"{settings.type} {medium}", offsite)
+    endpoint = _endpoint(settings)
+    host, provider = urlsplit(endpoint).hostname or "", _PROVIDERS[settings.type]
+    is_providers = host == provider or host.endswith(f".{provider}")
+    medium = provider if is_providers else host
+    offsite = settings.offsite if settings.offsite is not None else not _is_near(host)
+    return Place(name, _location(settings, endpoint, is_providers), f"{settings.type} {medium}", offsite)
 
 
 def three_two_one(places: Sequence[Place]) -> ThreeTwoOne:
@@ -78,37 +79,44 @@ def _device(path: Path) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """A service's host, and its address as text, with port and path where there are any."""
+def _location(settings: StorageSettings, endpoint: str, is_providers: bool) -> str:
+    """The same text for the same place, whatever address of the provider's it is reached by."""
+    known: dict[str, object] = {"endpoint": None if is_providers else endpoint, "connection_string": None}
+    if is_providers and settings.type == "azure":
+        known["access_key"] = SecretStr((urlsplit(endpoint).hostname or "").split(".")[0])
+    location = settings.model_copy(update=known).location
+    return location if is_providers or settings.type != "gcs" else location.replace("gs:/", f"gs+{endpoint}", 1)
 
-    host: str
-    text: str
 
-
-def _server(settings: StorageSettings) -> _Server:
-    endpoint = settings.endpoint or ""
-    if settings.type == "azure" and not endpoint and settings.connection_string is not None:
-        endpoint = _azure_endpoint(settings.connection_string.get_secret_value())
-    elif settings.type == "azure" and not endpoint and settings.access_key is not None:
-        endpoint = f"https://{settings.access_key.get_secret_value()}.blob.{_PROVIDERS['azure']}"
-    elif not endpoint:
-        endpoint = f"https://{_PROVIDERS[settings.type]}"
+def _endpoint(settings: StorageSettings) -> str:
+    """The address of the service, in one form, as the settings have it, or the environment, or the provider."""
+    endpoint = settings.endpoint or _of_environment(settings.type)
+    if settings.type == "azure" and not endpoint:
+        endpoint = _azure_endpoint(settings)
+    endpoint = endpoint or f"https://{_PROVIDERS[settings.type]}"
     try:
-        url = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
-        host, port = (url.hostname or "").rstrip("."), url.port
+        url = urlsplit(endpoint if "//" in endpoint else f"https://{endpoint}")
+        port = f":{url.port}" if url.port else ""
     except ValueError:  # no address at all; whoever opens the storage is told so
-        return _Server("", "")
-    return _Server(host, f"{host}:{port}{url.path}" if port else f"{host}{url.path}")
+        return ""
+    host = (url.hostname or "").rstrip(".")
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}{url.path.rstrip('/')}"
 
 
-def _azure_endpoint(connection_string: str) -> str:
-    """The endpoint that a connection string names; nothing else of it is looked at, for it holds the account's key."""
-    fields = dict(part.split("=", 1) for part in connection_string.split(";") if "=" in part)
+def _of_environment(storage_type: str) -> str | None:
+    return next((os.environ[name] for name in _ENVIRONMENT.get(storage_type, ()) if os.environ.get(name)), None)
+
+
+def _azure_endpoint(settings: StorageSettings) -> str:
+    text = settings.connection_string.get_secret_value() if settings.connection_string else ""
+    if not text and not settings.access_key:
+        text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    fields = connection_fields(text)
     if fields.get("UseDevelopmentStorage", "").lower() == "true":
         return "http://127.0.0.1:10000/devstoreaccount1"
-    suffix = fields.get("EndpointSuffix", _PROVIDERS["azure"])
-    return fields.get("BlobEndpoint") or f"https://{fields.get('AccountName', 'account')}.blob.{suffix}"
+    given = settings.access_key.get_secret_value() if settings.access_key else ""
+    account = fields.get("AccountName") or given or os.environ.get("AZURE_STORAGE_ACCOUNT") or "account"
+    return fields.get("BlobEndpoint") or f"https://{account}.blob.{fields.get('EndpointSuffix', _PROVIDERS['azure'])}"
 
 
 def _is_near(host: str) -> bool:

@@ -103,8 +103,8 @@ def test_one_provider_is_one_medium_whatever_the_region_or_account() -> None:
     ]
     assert {place.medium for place in amazon} == {"s3 amazonaws.com"}
     assert {place.medium for place in azure} == {"azure core.windows.net"}
-    assert [place.location for place in amazon] == ["s3://amazonaws.com/one", "s3://amazonaws.com/two"]
-    assert len({place.location for place in azure}) == 2
+    assert [place.location for place in amazon] == ["s3://one", "s3://two"]
+    assert [place.location for place in azure] == ["az://account1/one", "az://account2/one"]
     own = place_of("c", StorageSettings(type="s3", bucket="one", endpoint="https://minio.example.org"))
     assert own.medium == "s3 minio.example.org"
     assert three_two_one([*amazon, own]).holds
@@ -133,6 +133,16 @@ def test_one_bucket_by_two_addresses_is_one_copy() -> None:
     assert three_two_one(places).missing[0] == "2 more copies"
 
 
+def test_one_container_by_two_addresses_is_one_copy() -> None:
+    connection = SecretStr("AccountName=account1;AccountKey=x")
+    places = [
+        place_of("x", StorageSettings(type="azure", bucket="c", access_key=SecretStr("account1"))),
+        place_of("y", StorageSettings(type="azure", bucket="c", endpoint="https://ACCOUNT1.blob.core.windows.net/")),
+        place_of("z", StorageSettings(type="azure", bucket="c", connection_string=connection)),
+    ]
+    assert three_two_one(places).missing[0] == "2 more copies"
+
+
 def test_two_accounts_of_one_server_are_two_places() -> None:
     endpoints = ("http://127.0.0.1:10000/account1", "http://127.0.0.1:10000/account2")
     places = [place_of("x", StorageSettings(type="azure", bucket="c", endpoint=endpoint)) for endpoint in endpoints]
@@ -141,7 +151,7 @@ def test_two_accounts_of_one_server_are_two_places() -> None:
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     place = place_of("x", StorageSettings(type="s3", bucket="b", endpoint="https://user:very-secret@minio.example.org"))
-    assert place.location == "s3://minio.example.org/b"
+    assert place.location == "s3+https://minio.example.org/b"
 
 
 def test_two_servers_of_one_host_are_two_places_on_one_medium() -> None:
@@ -153,4 +163,17 @@ def test_two_servers_of_one_host_are_two_places_on_one_medium() -> None:
 
 def test_prefixes_of_one_bucket_are_two_places() -> None:
     places = [place_of("x", StorageSettings(type="gcs", bucket="b", prefix=prefix)) for prefix in (None, "other/")]
-    assert [place.location for place in places] == ["gcs://googleapis.com/b", "gcs://googleapis.com/b/other"]
+    assert [place.location for place in places] == ["gs://b", "gs://b/other"]
+
+
+def test_an_address_from_the_environment_counts_as_the_storages_heed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9001")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")
+    for kind, location in (
+        ("s3", "s3+http://127.0.0.1:9000/b"),
+        ("gcs", "gs+http://127.0.0.1:9001/b"),
+        ("azure", "az+http://127.0.0.1:10000/devstoreaccount1/b"),
+    ):
+        place = place_of("x", StorageSettings.model_validate({"type": kind, "bucket": "b"}))
+        assert (place.location, place.offsite) == (location, False)
