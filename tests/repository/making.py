@@ -28,6 +28,11 @@ def noise(seed: int, size_bytes: int) -> bytes:
     return random.Random(seed).randbytes(size_bytes)
 
 
+def one_bit_off(data: bytes) -> bytes:
+    """Change one bit of the last byte, whatever it is."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 def back_up(
     repository: Repository,
     backup_id: str,

@@ -12,7 +12,7 @@ from holdfast.errors import DamagedError, HoldfastError, ObjectNotFoundError, St
 from holdfast.repository import CheckReport, Compression, Repository, UserKey, check_storage
 from holdfast.storage import LocalStorage, MemoryStorage, Storage
 
-from .making import back_up, noise, read_all, text
+from .making import back_up, noise, one_bit_off, read_all, text
 
 CONTENTS = {
     "backup_1": {"base": text(1, 400_000), "table/a": noise(1, 300_000), "empty": b""},
@@ -228,7 +228,7 @@ def test_damaged_and_missing_chunks_are_healed_by_the_next_backup_and_kept_aside
     manifest = back_up(repository, "backup_1", contents)
     lists = {entry.root.id for entry in manifest.entries if entry.root.depth}
     flipped, cut, gone = [info.name for info in storage.list("chunks") if info.name.split("/")[-1] not in lists][:3]
-    damaged = {flipped: storage.get(flipped)[:-1] + b"!", cut: storage.get(cut)[:50], gone: b""}
+    damaged = {flipped: one_bit_off(storage.get(flipped)), cut: storage.get(cut)[:50], gone: b""}
     storage.put(flipped, damaged[flipped], replace=True)
     storage.put(cut, damaged[cut], replace=True)
     storage.delete(gone)
@@ -252,7 +252,7 @@ def test_even_where_every_chunk_is_damaged_the_next_backup_heals_all(repository:
     manifest = back_up(repository, "backup_1", contents)
     chunks = [info.name for info in storage.list("chunks")]
     for name in chunks:
-        storage.put(name, storage.get(name)[:-1] + b"!", replace=True)
+        storage.put(name, one_bit_off(storage.get(name)), replace=True)
     assert _named(repository.check(level="read", set_aside=True)) == set(chunks)
     assert back_up(repository, "backup_2", contents).new_chunks == len(chunks)
     assert read_all(repository, manifest) == contents
