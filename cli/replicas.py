@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from cli import logs, output, progress
-from holdfast.errors import NotFoundError, PrefectUnreachableError
+from holdfast.errors import PrefectUnreachableError
 
 if TYPE_CHECKING:
     from holdfast.repository import Repository
@@ -95,11 +95,9 @@ def join_prefect(loaded: Settings, name: str) -> None:
 
 def _find(name: str, loaded: Settings) -> Replica:
     from blocks.replicas import find_replicas
+    from holdfast.secret_texts import secret_parts, secrets_of
 
-    found = find_replicas([name], bandwidth_limit=loaded.bandwidth_limit)
-    if not found:
-        raise NotFoundError(f"there is no replica {name!r}", next_step="'holdfast storage add' saves one")
-    for _, value in found[0].settings:
-        if hasattr(value, "get_secret_value"):
-            output.keep_secret(value.get_secret_value())
-    return found[0]
+    (found,) = find_replicas([name], bandwidth_limit=loaded.bandwidth_limit)
+    for secret in (*found.secrets, *secrets_of(found.settings)):
+        output.keep_secret(*secret_parts(secret.get_secret_value()))
+    return found

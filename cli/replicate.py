@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,8 +98,8 @@ def _bring_up_to_date(
         with progress.counted(f"Copying to {name}", "chunks") as update:
             return bring_up_to_date(replica, storage, repository, read_back=read_back, on_progress=update)
     except HoldfastError as error:
-        why = f"{error.message}: {error.reason}" if error.reason else error.message
-        return failed(name, output.masked(why), time.monotonic() - began)
+        outcome = failed(name, error, time.monotonic() - began)
+        return replace(outcome, error=output.masked(str(outcome.error)))
 
 
 def _record(loaded: Settings, repository: Repository | None, outcomes: Sequence[Outcome], names: Sequence[str]) -> None:

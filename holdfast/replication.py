@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.copies import Place, ThreeTwoOne, place_of, three_two_one
-from holdfast.errors import ReplicationFailedError, TimeLimitError
+from holdfast.errors import HoldfastError, RefusedError, ReplicationFailedError, TimeLimitError
 from holdfast.opening import PRIMARY
 from holdfast.repository import ReplicationReport, Repository, replicate
 from holdfast.storage import Storage, StorageSettings
@@ -26,12 +26,16 @@ Copies = dict[str, list[Json]]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one replica; without a report it could not be reached, or was given up half-way."""
+    """What became of one replica; without a report it could not be reached, or was given up half-way.
+
+    `refused` is a place that was reached, and holds something else than this repository: it has no copy of anything.
+    """
 
     name: str
     replica: Replica | None = None
     report: ReplicationReport | None = None
     error: str | None = None
+    refused: bool = False
     seconds: float = 0.0
 
     @property
@@ -91,9 +95,12 @@ def bring_up_to_date(
     return Outcome(replica.name, replica, report, seconds=time.monotonic() - began)
 
 
-def failed(name: str, why: str, seconds: float = 0.0) -> Outcome:
-    """Make the outcome of a replica that could not be reached, or was given up half-way."""
-    return Outcome(name, error=why, seconds=seconds)
+def failed(name: str, error: Exception, seconds: float = 0.0) -> Outcome:
+    """Make the outcome of a replica of which nothing came."""
+    why = str(error)
+    if isinstance(error, HoldfastError):
+        why = f"{error.message}: {error.reason}" if error.reason else error.message
+    return Outcome(name, error=why or type(error).__name__, refused=isinstance(error, RefusedError), seconds=seconds)
 
 
 def replicated(job_id: str, outcomes: Sequence[Outcome]) -> Json:
@@ -150,7 +157,7 @@ def copies(
 
     Of a replica that could not be looked at now, among those named, what was recorded of it before still stands.
     """
-    still = set(replicas) - {outcome.name for outcome in outcomes if outcome.report is not None}
+    still = set(replicas) - {outcome.name for outcome in outcomes if outcome.report is not None or outcome.refused}
     return {
         backup_id: [
             copy_in(PRIMARY, primary, _last_good_proof(repository, backup_id)),

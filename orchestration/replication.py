@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from holdfast.errors import HoldfastError
 from holdfast.replication import (
     PURPOSE,
     Copies,
@@ -85,10 +85,9 @@ def completed(work: Replicating, done: Mapping[str, Outcome | BaseException]) ->
 def _outcome(name: str, done: Outcome | BaseException) -> Outcome:
     if isinstance(done, Outcome):
         return done
-    if isinstance(done, HoldfastError):
-        return failed(name, f"{done.message}: {done.reason}" if done.reason else done.message)
     if isinstance(done, Exception):
-        return failed(name, masked(f"{type(done).__name__}: {done}"))
+        outcome = failed(name, done)
+        return replace(outcome, error=masked(str(outcome.error)))
     raise done  # an end that was asked for
 
 
