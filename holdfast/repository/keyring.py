@@ -185,8 +185,8 @@ class KeyRing:
                 reason=error.reason or error.message,
                 next_step=f"Remove it when its lock has ended, at {locked_until}; other keys that were added work",
             ) from error
-        self._storage.sync()
         if locked_until is not None and locked_until > self._storage.clock():
+            self._storage.lock(names.key(key_id), locked_until)  # lest the key come back by the deletion of its tombstone
             log.warning(
                 "key %s opens the repository no more, but %s keeps the old version of its file until %s: until then, whoever has "
                 "that key and may read old versions there can still get at the master key",
@@ -194,6 +194,7 @@ class KeyRing:
                 self._storage.location,
                 locked_until,
             )
+        self._storage.sync()
 
     def _files(self) -> Iterator[tuple[str, KeyFile | str]]:
         """Read the key files of this repository; one that a creation left behind that never ended is none of its."""
