@@ -15,7 +15,7 @@ from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError, Re
 from holdfast.repository import canonical, names
 from holdfast.repository.canonical import Json
 from holdfast.repository.masterkey import MasterKey
-from holdfast.repository.proven import read_proven
+from holdfast.repository.proven import FILE_BYTES_MAX, read_proven
 from holdfast.storage import Storage
 
 FORMAT = 1
@@ -99,7 +99,10 @@ def read_description(storage: Storage) -> Description:
     """Read repository.json. Raises NotFoundError (there is no repository), DamagedError, RefusedError."""
     try:
         return read_proven(
-            storage, names.DESCRIPTION, lambda stored: Description.from_json(canonical.from_bytes_with_checksum(stored))
+            storage,
+            names.DESCRIPTION,
+            lambda stored: Description.from_json(canonical.from_bytes_with_checksum(stored)),
+            bytes_max=FILE_BYTES_MAX,
         )
     except ObjectNotFoundError as error:
         if not holds_anything(storage):

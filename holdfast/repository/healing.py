@@ -28,6 +28,7 @@ from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.proof import Proof, Proofs
+from holdfast.repository.proven import FILE_BYTES_MAX
 from holdfast.repository.report import CheckReport, Problem
 from holdfast.repository.sealed import SealedObjects
 from holdfast.repository.spares import Spare, Spares
@@ -35,7 +36,6 @@ from holdfast.repository.spares import Spare, Spares
 log = logging.getLogger(__name__)
 
 _COPIES_READ_MAX = 64  # without repair; after that it is enough to know that a replica lists the chunk
-_FILE_BYTES_MAX = 1 << 20
 
 T = TypeVar("T")
 Prove = Callable[[bytes], object]
@@ -198,7 +198,7 @@ class Healing:
         name = problem.object
         for state in ("removed", "active"):
             prove = partial(self._key, name, state)
-            found = self._spares.find(name, prove, _FILE_BYTES_MAX)
+            found = self._spares.find(name, prove, FILE_BYTES_MAX)
             if found is not None:
                 self._take(problem, name, found, prove)
                 return
@@ -223,7 +223,7 @@ class Healing:
                 raise ValueError("it is not the one that this repository was made with")
             return data
 
-        found = self._spares.find(names.DESCRIPTION, prove, _FILE_BYTES_MAX)
+        found = self._spares.find(names.DESCRIPTION, prove, FILE_BYTES_MAX)
         if found is None and self._repair and self._sealed.master is not None:
             found = Spare(expected, expected, "a key file")
         if found is not None:

@@ -15,8 +15,9 @@ from holdfast.repository.description import Description, holds_keys, read_descri
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.keyring import open_with, read_key_files
 from holdfast.repository.masterkey import Kind, MasterKey
+from holdfast.repository.proven import read_bounded
 from holdfast.repository.sealed import SealedObjects
-from holdfast.repository.spares import Spares, read_bounded
+from holdfast.repository.spares import Spares
 from holdfast.repository.userkey import UserKey
 from holdfast.storage import Storage
 

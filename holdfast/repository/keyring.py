@@ -30,7 +30,7 @@ from holdfast.repository.description import Description
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.leases import Leases
 from holdfast.repository.masterkey import MasterKey
-from holdfast.repository.proven import read_proven
+from holdfast.repository.proven import FILE_BYTES_MAX, read_proven
 from holdfast.repository.userkey import UserKey
 from holdfast.storage import Storage
 
@@ -66,7 +66,7 @@ def read_key_files(storage: Storage) -> Iterator[tuple[str, KeyFile | str]]:
         if key_id is None:
             continue
         try:
-            yield key_id, read_proven(storage, info.name, partial(KeyFile.from_bytes, key_id=key_id))
+            yield key_id, read_proven(storage, info.name, partial(KeyFile.from_bytes, key_id=key_id), bytes_max=FILE_BYTES_MAX)
         except ObjectNotFoundError:
             continue
         except ValueError as error:

@@ -9,12 +9,28 @@ from typing import TypeVar
 
 from holdfast.storage import Storage
 
+FILE_BYTES_MAX = 1 << 20  # of repository.json and a key file, which are read before anything is proven
+
 T = TypeVar("T")
 
 
-def read_proven(storage: Storage, name: str, prove: Callable[[bytes], T]) -> T:
+def read_proven(storage: Storage, name: str, prove: Callable[[bytes], T], *, bytes_max: int | None = None) -> T:
     """Return what `prove` makes of the object. Raises ObjectNotFoundError, and the ValueError of `prove` when it fails twice."""
+
+    def read() -> bytes:
+        return storage.get(name) if bytes_max is None else read_bounded(storage, name, bytes_max)
+
     try:
-        return prove(storage.get(name))
+        return prove(read())
     except ValueError:
-        return prove(storage.get(name))
+        return prove(read())
+
+
+def read_bounded(storage: Storage, name: str, bytes_max: int) -> bytes:
+    """Read an object that somebody else may have put there. Raises ValueError for one that is larger than it may be."""
+    data = bytearray()
+    for part in storage.stream(name):
+        data += part
+        if len(data) > bytes_max:
+            raise ValueError(f"it is larger than the {bytes_max} bytes that it may have")
+    return bytes(data)

@@ -19,9 +19,9 @@ from holdfast.repository import canonical, names, sealing
 from holdfast.repository.backups import manifest_of
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.proof import Proof
+from holdfast.repository.proven import read_bounded
 from holdfast.repository.report import ReplicationReport
 from holdfast.repository.sealed import SealedObjects
-from holdfast.repository.spares import read_bounded
 from holdfast.storage import Storage
 
 GONE = "it is missing at the source"
@@ -122,18 +122,24 @@ class ObjectCopy:
             try:
                 self._target.put(name, stored, replace=replace, bulk=names.chunk_id(name) is not None)
             except ObjectExistsError:  # another replication put it just now, or what is there was not listed
-                if self._target.get(name) == stored or self.is_good_at_target(name):
+                if self._gives_back(name, stored) or self.is_good_at_target(name):
                     return None
                 replace = True
                 continue
             except ObjectLockedError as error:
                 return None if self.is_good_at_target(name) else f"it is damaged at the target, and can't be replaced: {error}"
-            if not self._read_back or self._target.get(name) == stored:
+            if not self._read_back or self._gives_back(name, stored):
                 self._count(len(stored))
                 return None
             replace = True
         self._target.delete(name)
         return "the target does not give back what was put there"
+
+    def _gives_back(self, name: str, stored: bytes) -> bool:
+        try:
+            return read_bounded(self._target, name, len(stored)) == stored
+        except (ObjectNotFoundError, ValueError):
+            return False
 
     def _count(self, size_bytes: int) -> None:
         with self._lock:

@@ -12,11 +12,9 @@ from holdfast.repository import names
 from holdfast.repository.description import Description, read_description
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.masterkey import MasterKey
+from holdfast.repository.proven import FILE_BYTES_MAX, read_bounded
 from holdfast.repository.report import ReplicationReport
-from holdfast.repository.spares import read_bounded
 from holdfast.storage import Storage
-
-_FILE_BYTES_MAX = 1 << 20
 
 
 class FileCopy:
@@ -41,7 +39,7 @@ class FileCopy:
 
     def _key_file(self, name: str) -> None:
         try:
-            stored = read_bounded(self._source, name, _FILE_BYTES_MAX)
+            stored = read_bounded(self._source, name, FILE_BYTES_MAX)
             mine = self._parsed(name, stored)
         except ObjectNotFoundError:
             return
@@ -74,7 +72,7 @@ class FileCopy:
     def _at_target(self, name: str) -> tuple[bytes | None, KeyFile | None]:
         """Read the target's file: its bytes, and what it says where it is right."""
         try:
-            stored = read_bounded(self._target, name, _FILE_BYTES_MAX)
+            stored = read_bounded(self._target, name, FILE_BYTES_MAX)
         except ObjectNotFoundError:
             return None, None
         except ValueError:
@@ -116,13 +114,13 @@ class FileCopy:
         try:
             self._target.put(name, stored, replace=replace)
         except ObjectExistsError:
-            if self._target.get(name) == stored:
+            if self._at_target(name)[0] == stored:
                 return
             self._target.put(name, stored, replace=True)
         except ObjectLockedError as error:
             self._report.add_problem(f"{name} can't be replaced at the target: {error}")
             return
-        if self._target.get(name) != stored:
+        if self._at_target(name)[0] != stored:
             self._report.add_problem(f"{name}: the target does not give back what was put there")
             return
         self._report.copied_objects += 1

@@ -24,7 +24,7 @@ from holdfast.repository.proof import Proofs, receipt_name
 from holdfast.repository.replica_copy import GONE, ObjectCopy, judge_with_key
 from holdfast.repository.replica_files import FileCopy
 from holdfast.repository.replica_locks import ReplicaLocks
-from holdfast.repository.replication import How, Replication
+from holdfast.repository.replication import How, Replication, same_place
 from holdfast.repository.report import BackupCopy, ReplicationReport
 from holdfast.repository.sealed import SealedObjects
 
@@ -58,6 +58,8 @@ class ReplicationWithKey(Replication):
             for sealed, other in ((source, target), (target, source)):
                 leases = Leases(sealed, partial(finish, sealed))
                 self._leases.append(held.enter_context(leases.hold(f"replication with {other.storage.location}")))
+                if len(self._leases) == 1 and target.storage.head(names.lease(self._leases[0].id)) is not None:
+                    raise same_place(source.storage, target.storage)
             FileCopy(source.storage, target.storage, self._description, source.master, self.report).run()
             summaries = Backups(source).list()
             self._chunks.want(self._needed(summaries))

@@ -15,7 +15,7 @@ from holdfast.repository.immutability import Term, lock_objects, lock_what_is_al
 from holdfast.repository.leases import TTL_SECONDS_MAX
 from holdfast.repository.replica_copy import ObjectCopy, judge_without_key
 from holdfast.repository.replica_files import FileCopy
-from holdfast.repository.replication import How, Replication
+from holdfast.repository.replication import How, Replication, same_place
 from holdfast.repository.report import BackupCopy, ReplicationReport
 from holdfast.storage import Storage
 
@@ -34,6 +34,8 @@ class ReplicationWithoutKey(Replication):
 
     def run(self) -> ReplicationReport:
         source, target = self._source_storage, self._target_storage
+        if source is target or (source.kind == target.kind != "memory" and source.location == target.location):
+            raise same_place(source, target)
         before = self._manifests(source)
         FileCopy(source, target, self._description, None, self.report).run()
         self._chunks.want_all()

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from holdfast.errors import RefusedError
 from holdfast.repository import names
 from holdfast.repository.description import Description
 from holdfast.repository.replica_chunks import ChunkCopy, Progress
 from holdfast.repository.replica_copy import GONE, ObjectCopy
 from holdfast.storage import Storage
+
+
+def same_place(source: Storage, target: Storage) -> RefusedError:
+    """Return the error for a replica that is no other place than the source, whatever it is called."""
+    return RefusedError(
+        f"{target.location} is the same place as {source.location}",
+        reason="what is kept twice in one place is one copy",
+        next_step="Nothing was copied: give the replica a place of its own",
+    )
 
 
 @dataclass(frozen=True, slots=True)

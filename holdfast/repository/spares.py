@@ -23,6 +23,7 @@ from holdfast.errors import (
     StorageUnreachableError,
 )
 from holdfast.repository.description import Description, read_description
+from holdfast.repository.proven import read_bounded
 from holdfast.storage import Storage
 
 if TYPE_CHECKING:
@@ -204,16 +205,6 @@ class _Standby:
             raise
         if found.id != self._description.id:
             raise RefusedError(f"{storage.location} holds another repository", reason=f"its id is {found.id}")
-
-
-def read_bounded(storage: Storage, name: str, bytes_max: int) -> bytes:
-    """Read an object that somebody else may have put there. Raises ValueError for one that is larger than it may be."""
-    data = bytearray()
-    for part in storage.stream(name):
-        data += part
-        if len(data) > bytes_max:
-            raise ValueError(f"it is larger than the {bytes_max} bytes that it may have")
-    return bytes(data)
 
 
 def _why(error: HoldfastError) -> str:

@@ -300,6 +300,17 @@ def test_a_repository_other_than_the_source_s_is_refused(source: Repository, tar
     assert not _objects(target)
 
 
+def test_the_source_by_another_name_is_no_replica_of_itself(folder: Path, tmp_path: Path, key: UserKey) -> None:
+    storage = LocalStorage(folder)
+    repository = Repository.create(storage, key=key)
+    (tmp_path / "alias").symlink_to(folder)
+    with pytest.raises(RefusedError, match="same place"):
+        replicate(storage, LocalStorage(tmp_path / "alias"), repository=repository)
+    with pytest.raises(RefusedError, match="same place"):
+        replicate(storage, LocalStorage(folder))
+    assert repository.leases() == []
+
+
 def test_keys_that_are_added_and_removed_are_so_at_the_replica(encrypted: Repository, target: Watched, key: UserKey) -> None:
     storage = _storage(encrypted)
     replicate(storage, target, repository=encrypted)

@@ -199,9 +199,10 @@ def test_a_replica_on_a_disk_that_is_not_mounted_is_passed_over_and_no_folder_is
 def test_a_replica_that_hands_out_endless_bytes_does_not_fill_the_memory(pristine: Objects, key: UserKey) -> None:
     class Endless(MemoryStorage):
         parts = 0
+        all_of_it = False
 
         def stream(self, name: str, *, part_bytes: int = 1 << 20):  # type: ignore[no-untyped-def]
-            if name == "repository.json":
+            if name == "repository.json" and not self.all_of_it:
                 yield from super().stream(name)
                 return
             while True:
@@ -214,3 +215,6 @@ def test_a_replica_that_hands_out_endless_bytes_does_not_fill_the_memory(pristin
     repository = Repository.open(storage, key=key, replicas=[replica("endless", endless), replica("good", pristine)])
     assert read_all(repository, repository.manifest("backup_1")) == CONTENTS
     assert endless.parts == 17
+    endless.all_of_it = True
+    repository = Repository.open(storage, key=key, replicas=[replica("endless", endless), replica("good", pristine)])
+    assert read_all(repository, repository.manifest("backup_1")) == CONTENTS
