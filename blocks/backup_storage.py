@@ -5,18 +5,21 @@ Slow to import: who only needs the storage of a saved block takes `blocks.openin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from prefect.blocks.core import Block
+from prefect.client.schemas.objects import BlockDocument
 from prefect_aws import AwsCredentials, MinIOCredentials, S3Bucket
 from prefect_azure import AzureBlobStorageCredentials
 from prefect_azure.blob_storage import AzureBlobStorageContainer
 from prefect_gcp import GcpCredentials, GcsBucket
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, ValidatorFunctionWrapHandler, field_validator
 
-from blocks.opening import SLUG
-from blocks.services import completed
+from blocks.opening import DESCRIPTION, SLUG
+from blocks.services import CLASSES, completed, made_of, marked
+from holdfast.errors import SettingsError
 from holdfast.storage import Storage, StorageSettings, open_storage
 from holdfast.storage.settings import StorageType
 
@@ -52,10 +55,7 @@ class BackupStorage(Block):
 
     _block_type_name = "Backup Storage"
     _block_type_slug = SLUG
-    _description = (
-        "Where Holdfast stores backups: a local folder, or a bucket of S3, Google Cloud Storage or Azure. Credentials come from "
-        "the nested block, else from the fields, else from where the provider's own tools find them."
-    )
+    _description = DESCRIPTION
 
     type: StorageType = Field("local", description="Kind of storage; that of the nested block where there is one.")
     path: Path | None = Field(None, description="Folder of a local storage, as an absolute path on the worker's host.")
@@ -89,6 +89,25 @@ class BackupStorage(Block):
     offsite: bool | None = Field(
         None, description="Whether it is somewhere else than what is backed up; unset, its address decides."
     )
+
+    @field_validator("service", mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        """Make the nested block by its kind. Trying all kinds would take one for another, and some fail on what is not theirs."""
+        if isinstance(value, Block) and type(value).get_block_type_slug() in CLASSES:
+            return value
+        if not isinstance(value, Mapping) or "block_type_slug" not in value:
+            return handler(value)
+        try:
+            return made_of(value)
+        except SettingsError as error:
+            raise ValueError(error.reason or error.message) from None
+
+    @classmethod
+    def _from_block_document(cls, block_document: BlockDocument) -> Self:
+        """Make the block from what the server keeps, each nested block of the kind that it is."""
+        block_document.data = marked(block_document.data, block_document.block_document_references)
+        return super()._from_block_document(block_document)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

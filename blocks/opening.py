@@ -15,12 +15,16 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
-from blocks.services import completed, made_of
+from blocks.services import completed, made_of, marked
 from holdfast.errors import HoldfastError, NotFoundError, PrefectUnreachableError, SettingsError
 from holdfast.secret_texts import secrets_of
 from holdfast.storage import Storage, StorageSettings, open_storage
 
 SLUG = "holdfast-backup-storage"
+DESCRIPTION = (
+    "Where Holdfast stores backups: a local folder, or a bucket of S3, Google Cloud Storage or Azure. Credentials come from "
+    "the nested block, else from the fields, else from where the provider's own tools find them."
+)
 SERVICE = "service"
 """The field of a nested block."""
 
@@ -77,12 +81,13 @@ def read_storage_block(name: str) -> StorageBlock:
 
 def _document(client: SyncPrefectClient, name: str) -> dict[str, Any]:
     try:
-        return client.read_block_document_by_name(name, SLUG, include_secrets=True).data
+        found = client.read_block_document_by_name(name, SLUG, include_secrets=True)
     except ObjectNotFound:
         raise NotFoundError(
             f"there is no block {SLUG}/{name}",
             next_step=f"Save it with 'holdfast storage add {name} URL', or with 'holdfast init'",
         ) from None
+    return marked(found.data, found.block_document_references)
 
 
 def _read(name: str, data: dict[str, Any]) -> StorageBlock:
@@ -94,6 +99,6 @@ def _read(name: str, data: dict[str, Any]) -> StorageBlock:
     nested = data.get(SERVICE)
     if not nested:
         return StorageBlock(name, settings, None, tuple(secrets_of(settings)))
-    service = made_of(nested["block_type_slug"], nested)
+    service = made_of(nested)
     settings, credentials = completed(settings, service)
     return StorageBlock(name, settings, credentials, (*secrets_of(settings), *secrets_of(service)))

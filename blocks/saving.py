@@ -1,6 +1,7 @@
 """Save the blocks that the settings describe on the Prefect server, under the names that flows load them by.
 
-A save takes seconds and a look a fraction of one, so what is there already and says the same is left alone.
+A save takes seconds and a look a fraction of one, so what is there already and says the same is left alone. Whether the storage
+is there is told without its class, which is slow to import.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import httpx
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from pydantic import SecretStr
 
-from blocks.backup_storage import BackupStorage
 from blocks.database_target import DatabaseTarget
 from blocks.encryption_key import EncryptionKey
+from blocks.opening import DESCRIPTION, SERVICE, SLUG
+from blocks.services import has_credentials
 from holdfast.errors import PrefectUnreachableError
+from holdfast.storage import StorageSettings
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import BlockDocument
+
     from holdfast.settings import Settings
 
 STORAGE = "holdfast-storage"
@@ -27,27 +33,53 @@ DATABASE = "holdfast-database"
 
 def register_and_save(settings: Settings) -> list[str]:
     """See to it that the server has these blocks as the settings are; return their names. Raises PrefectUnreachableError."""
-    wanted: dict[str, Block | None] = {
-        STORAGE: BackupStorage.of(settings),
-        KEY: EncryptionKey.of(settings),
-        DATABASE: DatabaseTarget.of(settings),
-    }
+    storage = settings.storage_settings
+    wanted: dict[str, Block | None] = {KEY: EncryptionKey.of(settings), DATABASE: DatabaseTarget.of(settings)}
     blocks = {name: block for name, block in wanted.items() if block is not None}
     try:
         with get_client(sync_client=True) as client:
+            storage_changed = not _storage_is_saved(client, STORAGE, storage)
             changed = [name for name, block in blocks.items() if not _is_saved(client, name, block)]
+        if storage_changed:
+            save_storage(STORAGE, storage)
         for name in changed:
             _save(name, blocks[name])
     except httpx.TransportError as error:
         raise PrefectUnreachableError("The Prefect server does not answer", reason=str(error) or type(error).__name__) from error
-    return list(blocks)
+    return [STORAGE, *blocks]
+
+
+def save_storage(name: str, storage: StorageSettings, service: Block | None = None) -> None:
+    """Save a BackupStorage block. A nested block that it has already stays, unless credentials or another take its place."""
+    from blocks.backup_storage import BackupStorage
+
+    block = BackupStorage.saying(storage, service)
+    if service is None and not has_credentials(storage):
+        with get_client(sync_client=True) as client:
+            found = _document(client, name, SLUG)
+        if found is not None and found.data.get(SERVICE):
+            block.service = BackupStorage._from_block_document(found).service
+    _save(name, block)
+
+
+def _storage_is_saved(client: SyncPrefectClient, name: str, storage: StorageSettings) -> bool:
+    """Tell whether the server has this storage. Its nested block is the user's own; only credentials of ours put an end to it."""
+    found = _document(client, name, SLUG)
+    if found is None or found.block_schema is None or found.block_type is None:
+        return False
+    if set(found.block_schema.fields.get("properties", ())) != {*StorageSettings.model_fields, SERVICE}:
+        return False
+    if found.block_type.description != DESCRIPTION or (found.data.get(SERVICE) and has_credentials(storage)):
+        return False
+    secrets = {field: value.get_secret_value() for field, value in storage if isinstance(value, SecretStr)}
+    values = storage.model_dump(mode="json") | secrets
+    return {field: found.data.get(field) for field in values} == values
 
 
 def _is_saved(client: SyncPrefectClient, name: str, block: Block) -> bool:
     """Tell whether the server has this block, with the same values and of the same shape."""
-    try:
-        found = client.read_block_document_by_name(name, block.get_block_type_slug(), include_secrets=True)
-    except ObjectNotFound:
+    found = _document(client, name, block.get_block_type_slug())
+    if found is None:
         return False
     schema, kind = found.block_schema, found.block_type
     if schema is None or schema.checksum != block._calculate_schema_checksum():
@@ -56,6 +88,13 @@ def _is_saved(client: SyncPrefectClient, name: str, block: Block) -> bool:
         return False
     values = _values(block)
     return {field: found.data.get(field) for field in values} == values
+
+
+def _document(client: SyncPrefectClient, name: str, slug: str) -> BlockDocument | None:
+    try:
+        return client.read_block_document_by_name(name, slug, include_secrets=True)
+    except ObjectNotFound:
+        return None
 
 
 def _values(block: Block) -> dict[str, Any]:

@@ -6,7 +6,7 @@ before what the nested block says. Each collection is imported only where a bloc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,20 @@ class Found:
         return Found({**self.fields, "bucket": bucket, "prefix": folder}, self.credentials)
 
 
+def marked(data: dict[str, Any], references: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the kind of each nested block into its values: Prefect leaves it out of those that are saved as blocks themselves.
+
+    `references` are the block document's; without the kind Prefect tries one kind after the other, and some take anything.
+    """
+    marks = dict(data)
+    for field, reference in references.items():
+        document = reference["block_document"]
+        slug, inner = document["block_type"]["slug"], document.get("block_document_references") or {}
+        if isinstance(marks.get(field), dict):
+            marks[field] = marked(marks[field] | {"block_type_slug": slug}, inner)
+    return marks
+
+
 def class_of(slug: str) -> type[Block]:
     """Import the class of a nested block. Raises SettingsError."""
     if slug not in CLASSES:
@@ -59,11 +73,12 @@ def class_of(slug: str) -> type[Block]:
     return kind
 
 
-def made_of(slug: str, data: dict[str, Any]) -> Block:
-    """Make the nested block from its values as the server keeps them. Raises SettingsError, which shows none of them."""
+def made_of(data: Mapping[str, Any]) -> Block:
+    """Make a nested block from its values, which are marked with its kind. Raises SettingsError, which shows none of them."""
+    slug = str(data.get("block_type_slug"))
     kind = class_of(slug)
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(dict(data))
     except ValidationError as error:
         reason = "; ".join(found["msg"] for found in error.errors(include_url=False, include_context=False, include_input=False))
         raise SettingsError(f"The nested block of type {slug} can't be used", reason=reason) from None
@@ -75,13 +90,18 @@ def made_of(slug: str, data: dict[str, Any]) -> Block:
         ) from None
 
 
+def has_credentials(settings: StorageSettings) -> bool:
+    """Tell whether settings hold credentials themselves, whole ones or a part."""
+    return any(getattr(settings, name) is not None for name in _OWN_CREDENTIALS)
+
+
 def completed(settings: StorageSettings, service: Block) -> tuple[StorageSettings, object | None]:
     """Complete settings by what a nested block says. Raises SettingsError."""
     found = _READERS[type(service).get_block_type_slug()](service)
     kind = found.fields["type"]
     if settings.type not in {"local", kind}:  # local is what nobody chose
         raise SettingsError(f"The storage's type is {settings.type}, and its nested block is of {kind}")
-    if any(getattr(settings, name) is not None for name in _OWN_CREDENTIALS):
+    if has_credentials(settings):
         raise SettingsError(
             "The storage has credentials of its own and those of a nested block",
             reason="it is not clear which are to be used",

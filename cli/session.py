@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from holdfast.repository import Repository
     from holdfast.settings import Settings
 
-_SECRETS = ("encryption_key", "storage_access_key", "storage_secret_key", "storage_session_token", "storage_connection_string")
-_URLS = ("database_url", "catalog_url", "scratch_url")
-
 
 def settings() -> Settings:
     """Load the settings; from here on nothing that is said shows a secret of theirs. Raises SettingsError."""
@@ -36,10 +33,8 @@ def repository(loaded: Settings) -> Repository:
 
 
 def _kept_secret(loaded: Settings) -> Settings:
-    for name in _SECRETS:
-        secret = getattr(loaded, name)
-        output.keep_secret(secret.get_secret_value() if secret is not None else None)
-    for name in _URLS:
-        if (url := getattr(loaded, name)) is not None:
-            output.keep_password(url.get_secret_value())
+    from holdfast.secret_texts import secret_parts, secrets_of
+
+    for secret in secrets_of(loaded):
+        output.keep_secret(*secret_parts(secret.get_secret_value()))
     return loaded

@@ -10,6 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from holdfast.errors import SettingsError
 from holdfast.postgres.url import DatabaseUrl
+from holdfast.secret_texts import secret_parts, secrets_of
 
 _LOGGERS = ("", "prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.extra", "holdfast", "orchestration")
 _MASK = "********"
@@ -19,19 +20,19 @@ _secrets: set[str] = set()
 
 
 def hide(*values: SecretStr | str | None) -> None:
-    """Blot these values out of all that this process logs from now on."""
+    """Blot these values, and what is secret within them, out of all that this process logs from now on."""
     texts = (value.get_secret_value() if isinstance(value, SecretStr) else value for value in values)
-    _secrets.update(text for text in texts if text and len(text) >= _SHORTEST)
+    parts = (part for text in texts if text for part in secret_parts(text))
+    _secrets.update(part for part in parts if len(part) >= _SHORTEST)
     for handler in _handlers():
         if _FILTER not in handler.filters:
             handler.addFilter(_FILTER)
 
 
 def hide_all_of(model: BaseModel) -> None:
-    """Hide every secret field of settings or of a block, and the password in those that are addresses."""
-    for _, value in model:
-        if isinstance(value, SecretStr):
-            hide(value, _password(value))
+    """Hide every secret of settings or of a block, those of nested blocks too, and the password in those that are addresses."""
+    for value in secrets_of(model):
+        hide(value, _password(value))
 
 
 def _password(value: SecretStr) -> SecretStr | None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from prefect.blocks.core import Block
 
-from blocks import BackupStorage, DatabaseTarget, EncryptionKey
+from blocks import DatabaseTarget, EncryptionKey
+from blocks.opening import StorageBlock, read_storage_block
 from holdfast.errors import HoldfastError, NotFoundError, SettingsError
 from holdfast.opening import open_to_read, require_folder
 from holdfast.postgres.url import DatabaseUrl
@@ -51,9 +52,9 @@ def opened_repository(storage: str, key: str) -> Iterator[Repository]:
 @contextmanager
 def opened_source(storage: str, key: str) -> Iterator[Source]:
     """Open the same, with what a replication needs to know of it."""
-    block = _load(BackupStorage, storage)
+    block = _storage_block(storage)
     with closing(block.open()) as opened:
-        yield Source(block.storage_settings(), opened, Repository.open(opened, key=_user_key(key)))
+        yield Source(block.settings, opened, Repository.open(opened, key=_user_key(key)))
 
 
 @contextmanager
@@ -86,13 +87,20 @@ def find_replica(name: str, settings: Settings) -> Replica:
 
     (replica,) = find_replicas([name], bandwidth_limit=settings.bandwidth_limit)
     hide_all_of(replica.settings)
+    hide(*replica.secrets)
     return replica
 
 
 def _existing(storage: str) -> Storage:
-    block = _load(BackupStorage, storage)
-    require_folder(block.storage_settings(), f"Check the path of the block {storage}: is it mounted?")
+    block = _storage_block(storage)
+    require_folder(block.settings, f"Check the path of the block {storage}: is it mounted?")
     return block.open()
+
+
+def _storage_block(name: str) -> StorageBlock:
+    block = read_storage_block(name)
+    hide(*block.secrets)
+    return block
 
 
 def open_database(name: str) -> DatabaseUrl:

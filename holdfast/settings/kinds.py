@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _BUCKET = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{1,221}")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BLOCK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_LOCATION = re.compile(r"(?:file:///|s3://|gs://|az://)[^\s,?#@]+")
+_LOCATION = re.compile(r"(?:file:///|s3://|s3\+https?://|gs://|az://)[^\s,?#@]+")
 
 
 @dataclass(frozen=True, slots=True)
