@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import BusyError, KeyMissingError, WrongKeyError
+from holdfast.errors import BusyError, KeyMissingError, ObjectLockedError, WrongKeyError
 from holdfast.repository import CheckReport, Repository, UserKey, check_storage, replicate
 from holdfast.storage import LocalStorage, MemoryStorage, Storage, StorageSettings
 from holdfast.storage.replica import Replica
@@ -299,3 +299,42 @@ def test_replicas_on_disks_heal_what_a_replication_brought_them(folder: Path, ke
     assert report.ok, report.problems
     assert {one.replica for one in report.healed} == {"two"}
     assert read_all(Repository.open(primary, key=key), repository.manifest("backup_1")) == CONTENTS["backup_1"]
+
+
+def test_what_was_locked_and_is_damaged_all_the_same_is_healed_and_locked_again(folder: Path, key: UserKey) -> None:
+    storage = LocalStorage(folder, immutable_days=5)
+    back_up(Repository.create(storage, key=key), "backup_1", {"a": noise(1, 9_000_000)})
+    content = _kept(storage)
+    locked = [name for name in content if name.startswith(("chunks/", "manifests/", "keys/", "repository.json"))]
+    for name in locked:
+        (folder / name).chmod(0o600)
+        (folder / name).write_bytes(flipped(content[name]))
+    report = check_storage(storage, key, replicas=[replica("good", content)], repair=True)
+    assert report.ok, report.problems
+    assert {one.object for one in report.healed} == set(locked)
+    assert _kept(storage) == content
+    for name in locked:
+        until = storage.locked_until(name)
+        assert until is not None
+        assert until > storage.clock()
+
+
+def test_what_is_locked_against_change_stays_a_problem_that_says_so(key: UserKey) -> None:
+    class Locked(MemoryStorage):
+        def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+            if replace and name.startswith("chunks/"):
+                raise ObjectLockedError(f"{name} is locked")
+            super().put(name, data, replace=replace, bulk=bulk)
+
+    storage = Locked()
+    back_up(Repository.create(storage, key=key), "backup_1", {"a": b"1"})
+    content = objects(storage)
+    name = next(name for name in content if name.startswith("chunks/"))
+    storage.delete(name)
+    storage.put(name, b"damaged")
+    for _ in range(2):
+        report = check_storage(storage, key, replicas=[replica("good", content)], repair=True)
+        (problem,) = report.problems
+        assert "a good copy is in good, but what is here is locked" in problem.what
+        assert not problem.harms_content
+        assert [data for name, data in objects(storage).items() if name.startswith("damaged/")] == [b"damaged"]
