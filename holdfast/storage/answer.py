@@ -87,7 +87,7 @@ class Answer:
         """The same for a person to read."""
         if self.status is None:
             return self.words
-        said = ": ".join(part for part in (self.code, self.words) if part)
+        said = ": ".join(part for part in (self.code, self.words.rstrip(".")) if part)
         return f"{self.status} {said}".rstrip()
 
     @property

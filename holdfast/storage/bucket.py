@@ -63,8 +63,7 @@ class BucketStorage(ObstoreStorage):
         return self._immutable_days
 
     def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
-        """Store an object. One that is locked and replaced is kept by the service as a version; the new one is locked too."""
-        until = self._lock_in_force(name) if replace and self._immutable_days else None
+        """Store an object. One that is locked and is replaced stays, as a version, until its lock ends."""
         chosen = self._class if bulk else None
         with self._errors(name, "store"):
             if len(data) > self._large_bytes:
@@ -77,8 +76,6 @@ class BucketStorage(ObstoreStorage):
                     attributes={"Storage-Class": chosen} if chosen else None,
                     use_multipart=False,
                 )
-        if until is not None:
-            self.lock(name, until)
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
         if length <= 0:

@@ -92,10 +92,12 @@ class ObstoreStorage(Storage):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         if prefix:
             checked_name(prefix)
+        below = f"{prefix}/" if prefix else ""
         with self._errors(prefix or "all objects", "list"):
             for batch in self._store.list(prefix or None, chunk_size=1000):
                 for meta in batch:
-                    if _NAME.fullmatch(meta["path"]):  # anything else is not ours: a left-over, an editor's file
+                    # Anything else is not ours: a left-over, an editor's file, the empty object that a console makes of a folder.
+                    if _NAME.fullmatch(meta["path"]) and meta["path"].startswith(below):
                         yield ObjectInfo(meta["path"], meta["size"], meta["last_modified"])
 
     def delete(self, name: str) -> None:

@@ -7,6 +7,7 @@ every version is deleted, and the service itself refuses those that are locked.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ from holdfast.storage.settings import StorageSettings
 if TYPE_CHECKING:
     from boto3 import Session
 
+_log = logging.getLogger(__name__)
+
 _REGION = "us-east-1"
 _CONNECTIONS = 32
 _LAST = timedelta(minutes=8)  # botocore renews what ends in less than ten
@@ -74,7 +77,7 @@ class S3Storage(BucketStorage):
                     "disable_bulk_delete": True,  # a request for one object is understood by more services
                     "skip_signature": False,
                     **({"endpoint": endpoint} if endpoint else {}),
-                    # A bucket with Object Lock accepts nothing without one.
+                    # A bucket that locks all that is put there accepts nothing without one.
                     **({"checksum_algorithm": "SHA256"} if settings.immutable_days else {}),
                 },
                 credential_provider=self._access.provider,  # type: ignore[arg-type]
@@ -118,16 +121,21 @@ class S3Storage(BucketStorage):
             return None
 
     def tidy(self, before: datetime) -> int:
-        """Give up uploads in parts that were begun before then; a bucket keeps their parts, and counts them, for ever."""
+        """Give up uploads in parts that were begun before then: their parts are kept, and paid for, for ever.
+
+        Only below a prefix. Without one, an upload that somebody else began in the bucket could not be told from ours.
+        """
         removed = 0
+        if not self._prefix:
+            return removed
         try:
             with self._errors("uploads in parts", "tidy up"):
                 for upload in self._uploads():
                     if upload["Initiated"] < before:
                         self._abort(upload["Key"], upload["UploadId"])
                         removed += 1
-        except (StorageDeniedError, ObjectNotFoundError):
-            return removed  # no right to, or given up by another meanwhile: nothing of ours depends on it
+        except (StorageDeniedError, ObjectNotFoundError, SettingsError) as error:
+            _log.info("what uploads in parts have left behind stays: %s", error)  # nothing depends on it
         return removed
 
     def close(self) -> None:
@@ -138,8 +146,8 @@ class S3Storage(BucketStorage):
         try:
             with self._errors(name, "look up the lock of"):
                 found = self._access.client.head_object(Bucket=self._bucket, Key=self._key(name))
-        except ObjectNotFoundError:
-            self._present(name)  # tells a missing bucket from a missing object
+        except (ObjectNotFoundError, SettingsError):
+            self._present(name)  # tells what an answer to HEAD can't, for that has no words
             raise
         until: datetime | None = found.get("ObjectLockRetainUntilDate")
         return until.astimezone(UTC) if until else None
@@ -168,7 +176,7 @@ class S3Storage(BucketStorage):
 
     def _uploads(self) -> Iterator[dict[str, Any]]:
         pages = self._access.client.get_paginator("list_multipart_uploads")
-        for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}/" if self._prefix else ""):
+        for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}/"):
             yield from page.get("Uploads", [])
 
     def _abort(self, key: str, upload_id: str) -> None:
