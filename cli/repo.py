@@ -218,7 +218,8 @@ def _problem(one: Problem) -> dict[str, Any]:
 def _check_text(document: dict[str, Any]) -> Iterator[RenderableType]:
     looked = f"{document['chunks']} chunks, {figures.size(document['bytesRead'])} read"
     if document["healed"]:
-        yield jobs.headline("Healed", f"{document['objectsHealed']} objects")
+        count = document["objectsHealed"]
+        yield jobs.headline("Healed", f"{count} {'object' if count == 1 else 'objects'}")
         mended = output.table("Object", "What it was", "Healed from")
         for one in document["healed"]:
             mended.add_row(one["object"], one["what"], one["replica"])
