@@ -97,14 +97,16 @@ class AzureStorage(BucketStorage):
             if self._made is not None:
                 self._made.close()
                 self._made = None
+        self._account.close()
 
     def _set_policy(self, name: str, until: datetime) -> Answer | None:
         """Ask for it; return the refusal where there is one."""
         from azure.core.exceptions import AzureError
-        from azure.storage.blob import ImmutabilityPolicy
+        from azure.storage.blob import BlobImmutabilityPolicyMode, ImmutabilityPolicy
 
+        policy = ImmutabilityPolicy(expiry_time=until, policy_mode=BlobImmutabilityPolicyMode.LOCKED)
         try:
-            self._blob(name).set_immutability_policy(ImmutabilityPolicy(expiry_time=until, policy_mode="Locked"))
+            self._blob(name).set_immutability_policy(policy)
         except AzureError as error:
             return self._answer(error)
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class AzureAccount:
     key: str | None = None
     signature: str | None = None
     tokens: TokenCredential | None = None
+    close: Callable[[], None] = lambda: None
 
     def provider(self) -> Credentials:
         """Make what hands the credentials to obstore."""
@@ -87,7 +89,7 @@ def account_of(settings: StorageSettings, credentials: object | None = None) -> 
             return AzureAccount(name, endpoint, key=_checked_key(key, "AZURE_STORAGE_KEY"))
         if signature:
             return AzureAccount(name, endpoint, signature=signature.lstrip("?"))
-    return AzureAccount(name, endpoint, tokens=_tokens(endpoint, credentials))
+    return _of_tokens(name, endpoint, credentials)
 
 
 def _of_connection_string(text: str, settings: StorageSettings) -> AzureAccount:
@@ -152,7 +154,7 @@ def _checked_key(key: str, what: str) -> str:
     return key
 
 
-def _tokens(endpoint: str, credentials: object | None) -> TokenCredential:
+def _of_tokens(name: str, endpoint: str, credentials: object | None) -> AzureAccount:
     if endpoint.startswith("http://"):
         raise SettingsError(
             "a token can't be sent to an endpoint without encryption",
@@ -162,7 +164,8 @@ def _tokens(endpoint: str, credentials: object | None) -> TokenCredential:
     if credentials is None:
         from azure.identity import DefaultAzureCredential
 
-        return DefaultAzureCredential()
+        found = DefaultAzureCredential()
+        return AzureAccount(name, endpoint, tokens=found, close=found.close)
     if not hasattr(credentials, "get_token"):
         raise SettingsError(f"{type(credentials).__name__} is no credential for Azure", reason="one of azure.identity is")
-    return credentials
+    return AzureAccount(name, endpoint, tokens=credentials)  # its owner closes it

@@ -86,10 +86,10 @@ class StorageSettings(BaseModel):
     @property
     def _azure_start(self) -> str:
         fields = connection_fields(self.connection_string.get_secret_value()) if self.connection_string else {}
-        endpoint = self.endpoint or fields.get("BlobEndpoint")
-        if endpoint:
-            return f"az+{endpoint.rstrip('/')}"
         account = fields.get("AccountName") or (self.access_key.get_secret_value() if self.access_key else "")
+        endpoint = (self.endpoint or fields.get("BlobEndpoint") or "").rstrip("/")
+        if endpoint and endpoint != f"https://{account}.blob.core.windows.net":
+            return f"az+{endpoint}"
         return f"az://{account}" if account else "az:/"
 
 

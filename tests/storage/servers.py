@@ -33,7 +33,7 @@ S3_KEY_ID, S3_SECRET = "holdfast-tests", "any-secret-will-do"  # moto asks for n
 
 _EMULATORS = Path(__file__).parent / "emulators"
 _START_SECONDS = 120
-_LISTENS = re.compile(rb"listens on (http://127\.0\.0\.1:\d+)")
+_LISTENS = re.compile(rb"listens on (https?://127\.0\.0\.1:\d+)")
 _numbers = itertools.count(1)
 
 
@@ -77,9 +77,9 @@ def gcs_server() -> Server:
 
 
 @contextmanager
-def own_server(kind: Kind) -> Iterator[Server]:
-    """Run a server for as long as the context lasts; the test may stop it in between."""
-    server = _started(kind)
+def own_server(kind: Kind, *options: str) -> Iterator[Server]:
+    """Run a server for as long as the context lasts; the test may stop it in between. `options` are Azurite's."""
+    server = _started(kind, *options)
     try:
         yield server
     finally:
@@ -98,11 +98,11 @@ def _shared(kind: Kind) -> Server:
         return _servers[kind]
 
 
-def _started(kind: Kind) -> Server:
+def _started(kind: Kind, *options: str) -> Server:
     with tempfile.TemporaryFile() as output:
         # Its standard input is the lifeline: when this process ends, even by SIGKILL, the pipe closes and the server ends itself.
         process = subprocess.Popen(
-            _command(kind),
+            [*_command(kind), *options],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -8,7 +8,6 @@ signatures and rights.
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +24,7 @@ from pydantic import SecretStr
 from holdfast.errors import ObjectNotFoundError, SettingsError, StorageDeniedError, StorageUnreachableError
 from holdfast.storage import Storage, StorageSettings, open_storage
 from holdfast.storage.s3 import S3Storage
+from tests.storage.answering import answering
 from tests.storage.conformance import MIB, BucketConformance, LockConformance, RefusalConformance
 from tests.storage.servers import S3_KEY_ID, S3_SECRET, Server, own_server
 
@@ -296,7 +296,7 @@ def test_credentials_are_taken_from_the_containers_service(guarded: Guarded, not
     """As ECS and EKS give them to what runs there: asked for over HTTP, and for a time."""
     ends = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     keys = {"AccessKeyId": guarded.owner["AccessKeyId"], "SecretAccessKey": guarded.owner["SecretAccessKey"], "Expiration": ends}
-    with _answering({**keys, "Token": None}) as (address, asked):
+    with answering({**keys, "Token": None}) as (address, asked):
         nothing_set.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
         _works(guarded.settings)
     assert asked
@@ -366,30 +366,3 @@ def test_a_server_that_is_not_there_is_unreachable(settings: StorageSettings) ->
             for use in (lambda storage: storage.get("x"), lambda storage: storage.put("x", b"large")):
                 with pytest.raises(StorageUnreachableError, match="'x'"):
                     use(storage)
-
-
-@contextmanager
-def _answering(document: dict[str, object]) -> Iterator[tuple[str, list[str]]]:
-    """Run a server that answers everything with one document, and notes what it was asked."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/credentials", asked
-        finally:
-            server.shutdown()
-            thread.join()
