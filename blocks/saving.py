@@ -49,12 +49,12 @@ def register_and_save(settings: Settings) -> list[str]:
     return [STORAGE, *blocks]
 
 
-def save_storage(name: str, storage: StorageSettings, service: Block | None = None) -> None:
-    """Save a BackupStorage block. A nested block that it has already stays, unless credentials or another take its place."""
+def save_storage(name: str, storage: StorageSettings, service: Block | None = None, *, keep_service: bool = True) -> None:
+    """Save a BackupStorage block. A nested block that it has already is kept, unless credentials or another take its place."""
     from blocks.backup_storage import BackupStorage
 
     block = BackupStorage.saying(storage, service)
-    if service is None and not has_credentials(storage):
+    if service is None and keep_service and not has_credentials(storage):
         with get_client(sync_client=True) as client:
             found = _document(client, name, SLUG)
         if found is not None and found.data.get(SERVICE):

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr, ValidationError
 
-from holdfast.errors import HoldfastError, SettingsError
+from holdfast.errors import HoldfastError, NotFoundError, SettingsError
 from holdfast.storage import StorageSettings
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ CLASSES = {
     "azure-blob-storage-credentials": ("prefect_azure", "AzureBlobStorageCredentials"),
     "azure-blob-storage-container": ("prefect_azure.blob_storage", "AzureBlobStorageContainer"),
 }
-_OWN_CREDENTIALS = ("access_key", "secret_key", "session_token", "credentials_file", "connection_string")
+_OWN_CREDENTIALS = ("secret_key", "session_token", "credentials_file", "connection_string")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,25 @@ def made_of(data: Mapping[str, Any]) -> Block:
         ) from None
 
 
+def saved_service(reference: str) -> Block:
+    """Load the block that `slug/name` names. Raises NotFoundError, SettingsError, which show nothing of it."""
+    slug, _, name = reference.partition("/")
+    kind = class_of(slug)
+    with get_client(sync_client=True) as client:
+        try:
+            document = client.read_block_document_by_name(name, slug, include_secrets=True)
+        except ObjectNotFound:
+            raise NotFoundError(f"there is no block {reference}", next_step="Blocks are listed by 'prefect block ls'") from None
+    data = marked(document.data, document.block_document_references)
+    made_of(data | {"block_type_slug": slug})  # tells what is wrong without quoting it
+    document.data = data
+    return kind._from_block_document(document)
+
+
 def has_credentials(settings: StorageSettings) -> bool:
     """Tell whether settings hold credentials themselves, whole ones or a part."""
-    return any(getattr(settings, name) is not None for name in _OWN_CREDENTIALS)
+    named = settings.access_key is not None and settings.type != "azure"  # there it is the account, part of the address
+    return named or any(getattr(settings, name) is not None for name in _OWN_CREDENTIALS)
 
 
 def completed(settings: StorageSettings, service: Block) -> tuple[StorageSettings, object | None]:

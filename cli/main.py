@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, config, demonstration, init, keys, listing, logs, output, repo, restore, serve, status, verify
+from cli import backup, config, demonstration, init, keys, listing, logs, output, repo, restore, serve, status, storage, verify
 from cli.app import AsJson, Commands, Verbose
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
@@ -51,6 +51,7 @@ def shared(
 for group in (init, backup, verify, restore, listing, status, serve, demonstration):
     app.add_typer(group.commands)
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
+app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")
 app.add_typer(config.commands, name="config", rich_help_panel="Set up")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,29 +16,40 @@ from prefect_azure.blob_storage import AzureBlobStorageContainer
 from prefect_gcp import GcpCredentials, GcsBucket
 from pydantic import SecretStr
 
+from holdfast.storage import StorageSettings
+
 CANARY = "canary-of-a-nested-secret"
-ADDRESS = "http://127.0.0.1:9000"
-CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={CANARY};EndpointSuffix=core.windows.net"
+SOMEWHERE = StorageSettings(
+    bucket="content", endpoint="http://127.0.0.1:9000", access_key=SecretStr("shop"), secret_key=SecretStr(CANARY)
+)
 
 
-def aws(secret: str = CANARY, endpoint: str | None = ADDRESS, **others: Any) -> AwsCredentials:
-    return AwsCredentials(
-        aws_access_key_id="AK",
-        aws_secret_access_key=SecretStr(secret),
-        aws_client_parameters=AwsClientParameters(endpoint_url=endpoint),
-        **{"aws_session_token": f"token-{secret}", "region_name": "eu-west-3", **others},
-    )
+def secret(text: SecretStr | None) -> str:
+    assert text is not None
+    return text.get_secret_value()
 
 
-def minio(secret: str = CANARY, endpoint: str | None = ADDRESS) -> MinIOCredentials:
+def aws(place: StorageSettings = SOMEWHERE, **others: Any) -> AwsCredentials:
+    given = {
+        "aws_access_key_id": secret(place.access_key),
+        "aws_secret_access_key": place.secret_key,
+        "aws_client_parameters": AwsClientParameters(endpoint_url=place.endpoint),
+        "region_name": "us-east-1",
+    }
+    return AwsCredentials(**(given | others))
+
+
+def minio(place: StorageSettings = SOMEWHERE) -> MinIOCredentials:
+    assert place.secret_key is not None
     return MinIOCredentials(
-        minio_root_user="root",
-        minio_root_password=SecretStr(secret),
-        aws_client_parameters=AwsClientParameters(endpoint_url=endpoint),
+        minio_root_user=secret(place.access_key),
+        minio_root_password=place.secret_key,
+        aws_client_parameters=AwsClientParameters(endpoint_url=place.endpoint),
     )
 
 
-def gcp() -> GcpCredentials:
+def gcp(place: StorageSettings = SOMEWHERE) -> GcpCredentials:
+    del place
     return GcpCredentials(service_account_info=service_account())
 
 
@@ -59,24 +68,23 @@ def service_account() -> dict[str, str]:
     }
 
 
-def service_account_file(folder: Path) -> Path:
-    file = folder / "account.json"
-    file.write_text(json.dumps(service_account()))
-    return file
+def connection_string(place: StorageSettings = SOMEWHERE) -> str:
+    account, key = secret(place.access_key), secret(place.secret_key)
+    return f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};BlobEndpoint={place.endpoint};"
 
 
-def azure() -> AzureBlobStorageCredentials:
-    return AzureBlobStorageCredentials(connection_string=SecretStr(CONNECTION))
+def azure(place: StorageSettings = SOMEWHERE) -> AzureBlobStorageCredentials:
+    return AzureBlobStorageCredentials(connection_string=SecretStr(connection_string(place)))
 
 
-EVERY_KIND: dict[str, Callable[[], Block]] = {
-    "s3-bucket": lambda: S3Bucket(bucket_name="content", bucket_folder="inner", credentials=aws()),
+EVERY_KIND: dict[str, Callable[[StorageSettings], Block]] = {
+    "s3-bucket": lambda place: S3Bucket(bucket_name=place.bucket, bucket_folder="inner", credentials=aws(place)),
     "aws-credentials": aws,
     "minio-credentials": minio,
-    "gcs-bucket": lambda: GcsBucket(bucket="content", bucket_folder="inner", gcp_credentials=gcp()),
+    "gcs-bucket": lambda place: GcsBucket(bucket=place.bucket, bucket_folder="inner", gcp_credentials=gcp(place)),
     "gcp-credentials": gcp,
     "azure-blob-storage-credentials": azure,
-    "azure-blob-storage-container": lambda: AzureBlobStorageContainer(
-        container_name="content", base_folder="inner", credentials=azure()
+    "azure-blob-storage-container": lambda place: AzureBlobStorageContainer(
+        container_name=place.bucket, base_folder="inner", credentials=azure(place)
     ),
 }
