@@ -11,18 +11,23 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from holdfast.catalog import JobRecord
+from holdfast.database_backup import BackupOptions, back_up_database
 from holdfast.errors import ExitCode
 from holdfast.jobs import new_job_id
-from holdfast.opening import embedded_server, open_catalog, open_or_create_repository
+from holdfast.opening import embedded_server, open_catalog, open_or_create_repository, open_repository
+from holdfast.postgres.url import DatabaseUrl
 from holdfast.settings import load_settings
-from orchestration.deployments import ROOT
+from orchestration.deployments import ROOT, apply_triggers, replicates_by_itself
 from orchestration.local_server import LocalServer
 from tests.postgres.servers import running_server, server_folder
 
@@ -44,7 +49,7 @@ class Served:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.address}/api{path}", data, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
 
     def start_backup(self) -> tuple[str, str]:
         """Have the worker begin a backup; return the job's and the flow run's ids when pg_dump hangs."""
@@ -91,6 +96,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "BACKUP_ENCRYPTION_KEY": "a key of the tests of serve",
             "BACKUP_DATABASE_INTERVAL": "6",
             "BACKUP_ENABLE_VERIFICATION": "false",
+            "BACKUP_REPLICAS": (folder / "replica").as_uri(),
         }
         for name, value in own.items():
             patch.setenv(name, value)
@@ -118,7 +124,7 @@ def test_a_home_is_served_once(served: Served) -> None:
 
 def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(served: Served) -> None:
     before = _deployments(served)
-    assert before.keys() == {"database-backup", "database-verification", "restore"}
+    assert before.keys() == {"database-backup", "database-verification", "restore", "replication"}
     (backup,), (verification,) = before["database-backup"]["schedules"], before["database-verification"]["schedules"]
     assert (backup["schedule"]["interval"], backup["active"]) == (6 * 3600, True)
     assert verification["active"] is False
@@ -134,6 +140,34 @@ def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(serve
     after = _deployments(served)
     assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
     assert all(one["pull_steps"][0].popitem()[1] == {"directory": str(ROOT)} for one in after.values())
+
+
+def test_a_completed_backup_starts_a_replication(served: Served) -> None:
+    settings = load_settings()
+    with closing(open_repository(settings)) as repository:
+        made = back_up_database(repository, DatabaseUrl.parse(settings.database_url), BackupOptions.of(settings))
+    event = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "holdfast.backup.completed",
+        "resource": {"prefect.resource.id": "holdfast.database"},
+    }
+    served.call("/events", [event])
+    copied = settings.home.parent / "replica" / "manifests" / "database" / made.id
+    until(copied.exists, doing=lambda: json.dumps(_replications(served)))
+    until(lambda: [run["state_type"] for run in _replications(served)] == ["COMPLETED"])
+    copies = served.row(made.id).metadata["copies"]
+    assert [copy["storage"] for copy in copies] == ["primary", *settings.replicas]
+
+
+def test_the_trigger_is_off_where_there_are_no_replicas(served: Served) -> None:
+    settings = load_settings()
+    with temporary_settings({PREFECT_API_URL: f"{served.address}/api"}):
+        assert replicates_by_itself()
+        apply_triggers(settings.model_copy(update={"replicas": []}))
+        assert not replicates_by_itself()
+        apply_triggers(settings)
+        assert replicates_by_itself()
 
 
 def test_a_backup_that_is_cancelled_in_the_ui_is_closed_as_cancelled(served: Served) -> None:
@@ -155,6 +189,11 @@ def test_nothing_is_left_running_after_sigterm_not_even_a_backup_that_was_at_wor
     assert LocalServer(served.home).url is None
     assert not embedded_server(load_settings()).is_running()
     assert served.row(job_id).status == "cancelled"
+
+
+def _replications(served: Served) -> list[dict[str, Any]]:
+    runs = served.call("/flow_runs/filter", {"deployments": {"name": {"any_": ["replication"]}}})
+    return [{name: run[name] for name in ("name", "state_type")} for run in runs]
 
 
 def _deployments(served: Served) -> dict[str, dict[str, Any]]:
