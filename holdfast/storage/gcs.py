@@ -24,6 +24,7 @@ from holdfast.errors import (
     SettingsError,
     StorageUnreachableError,
 )
+from holdfast.storage.bucket import checked_bucket, checked_prefix
 from holdfast.storage.classes import checked_class
 from holdfast.storage.contract import ObjectInfo, Storage
 from holdfast.storage.gcs_client import TIMEOUT, open_client
@@ -45,19 +46,18 @@ class GcsStorage(Storage):
     """Keep objects in a bucket of Google Cloud Storage, below a prefix where one is set."""
 
     def __init__(self, settings: StorageSettings, *, credentials: object | None = None) -> None:
-        if not settings.bucket:
-            raise SettingsError("BACKUP_STORAGE_BUCKET is not set", reason="Google Cloud Storage keeps objects in a bucket")
-        prefix = (settings.prefix or "").strip("/")
-        self._prefix = f"{checked_name(prefix)}/" if prefix else ""
-        self._location = f"gs://{settings.bucket}/{prefix}".rstrip("/")
+        bucket = checked_bucket(settings, "Google Cloud Storage")
+        prefix = checked_prefix(settings)
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._location = settings.location
         self._storage_class = checked_class("gcs", settings.storage_class)
         self._immutable_days = settings.immutable_days
         self._client, self._session = open_client(settings, credentials)
         try:
-            self._bucket = self._client.bucket(settings.bucket)
+            self._bucket = self._client.bucket(bucket)
         except ValueError as error:
             self._client.close()
-            raise SettingsError(f"BACKUP_STORAGE_BUCKET can't be {settings.bucket!r}", reason=str(error)) from error
+            raise SettingsError(f"BACKUP_STORAGE_BUCKET can't be {bucket!r}", reason=str(error)) from error
 
     @property
     def location(self) -> str:

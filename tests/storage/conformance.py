@@ -47,6 +47,9 @@ class StorageConformance:
     large_bytes = 11 * MIB + 7
     """What the storage sends in parts, where it does that; a `storage` fixture may set its threshold lower to be quick."""
 
+    many = 5100
+    """How many objects a listing is tried with: more than 5,000, the longest page of any service. Once for each is enough."""
+
     @pytest.fixture
     def storage(self) -> Storage:
         raise NotImplementedError
@@ -159,14 +162,13 @@ class StorageConformance:
         assert all(info.size_bytes == len(info.name) for info in storage.list())
 
     def test_a_listing_of_thousands_is_complete(self, storage: Storage) -> None:
-        """More than 5,000, which is the longest page that any of the services gives."""
-        names = {f"many/{number % 16:x}/{number}" for number in range(5100)}
+        names = {f"many/{number % 16:x}/{number}" for number in range(self.many)}
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda name: storage.put(name, b""), names))
         found = [info.name for info in storage.list("many")]
         assert len(found) == len(names), "none twice"
         assert set(found) == names
-        assert len(list(storage.list("many/f"))) == 5100 // 16
+        assert len(list(storage.list("many/f"))) == self.many // 16
 
     def test_what_was_put_is_listed_and_what_was_deleted_is_not(self, storage: Storage) -> None:
         for number in range(20):
@@ -364,7 +366,7 @@ class BucketConformance(StorageConformance):
 
     @pytest.mark.parametrize("prefix", ["a//b", "../up", "a b", "a/./b", "ä"])
     def test_a_prefix_that_can_not_be_one_is_refused(self, settings: StorageSettings, prefix: str) -> None:
-        with pytest.raises(SettingsError, match=r"BACKUP_STORAGE_PREFIX|can't be the name"):
+        with pytest.raises(SettingsError, match="BACKUP_STORAGE_PREFIX"):
             self.opened(settings.model_copy(update={"prefix": prefix}))
 
     @each_use

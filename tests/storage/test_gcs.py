@@ -17,21 +17,28 @@ from google.cloud.storage import Client
 from holdfast.errors import ObjectExistsError, ObjectLockedError, ObjectNotFoundError, SettingsError, StorageUnreachableError
 from holdfast.storage import Storage, StorageSettings
 from holdfast.storage.gcs import GcsStorage
-from tests.storage.conformance import StorageConformance
+from tests.storage.conformance import BucketConformance, LockConformance, StorageConformance
 from tests.storage.servers import Server, own_server
 
 MIB = 1 << 20
 IN_PARTS = 9 * MIB  # from 8 MiB on Google's client uploads in a session of several requests
 
 
-class TestGcsStorage(StorageConformance):
+class TestGcsStorage(BucketConformance):
     @pytest.fixture
-    def storage(self, gcs: Server) -> Iterator[Storage]:
-        with closing(GcsStorage(gcs.new_storage())) as storage:
-            yield storage
+    def settings(self, gcs: Server) -> StorageSettings:
+        return gcs.new_storage()
+
+
+class TestGcsLocks(LockConformance):
+    @pytest.fixture
+    def locking(self, locking: GcsStorage) -> Storage:
+        return locking
 
 
 class TestGcsStorageBelowAPrefix(StorageConformance):
+    many = 1100  # more than a page of it
+
     @pytest.fixture
     def storage(self, gcs: Server) -> Iterator[Storage]:
         with closing(GcsStorage(gcs.new_storage().model_copy(update={"prefix": "some/folder"}))) as storage:

@@ -18,7 +18,7 @@ import pytest
 from holdfast.errors import ObjectExistsError, ObjectLockedError, ObjectNotFoundError
 from holdfast.storage import LocalStorage, Storage
 
-from .conformance import StorageConformance
+from .conformance import LockConformance, StorageConformance
 
 DAY = timedelta(days=1)
 
@@ -30,6 +30,12 @@ class TestLocalStorageThatLocks(StorageConformance):
 
     def reopened(self, storage: Storage) -> Storage:
         return LocalStorage(storage.location.removeprefix("file://"), immutable_days=1)
+
+
+class TestLocalLocks(LockConformance):
+    @pytest.fixture
+    def locking(self, storage: LocalStorage) -> Storage:
+        return storage
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ each_kind = pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
 class TestThrottledStorageInABucket(BucketConformance):
     """All that is put around a storage, around one kind of it; the limit is one that nothing here reaches."""
 
+    many = 600
+
     @pytest.fixture
     def settings(self, azurite: Server) -> StorageSettings:
         return azurite.new_storage().model_copy(update={"bandwidth_limit": 1 << 33, "prefix": None})

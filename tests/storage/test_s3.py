@@ -42,6 +42,21 @@ class TestS3Storage(BucketConformance):
         return storage
 
 
+class TestS3StorageThatLocks(BucketConformance):
+    """Where versions are kept, and deleted one by one."""
+
+    many = 1100  # more than a page of it
+
+    @pytest.fixture
+    def settings(self, moto: Server) -> StorageSettings:
+        return moto.new_storage(object_lock=True).model_copy(update={"immutable_days": 7})
+
+    def opened(self, settings: StorageSettings) -> Storage:
+        storage = S3Storage(settings, large_bytes=PART, part_bytes=PART)
+        self._open.callback(storage.close)
+        return storage
+
+
 class TestS3Locks(LockConformance):
     @pytest.fixture
     def locking(self, moto: Server) -> Iterator[Storage]:
