@@ -40,6 +40,7 @@ class Served:
     """A `holdfast serve` that is ready, whose backups hang at pg_dump."""
 
     home: Path
+    source: DatabaseUrl
     process: subprocess.Popen[str]
     address: str
     tools: Path
@@ -89,10 +90,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (tools / "pg_dump").write_text(script)
     (tools / "pg_dump").chmod(0o755)
     with server_folder() as folder, running_server(18) as source:
-        home = folder / "home"
+        home, database = folder / "home", source.create_database("pipeline")
         own = {
             "HOLDFAST_HOME": str(home),
-            "BACKUP_DATABASE_URL": source.create_database("pipeline").without_password(),
+            "BACKUP_DATABASE_URL": database.without_password(),
             "BACKUP_ENCRYPTION_KEY": "a key of the tests of serve",
             "BACKUP_DATABASE_INTERVAL": "6",
             "BACKUP_ENABLE_VERIFICATION": "false",
@@ -107,7 +108,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             assert process.stdout is not None
             ready = process.stdout.readline().strip()
             assert ready.startswith("ready prefect=http://127.0.0.1:"), ready
-            yield Served(home, process, ready.partition("=")[2], tools, environment)
+            yield Served(home, database, process, ready.partition("=")[2], tools, environment)
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -145,7 +146,7 @@ def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(serve
 def test_a_completed_backup_starts_a_replication(served: Served) -> None:
     settings = load_settings()
     with closing(open_repository(settings)) as repository:
-        made = back_up_database(repository, DatabaseUrl.parse(settings.database_url), BackupOptions.of(settings))
+        made = back_up_database(repository, served.source, BackupOptions.of(settings))
     event = {
         "id": str(uuid4()),
         "occurred": datetime.now(UTC).isoformat(),
