@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from holdfast.errors import StorageDeniedError
 from holdfast.repository import Repository, UserKey
-from holdfast.storage import Storage, StorageSettings, open_storage, s3
+from holdfast.storage import Storage, StorageSettings, open_storage, s3_access
 from tests.repository.making import back_up, noise, read_all
 from tests.storage.fault_proxy import Fault, FaultProxy, Request
 from tests.storage.servers import Server
@@ -72,7 +72,7 @@ def settings(moto: Server, office: TokenOffice) -> Iterator[StorageSettings]:
 def test_a_session_that_renews_its_tokens_outlives_many_of_them(
     settings: StorageSettings, office: TokenOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "_LAST", timedelta(seconds=1))  # as five minutes are to tokens that last an hour
+    monkeypatch.setattr(s3_access, "_LAST", timedelta(seconds=1))  # as five minutes are to tokens that last an hour
     storage = open_storage(settings, credentials=office.session(), retry=QUICK)
     repository = Repository.create(storage, key=UserKey.parse("11" * 32))
     contents = {"a": noise(1, 300_000)}
@@ -108,7 +108,7 @@ def test_tokens_that_can_not_be_renewed_end_the_work_with_a_clear_error(settings
 def test_a_session_that_gets_no_more_tokens_says_why(
     settings: StorageSettings, office: TokenOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "_LAST", timedelta(seconds=1))
+    monkeypatch.setattr(s3_access, "_LAST", timedelta(seconds=1))
     storage = open_storage(settings, credentials=office.session(), retry=QUICK)
     storage.put("x", b"1")
     office.closed = True
