@@ -26,6 +26,7 @@ EVERY_COMMAND = [
     ("demo",),
     *[("keys", name) for name in ("generate", "list", "add", "rotate", "remove")],
     *[("config", name) for name in ("show", "update")],
+    *[("storage", name) for name in ("test", "add", "list")],
     *[("repo", name) for name in ("init", "list", "check", "replicate", "restore", "prune", "repair", "rebuild-catalog")],
 ]
 
