@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 
 from blocks.opening import SERVICE, SLUG, read_storage_block
+from blocks.server import asked
 from blocks.services import has_credentials
-from holdfast.errors import HoldfastError, PrefectUnreachableError
-
-_PAGE = 100
+from holdfast.errors import HoldfastError
 
 
 def saved_storages() -> list[dict[str, Any]]:
@@ -22,20 +20,14 @@ def saved_storages() -> list[dict[str, Any]]:
 
 def _names() -> dict[str, str | None]:
     """Name the blocks, each with the block of a provider that is nested in it."""
-    found: dict[str, str | None] = {}
-    try:
-        with get_client(sync_client=True) as client:
-            while page := client.read_block_documents_by_type(SLUG, offset=len(found), limit=_PAGE):
-                for document in page:
-                    if document.name:
-                        found[document.name] = _nested(document.block_document_references)
-                if len(page) < _PAGE:
-                    break
-    except ObjectNotFound:  # no block of this type was ever saved
-        return {}
-    except httpx.TransportError as error:
-        raise PrefectUnreachableError("The Prefect server does not answer", reason=str(error) or type(error).__name__) from error
-    return found
+    with asked("it keeps the storages"), get_client(sync_client=True) as client:
+        try:
+            client.read_block_type_by_slug(SLUG)
+        except ObjectNotFound:  # nobody has saved any
+            return {}
+        # All of them at once: the server knows no pages here.
+        documents = client.read_block_documents_by_type(SLUG, include_secrets=False)
+    return {document.name: _nested(document.block_document_references) for document in documents if document.name}
 
 
 def _nested(references: dict[str, Any]) -> str | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
+from blocks.server import asked
 from blocks.services import completed, made_of, marked
 from holdfast.errors import HoldfastError, NotFoundError, PrefectUnreachableError, SettingsError
 from holdfast.secret_texts import secrets_of
@@ -61,16 +61,8 @@ def read_storage_block(name: str) -> StorageBlock:
         raise PrefectUnreachableError(
             f"The storage {name} is a Prefect block, and no Prefect server is set", next_step="Set PREFECT_API_URL to the server"
         )
-    try:
-        with get_client(sync_client=True) as client:
-            data = _document(client, name)
-    except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise PrefectUnreachableError(f"The storage {name} is a Prefect block, and no server answers", reason=reason) from error
-    except PrefectHTTPStatusError as error:
-        raise PrefectUnreachableError(
-            f"The Prefect server does not give the block of the storage {name}", reason=f"it answers {error.response.status_code}"
-        ) from error
+    with asked(f"the storage {name} is a block there"), get_client(sync_client=True) as client:
+        data = _document(client, name)
     try:
         return _read(name, data)
     except HoldfastError as error:

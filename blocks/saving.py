@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -17,8 +16,8 @@ from pydantic import SecretStr
 from blocks.database_target import DatabaseTarget
 from blocks.encryption_key import EncryptionKey
 from blocks.opening import DESCRIPTION, SERVICE, SLUG
+from blocks.server import asked
 from blocks.services import has_credentials
-from holdfast.errors import PrefectUnreachableError
 from holdfast.storage import StorageSettings
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def register_and_save(settings: Settings) -> list[str]:
     storage = settings.storage_settings
     wanted: dict[str, Block | None] = {KEY: EncryptionKey.of(settings), DATABASE: DatabaseTarget.of(settings)}
     blocks = {name: block for name, block in wanted.items() if block is not None}
-    try:
+    with asked("it is to keep the blocks"):
         with get_client(sync_client=True) as client:
             storage_changed = not _storage_is_saved(client, STORAGE, storage)
             changed = [name for name, block in blocks.items() if not _is_saved(client, name, block)]
@@ -44,22 +43,24 @@ def register_and_save(settings: Settings) -> list[str]:
             save_storage(STORAGE, storage)
         for name in changed:
             _save(name, blocks[name])
-    except httpx.TransportError as error:
-        raise PrefectUnreachableError("The Prefect server does not answer", reason=str(error) or type(error).__name__) from error
     return [STORAGE, *blocks]
 
 
 def save_storage(name: str, storage: StorageSettings, service: Block | None = None, *, keep_service: bool = True) -> None:
-    """Save a BackupStorage block. A nested block that it has already is kept, unless credentials or another take its place."""
+    """Save a BackupStorage block. A nested block that it has already is kept, unless credentials or another take its place.
+
+    Raises PrefectUnreachableError.
+    """
     from blocks.backup_storage import BackupStorage
 
     block = BackupStorage.saying(storage, service)
-    if service is None and keep_service and not has_credentials(storage):
-        with get_client(sync_client=True) as client:
-            found = _document(client, name, SLUG)
-        if found is not None and found.data.get(SERVICE):
-            block.service = BackupStorage._from_block_document(found).service
-    _save(name, block)
+    with asked(f"it is to keep the storage {name}"):
+        if service is None and keep_service and not has_credentials(storage):
+            with get_client(sync_client=True) as client:
+                found = _document(client, name, SLUG)
+            if found is not None and found.data.get(SERVICE):
+                block.service = BackupStorage._from_block_document(found).service
+        _save(name, block)
 
 
 def _storage_is_saved(client: SyncPrefectClient, name: str, storage: StorageSettings) -> bool:

@@ -17,6 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr, ValidationError
 
+from blocks.server import asked
 from holdfast.errors import HoldfastError, NotFoundError, SettingsError
 from holdfast.storage import StorageSettings
 
@@ -96,7 +97,7 @@ def saved_service(reference: str) -> Block:
     """Load the block that `slug/name` names. Raises NotFoundError, SettingsError, which show nothing of it."""
     slug, _, name = reference.partition("/")
     kind = class_of(slug)
-    with get_client(sync_client=True) as client:
+    with asked(f"the block {reference} is there"), get_client(sync_client=True) as client:
         try:
             document = client.read_block_document_by_name(name, slug, include_secrets=True)
         except ObjectNotFound:

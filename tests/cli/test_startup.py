@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import Home
+from holdfast.postgres.embedded import EmbeddedServer
+from tests.cli.conftest import KEY, Home, make_shop, with_password
+from tests.postgres.servers import drop_database, server_folder
 
 PROBE = """
 import json, sys
@@ -16,8 +18,9 @@ from cli.main import run
 code = run(sys.argv[1:])
 sys.stderr.write("\\n" + json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
 """
+CLOUDS = {"boto3", "google", "azure", "prefect_aws", "prefect_gcp", "prefect_azure"}
 PREFECT = {"prefect", "prefect_aws", "prefect_gcp", "prefect_azure"}
-SLOW = PREFECT | {"fastapi", "alembic", "boto3", "google", "azure", "examples"}
+SLOW = PREFECT | CLOUDS | {"fastapi", "alembic", "examples"}
 
 
 def imported_by(home: Home, *arguments: str) -> tuple[int, set[str]]:
@@ -49,3 +52,18 @@ def test_the_repository_and_its_keys_are_read_without_prefect(home: Home) -> Non
         code, names = imported_by(home, *arguments, "--json")
         assert code == 0, arguments
         assert names.isdisjoint(SLOW), f"{arguments} imports {names & SLOW}"
+
+
+def test_what_stays_on_this_disk_is_backed_up_without_importing_a_cloud(source_server: EmbeddedServer) -> None:
+    source = make_shop(source_server, "startup")
+    with server_folder() as root:
+        home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
+        storages = (("storage", "list"), ("storage", "test", "holdfast-storage"))
+        try:
+            for arguments in (("init",), ("backup", "database"), ("verify", "latest"), *storages):
+                code, names = imported_by(home, *arguments, "--json")
+                assert code == 0, arguments
+                assert names.isdisjoint(CLOUDS), f"{arguments} imports {names & CLOUDS}"
+        finally:
+            home.json("down")
+            drop_database(source)
