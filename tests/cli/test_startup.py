@@ -60,6 +60,7 @@ def test_what_stays_on_this_disk_is_backed_up_without_importing_a_cloud(source_s
         home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
         storages = (("storage", "list"), ("storage", "test", "holdfast-storage"))
         try:
+            home.json("init")  # saves the block of the storage, which takes its class and all that can be nested in it
             for arguments in (("init",), ("backup", "database"), ("verify", "latest"), *storages):
                 code, names = imported_by(home, *arguments, "--json")
                 assert code == 0, arguments
