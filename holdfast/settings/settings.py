@@ -76,7 +76,7 @@ class Settings(
             type=self.storage_type,
             path=self.storage_path or self.home / "repository",
             bucket=self.storage_bucket,
-            region=self.storage_region,
+            region=self.storage_region if "storage_region" in self.model_fields_set else None,  # what nobody set, sets nothing
             endpoint=self.storage_endpoint,
             prefix=self.storage_prefix,
             access_key=self.storage_access_key,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from cli.repository_settings import load_repository_settings
 from holdfast.errors import SettingsError
 from holdfast.repository import Compression
 from holdfast.settings import load_settings
@@ -67,6 +68,25 @@ def test_the_guides_own_block_of_variables_can_be_pasted_whole_except_for_its_ke
     setting(BACKUP_ENCRYPTION_KEY="your-encryption-key")
     with pytest.raises(SettingsError, match="BACKUP_ENCRYPTION_KEY can't be used: its value is an example"):
         load_settings()
+
+
+def test_storages_replicas_and_limits_are_taken(setting: Callable[..., None]) -> None:
+    settings = load_settings()
+    assert (settings.replicas, settings.bandwidth_limit, settings.immutable_days) == ([], None, 0)
+    assert settings.storage_settings.offsite is settings.storage_settings.region is None
+    replicas = "far-away, s3://bucket/a,az://account/container/b,gs://b,file:///mnt/disk,s3+http://127.0.0.1:9000/b,far-away"
+    setting(BACKUP_REPLICAS=replicas, BACKUP_BANDWIDTH_LIMIT="5000000", BACKUP_IMMUTABLE_DAYS="30", BACKUP_STORAGE_OFFSITE="no")
+    setting(BACKUP_STORAGE_REGION="eu-west-3")
+    settings = load_settings()
+    assert settings.replicas == [name.strip() for name in replicas.split(",")][:-1]
+    said = settings.storage_settings
+    assert (said.bandwidth_limit, said.immutable_days, said.offsite, said.region) == (5_000_000, 30, False, "eu-west-3")
+
+
+def test_the_repository_alone_reads_them_whatever_else_is_wrong(setting: Callable[..., None]) -> None:
+    setting(BACKUP_REPLICAS="far", BACKUP_BANDWIDTH_LIMIT="4096", BACKUP_IMMUTABLE_DAYS="3", BACKUP_DATABASE_INTERVAL="never")
+    settings = load_repository_settings()
+    assert (settings.replicas, settings.bandwidth_limit, settings.immutable_days) == (["far"], 4096, 3)
 
 
 def test_the_environment_goes_before_the_file_and_that_before_what_is_kept(place: Path, setting: Callable[..., None]) -> None:

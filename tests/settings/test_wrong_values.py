@@ -37,6 +37,15 @@ WRONG = {
     "BACKUP_STORAGE_PREFIX=../x": "'../x' is not a folder below the bucket",
     "BACKUP_STORAGE_ENDPOINT=minio": "'minio' is not a URL of a server; allowed: a URL such as http://minio:9000",
     "BACKUP_STORAGE_ENDPOINT=http://h:99999": "its value is not a URL",
+    "BACKUP_REPLICAS=Far Away": "'Far Away' holds 1 of another form; allowed: names of BackupStorage blocks, or URLs",
+    "BACKUP_REPLICAS=far,ftp://h/x": "its value holds 1 of another form",
+    "BACKUP_REPLICAS=file://relative": "its value holds 1 of another form",
+    "BACKUP_BANDWIDTH_LIMIT=1023": "'1023' is too small; allowed: whole bytes per second, 1024 or more",
+    "BACKUP_BANDWIDTH_LIMIT=5M": "'5M' is not a whole number",
+    "BACKUP_IMMUTABLE_DAYS=-1": "'-1' is too small; allowed: whole days, 0 to 3650",
+    "BACKUP_IMMUTABLE_DAYS=3651": "'3651' is too large",
+    "BACKUP_STORAGE_OFFSITE=far": "'far' is neither true nor false; allowed: true or false",
+    "BACKUP_STORAGE_CLASS=STANDARD": "'STANDARD' can't be used: a storage of type local has no classes",
     "BACKUP_STORAGE_PATH=~nobody-of-that-name/x": "begins with the home folder of a user who is not known",
     "BACKUP_DATABASE_URL=mysql://h/d": "its value can't be used: it does not begin with postgresql://",
     "BACKUP_ENCRYPTION_KEY=short": "its value can't be used: it is neither 32 bytes in base64 or hex nor a passphrase",
@@ -93,6 +102,8 @@ def test_everything_that_is_wrong_is_told_at_once(place: Path, setting: Callable
         {"BACKUP_STORAGE_ENDPOINT": f"http://user:{CANARY}@minio"},
         {"BACKUP_NOTIFICATION_CHANNELS": f"https://hooks.example.com/{CANARY}"},
         {"BACKUP_STORAGE_TYPE": "s3", "BACKUP_STORAGE_SECRET_KEY": CANARY},
+        {"BACKUP_STORAGE_TYPE": "s3", "BACKUP_STORAGE_SESSION_TOKEN": CANARY},
+        {"BACKUP_REPLICAS": f"s3://user:{CANARY}@bucket/prefix"},
     ],
     ids=lambda variables: next(iter(variables)),
 )
@@ -131,6 +142,51 @@ def test_half_a_credential_is_told_where_credentials_are_used(
     assert said in str(problem())
 
 
+@pytest.mark.parametrize(
+    ("kind", "variables"),
+    [
+        ("azure", {"BACKUP_STORAGE_ACCESS_KEY": "shop"}),
+        ("azure", {"BACKUP_STORAGE_ACCESS_KEY": "shop", "BACKUP_STORAGE_SECRET_KEY": "key"}),
+        ("azure", {"BACKUP_STORAGE_CONNECTION_STRING": "AccountName=shop;AccountKey=key"}),
+        ("azure", {"BACKUP_STORAGE_CONNECTION_STRING": "AccountName=shop;AccountKey=key", "BACKUP_STORAGE_SECRET_KEY": "key"}),
+        ("gcs", {"BACKUP_STORAGE_ACCESS_KEY": "backup@shop", "BACKUP_STORAGE_SECRET_KEY": "-----BEGIN PRIVATE KEY-----\\nx"}),
+        ("gcs", {"BACKUP_STORAGE_CREDENTIALS_FILE": "account.json"}),
+        ("s3", {"BACKUP_STORAGE_ACCESS_KEY": "a", "BACKUP_STORAGE_SECRET_KEY": "s", "BACKUP_STORAGE_SESSION_TOKEN": "t"}),
+    ],
+)
+def test_each_cloud_takes_credentials_in_its_own_forms(
+    kind: str, variables: dict[str, str], place: Path, setting: Callable[..., None]
+) -> None:
+    setting(BACKUP_STORAGE_TYPE=kind, **variables)
+    said = load_settings().storage_settings
+    assert said.credentials_file == (place / "account.json" if "BACKUP_STORAGE_CREDENTIALS_FILE" in variables else None)
+    given = [said.access_key, said.secret_key, said.session_token, said.connection_string]
+    shown = {secret.get_secret_value() for secret in given if secret is not None}
+    assert shown == set(variables.values()) - {"account.json"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        ("s3", "standard_ia", "STANDARD_IA"),
+        ("s3", "GLACIER_IR", "GLACIER_IR"),
+        ("gcs", "archive", "ARCHIVE"),
+        ("azure", "COLD", "Cold"),
+    ],
+)
+def test_a_storage_class_is_taken_as_the_service_writes_it(
+    kind: str, given: str, taken: str, setting: Callable[..., None]
+) -> None:
+    setting(BACKUP_STORAGE_TYPE=kind, BACKUP_STORAGE_CLASS=given)
+    assert load_settings().storage_settings.storage_class == taken
+
+
+@pytest.mark.parametrize(("kind", "frozen"), [("s3", "GLACIER"), ("s3", "deep_archive"), ("azure", "Archive")])
+def test_a_class_that_can_not_be_read_at_once_is_refused(kind: str, frozen: str, setting: Callable[..., None]) -> None:
+    setting(BACKUP_STORAGE_TYPE=kind, BACKUP_STORAGE_CLASS=frozen)
+    assert "nothing could be verified or restored" in str(problem())
+
+
 def test_a_bucket_without_credentials_leaves_them_to_the_provider(setting: Callable[..., None]) -> None:
     setting(BACKUP_STORAGE_TYPE="s3", BACKUP_STORAGE_BUCKET="content", BACKUP_STORAGE_ENDPOINT="http://[::1]:9000/")
     storage = load_settings().storage_settings
@@ -157,6 +213,8 @@ def test_settings_never_show_a_secret_when_printed(setting: Callable[..., None])
         BACKUP_ENCRYPTION_KEY=CANARY * 3,
         BACKUP_STORAGE_ACCESS_KEY=CANARY,
         BACKUP_STORAGE_SECRET_KEY=CANARY,
+        BACKUP_STORAGE_SESSION_TOKEN=CANARY,
+        BACKUP_STORAGE_CONNECTION_STRING=f"AccountKey={CANARY}",
         BACKUP_DATABASE_URL=f"postgresql://u:{CANARY}@h/d",
         BACKUP_CATALOG_URL=f"postgresql://u:{CANARY}@h/d",
         BACKUP_SCRATCH_URL=f"postgresql://u:{CANARY}@h/d",
