@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import copies, jobs, output
+from cli import copies, jobs, output, patience
 from cli.app import Commands
 from cli.backup_types import PRESENT, BackupType, require_present
-from cli.flow_runs import ready_for_flows, shown
+from cli.flow_runs import ready_for_flows, send_what_waits, shown
 from cli.session import settings
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
@@ -49,9 +49,11 @@ def backup(
     made = [_back_up(kind, loaded) for kind in kinds]
     failed = _copied(made, loaded)
     output.result(made if what is What.ALL else made[0], lambda: (part for job in made for part in jobs.backup_text(job)))
+    code = ExitCode.DONE if failed is None else ExitCode.WORK_FAILED
     if failed is not None:
         output.warn(f"the backup is made, but {failed}")
-        raise typer.Exit(ExitCode.WORK_FAILED)
+    patience.leave(code, first=send_what_waits)
+    raise typer.Exit(code)
 
 
 def require_on(kind: BackupType, loaded: Settings) -> None:
@@ -84,7 +86,7 @@ def _copied(made: list[jobs.Document], loaded: Settings) -> HoldfastError | None
         output.note("A worker copies it to the replicas now.")
     else:
         failed = _replicate()
-    copies.of_jobs(made, loaded, [])
+    copies.of_jobs(made, loaded, without=_behind(failed))
     return failed
 
 
@@ -97,6 +99,12 @@ def _replicate() -> HoldfastError | None:
     except HoldfastError as error:
         return error
     return None
+
+
+def _behind(failed: HoldfastError | None) -> list[str]:
+    """Name the replicas that a replication could not bring up to date."""
+    found: jobs.Document = getattr(failed, "found", None) or {}
+    return [replica["name"] for replica in found.get("replicas", []) if not replica["ok"]]
 
 
 def _all_on(loaded: Settings) -> list[BackupType]:

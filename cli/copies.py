@@ -5,7 +5,7 @@ Nothing is started to answer, and nobody is waited for longer than a few seconds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,9 +43,9 @@ class Look:
     error: HoldfastError | None = None
 
 
-def look_at(loaded: Settings) -> list[Look]:
-    """Ask every replica of the settings which backups it holds."""
-    found = [(replica, _where(replica)) for replica in replicas.known(loaded)]
+def look_at(loaded: Settings, *, without: Collection[str] = ()) -> list[Look]:
+    """Ask every replica of the settings which backups it holds, but for those that are known not to answer."""
+    found = [(replica, _where(replica)) for replica in replicas.known(loaded) if replica.name not in without]
     questions = {replica.name: _look(replica) for replica, unknown in found if unknown is None}
     answers = patience.ask_all(questions, PATIENCE_SECONDS)
     return [_as_look(replica.name, unknown or answers[replica.name]) for replica, unknown in found]
@@ -93,13 +93,15 @@ def rule(copies: Iterable[Copy]) -> jobs.Document:
     return {"holds": found.holds, "missing": list(found.missing)}
 
 
-def of_jobs(found: Iterable[jobs.Document], loaded: Settings, rows: Iterable[JobRecord]) -> None:
+def of_jobs(
+    found: Iterable[jobs.Document], loaded: Settings, rows: Iterable[JobRecord] = (), *, without: Collection[str] = ()
+) -> None:
     """Add to the documents of backups where they lie, where there are replicas at all."""
     if not loaded.replicas:
         return
     from holdfast.opening import PRIMARY
 
-    looks, recorded, primary = look_at(loaded), recorded_in(rows), live_copy(PRIMARY, loaded.storage_settings)
+    looks, recorded, primary = look_at(loaded, without=without), recorded_in(rows), live_copy(PRIMARY, loaded.storage_settings)
     for job in found:
         here = primary if job["status"] == "completed" else None
         job["copies"] = documents(copies_of(job["jobId"], here, looks, recorded.get(job["jobId"], [])))

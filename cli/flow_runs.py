@@ -35,3 +35,12 @@ def shown(what: str) -> Iterator[None]:
 
     with progress.counted(what, "bytes") as update, watched_by(update):
         yield
+
+
+def send_what_waits() -> None:
+    """Have Prefect send the events and logs that it holds back, as it does at the end of a process."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    EventsWorker.drain_all()
+    APILogWorker.drain_all()

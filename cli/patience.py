@@ -60,9 +60,14 @@ def ask_all(questions: Mapping[str, Callable[[], T]], seconds: float) -> dict[st
     return found
 
 
-def leave(code: int = 0) -> None:
-    """End the process at once where somebody was left behind: Python would wait for what their threads still do."""
+def leave(code: int = 0, *, first: Callable[[], None] | None = None) -> None:
+    """End the process at once where somebody was left behind: Python would wait for what their threads still do.
+
+    `first` is what the end of a process does otherwise and is still wanted.
+    """
     if any(thread.is_alive() for thread in _left_behind):
+        if first is not None:
+            first()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
