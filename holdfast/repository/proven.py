@@ -28,9 +28,7 @@ def read_proven(storage: Storage, name: str, prove: Callable[[bytes], T], *, byt
 
 def read_bounded(storage: Storage, name: str, bytes_max: int) -> bytes:
     """Read an object that somebody else may have put there. Raises ValueError for one that is larger than it may be."""
-    data = bytearray()
-    for part in storage.stream(name):
-        data += part
-        if len(data) > bytes_max:
-            raise ValueError(f"it is larger than the {bytes_max} bytes that it may have")
-    return bytes(data)
+    data = storage.get_range(name, 0, bytes_max + 1)
+    if len(data) > bytes_max:
+        raise ValueError(f"it is larger than the {bytes_max} bytes that it may have")
+    return data

@@ -123,9 +123,12 @@ class RetryingStorage(WrappedStorage):
                     given_bytes += len(part)
         except StorageUnreachableError as error:
             _log.info("read %s: %s; going on at byte %d", name, error, given_bytes)
-            for part in self._rest(info, given_bytes, part_bytes):
-                yield part
-                given_bytes += len(part)
+        else:
+            if given_bytes == info.size_bytes:
+                return
+        for part in self._rest(info, given_bytes, part_bytes):
+            yield part
+            given_bytes += len(part)
         if given_bytes != info.size_bytes:
             raise self._changed(name, f"{given_bytes} bytes came and it had {info.size_bytes} when reading began")
 

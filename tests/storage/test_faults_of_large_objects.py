@@ -1,4 +1,4 @@
-"""Objects that are sent in parts: after a fault in any request there is the whole object or none, and of many exactly one wins."""
+"""Objects that are sent in parts: a fault in any request leaves the whole object or none, and of many exactly one wins."""
 
 from __future__ import annotations
 

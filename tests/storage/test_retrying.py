@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -249,23 +250,37 @@ class TestAStreamThatBreaks:
     @pytest.mark.parametrize("after", range(4))
     @pytest.mark.parametrize("size", [4 * MIB, 3 * MIB, MIB])
     def test_never_goes_on_in_another_object(self, after: int, size: int) -> None:
-        def replace(storage: MemoryStorage) -> None:
+        def put_another(storage: MemoryStorage) -> None:
             storage.put("x", b"2" * size, replace=True)
 
-        inner = BreakingStorage(after, on_break=replace)
+        inner = BreakingStorage(after, on_break=put_another)
         inner.put("x", b"1" * 4 * MIB)
         with pytest.raises(StorageUnreachableError, match=r"'x'.*whole: it was replaced"):
             list(RetryingStorage(inner, QUICK).stream("x"))
 
-    def test_never_ends_as_if_it_were_whole_when_it_was_cut_without_an_error(self) -> None:
+    def test_is_read_to_its_end_when_it_was_cut_without_an_error(self) -> None:
         class Cutting(MemoryStorage):
             def stream(self, name: str, *, part_bytes: int = 1 << 20) -> Iterator[bytes]:
                 yield next(super().stream(name, part_bytes=part_bytes))
 
         inner = Cutting()
-        inner.put("x", bytes(2 * MIB))
-        with pytest.raises(StorageUnreachableError, match=r"'x'.*whole"):
-            list(RetryingStorage(inner, QUICK).stream("x"))
+        data = random.Random(4).randbytes(2 * MIB + 1)
+        inner.put("x", data)
+        assert b"".join(RetryingStorage(inner, QUICK).stream("x")) == data
+
+    def test_that_is_longer_or_shorter_than_it_should_be_is_an_error(self) -> None:
+        class Lying(MemoryStorage):
+            def head(self, name: str) -> ObjectInfo | None:
+                info = super().head(name)
+                return info and replace(info, size_bytes=self.told)
+
+            told = 0
+
+        inner = Lying()
+        inner.put("x", bytes(1000))
+        for inner.told in (999, 1001):
+            with pytest.raises(StorageUnreachableError, match=r"'x'.*whole: 1000 bytes came"):
+                list(RetryingStorage(inner, QUICK).stream("x"))
 
     def test_says_so_when_the_object_has_gone(self) -> None:
         inner = BreakingStorage(1, on_break=lambda storage: storage.delete("x"))

@@ -1,6 +1,6 @@
 """S3 as moto makes it, on a free port of loopback, all in memory.
 
-moto looks and then writes: of two conditional puts at once both could win, and a read beside a write may fail. With S3 neither can,
+moto looks and then writes: of two conditional puts at once both could win, and a read beside a write may fail. On S3 neither can,
 so requests are answered one at a time here, each when all of it has come.
 """
 
