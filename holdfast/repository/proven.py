@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from holdfast.errors import DamagedError
 from holdfast.storage import Storage
 
 FILE_BYTES_MAX = 1 << 20  # of repository.json and a key file, which are read before anything is proven
@@ -27,8 +28,16 @@ def read_proven(storage: Storage, name: str, prove: Callable[[bytes], T], *, byt
 
 
 def read_bounded(storage: Storage, name: str, bytes_max: int) -> bytes:
-    """Read an object that somebody else may have put there. Raises ValueError for one that is larger than it may be."""
-    data = storage.get_range(name, 0, bytes_max + 1)
-    if len(data) > bytes_max:
-        raise ValueError(f"it is larger than the {bytes_max} bytes that it may have")
-    return data
+    """Read an object that somebody else may have put there. Raises ValueError for one that is larger than it may be.
+
+    As a stream, whose bytes are counted as they come: a range would be as long as the storage pleases, once it is in memory.
+    """
+    data = bytearray()
+    try:
+        for part in storage.stream(name):
+            data += part
+            if len(data) > bytes_max:
+                raise ValueError(f"it is larger than the {bytes_max} bytes that it may have")
+    except DamagedError as error:
+        raise ValueError(error.message) from error  # the storage itself saw that what came is not what it holds
+    return bytes(data)
