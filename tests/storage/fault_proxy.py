@@ -2,7 +2,7 @@
 
 Requests go to the real server and come back unchanged, but for those that a rule picks. A `Fault` says what happens to such a
 request: it is answered in the server's place, never answered, cut off before or after the server did it, or what comes back is
-cut or changed. The answers are worded as each service words them, with what it quotes of credentials.
+cut or changed.
 """
 
 from __future__ import annotations
@@ -15,106 +15,12 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import BinaryIO, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from holdfast.storage import StorageSettings
-from tests.storage.servers import Kind, Server
-
-QUOTED_SECRET = "quoted-by-the-server-canary"
-
-
-class Fault(Enum):
-    """What happens to a request."""
-
-    ERROR = auto()  # 500, not done
-    SLOW_DOWN = auto()  # 503, not done
-    TOO_MANY = auto()  # 429, not done
-    SILENCE = auto()  # no answer ever, not done
-    SILENCE_AFTER_DONE = auto()
-    RESET_AT_ONCE = auto()  # not done
-    RESET_MID_REQUEST = auto()  # half of the request was read, not done
-    RESET_AFTER_DONE = auto()  # the ambiguous one
-    ERROR_AFTER_DONE = auto()  # 500, though it was done
-    RESET_MID_BODY = auto()
-    CUT_BODY = auto()  # half of it comes, Content-Length tells of all
-    CUT_BODY_AND_LENGTH = auto()  # half of it comes, Content-Length tells of half
-    CUT_BODY_UNTOLD = auto()  # half of it comes and no Content-Length: the end of the connection is the end
-    WRONG_CONTENT = auto()  # all of it comes, one byte changed
-    DENIED = auto()  # 403
-    UNAUTHORIZED = auto()  # 401
-    EXPIRED = auto()  # what the service says of credentials that were good until just now
-    NO_BUCKET = auto()  # 404
-    CONFLICT = auto()  # 409: another writes it just now; not done
-
-
-# What passes when it is tried again, and shows. (A body that is cut with its length looks like a short object.)
-RECOVERABLE = (
-    Fault.ERROR,
-    Fault.SLOW_DOWN,
-    Fault.TOO_MANY,
-    Fault.RESET_AT_ONCE,
-    Fault.RESET_MID_REQUEST,
-    Fault.RESET_AFTER_DONE,
-    Fault.ERROR_AFTER_DONE,
-    Fault.RESET_MID_BODY,
-    Fault.CUT_BODY,
-)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it came."""
-
-    kind: Kind
-    method: str
-    target: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    @property
-    def query(self) -> dict[str, list[str]]:
-        return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
-
-    @property
-    def writes(self) -> bool:
-        return self.method in {"PUT", "POST"}
-
-    @property
-    def lists(self) -> bool:
-        path = urlsplit(self.target).path
-        by_kind = {
-            "s3": "list-type" in self.query,
-            "azure": self.query.get("comp") == ["list"],
-            "gcs": path.endswith("/o"),
-        }
-        return self.method == "GET" and by_kind[self.kind]
-
-    @property
-    def reads_content(self) -> bool:
-        if self.kind == "gcs" and self.query.get("alt") != ["media"]:
-            return False
-        return self.method == "GET" and not self.lists
-
-
-@dataclass
-class Response:
-    """A response as it goes: `body` is what is sent, which the headers may belie."""
-
-    status: int
-    reason: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def set_length(self, length: int | None) -> None:
-        self.headers = [(name, value) for name, value in self.headers if name.lower() != "content-length"]
-        if length is not None:
-            self.headers.append(("Content-Length", str(length)))
-
-    def head_bytes(self) -> bytes:
-        lines = [f"HTTP/1.1 {self.status} {self.reason}", *(f"{name}: {value}" for name, value in self.headers)]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+from tests.storage.faults import ANSWERS, Fault, Request, Response, answer
+from tests.storage.servers import Server
 
 
 @dataclass
@@ -250,15 +156,15 @@ def _exchange(connection: socket.socket, upstream: http.client.HTTPConnection, r
         return _reset(connection)
     if fault is Fault.SILENCE:
         return _silence(connection)
-    if fault in _ANSWERS or fault is Fault.EXPIRED:
-        return _send(connection, request, _answer(request, fault))
+    if fault in ANSWERS or fault is Fault.EXPIRED:
+        return _send(connection, request, answer(request, fault))
     response = _forwarded(upstream, request)
     if fault is Fault.RESET_AFTER_DONE:
         return _reset(connection)
     if fault is Fault.SILENCE_AFTER_DONE:
         return _silence(connection)
     if fault is Fault.ERROR_AFTER_DONE:
-        return _send(connection, request, _answer(request, Fault.ERROR))
+        return _send(connection, request, answer(request, Fault.ERROR))
     if fault is None or request.method == "HEAD" or not response.body:
         if fault in {Fault.RESET_MID_BODY, Fault.CUT_BODY, Fault.CUT_BODY_AND_LENGTH, Fault.CUT_BODY_UNTOLD}:
             return _reset(connection)  # there is no body to cut, so it is the answer that is lost
@@ -323,16 +229,16 @@ def _forwarded(upstream: http.client.HTTPConnection, request: Request) -> Respon
             if request.body or request.writes:
                 upstream.putheader("Content-Length", str(len(request.body)))
             upstream.endheaders(request.body or None)
-            answer = upstream.getresponse()
+            found = upstream.getresponse()
             break
         except (http.client.RemoteDisconnected, ConnectionError):
             upstream.close()  # it was kept open, and the server has closed it since
             if last:
                 raise
-    body = answer.read()
-    headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in {"connection", "transfer-encoding"}]
-    response = Response(answer.status, answer.reason, headers, body)
-    if request.method != "HEAD" and answer.status not in {204, 304}:
+    body = found.read()
+    headers = [(name, value) for name, value in found.getheaders() if name.lower() not in {"connection", "transfer-encoding"}]
+    response = Response(found.status, found.reason, headers, body)
+    if request.method != "HEAD" and found.status not in {204, 304}:
         response.set_length(len(body))
     return response
 
@@ -354,39 +260,3 @@ def _silence(connection: socket.socket) -> bool:
         while connection.recv(1):
             pass
     return False
-
-
-_ANSWERS = {
-    Fault.ERROR: (500, "InternalError", "InternalError", "backendError"),
-    Fault.SLOW_DOWN: (503, "SlowDown", "ServerBusy", "backendError"),
-    Fault.TOO_MANY: (429, "TooManyRequests", "OperationTimedOut", "rateLimitExceeded"),
-    Fault.DENIED: (403, "AccessDenied", "AuthorizationPermissionMismatch", "forbidden"),
-    Fault.UNAUTHORIZED: (401, "InvalidToken", "InvalidAuthenticationInfo", "authError"),
-    Fault.NO_BUCKET: (404, "NoSuchBucket", "ContainerNotFound", "notFound"),
-    Fault.CONFLICT: (409, "ConditionalRequestConflict", "LeaseIdMissing", "conflict"),
-}
-
-
-def _answer(request: Request, fault: Fault) -> Response:
-    """Answer in the server's place and in its words."""
-    if fault is Fault.EXPIRED:
-        status, *codes = {"s3": 400, "azure": 403, "gcs": 401}[request.kind], "ExpiredToken", "AuthenticationFailed", "authError"
-    else:
-        status, *codes = _ANSWERS[fault]
-    code = str(dict(zip(("s3", "azure", "gcs"), codes, strict=True))[request.kind])
-    headers = [("Content-Type", "application/xml"), ("x-amz-request-id", "1")]
-    if request.kind == "azure":
-        headers = [("Content-Type", "application/xml"), ("x-ms-error-code", code)]
-        quoted = f"<AuthenticationErrorDetail>The MAC signature '{QUOTED_SECRET}' is no good</AuthenticationErrorDetail>"
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault of the test</Message>{quoted}</Error>"
-    elif request.kind == "gcs":
-        headers = [("Content-Type", "application/json")]
-        message = '"message": "a fault of the test"'
-        one = f'{{{message}, "reason": "{code}", "domain": "global", "debugInfo": "Bearer {QUOTED_SECRET}"}}'
-        body = f'{{"error": {{"code": {status}, {message}, "errors": [{one}]}}}}'
-    else:
-        quoted = f"<AWSAccessKeyId>{QUOTED_SECRET}</AWSAccessKeyId><Token-0>{QUOTED_SECRET}</Token-0>"
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault of the test</Message>{quoted}</Error>"
-    response = Response(status, code, headers, body.encode())
-    response.set_length(len(response.body))
-    return response

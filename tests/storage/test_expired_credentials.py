@@ -21,7 +21,8 @@ from holdfast.errors import StorageDeniedError
 from holdfast.repository import Repository, UserKey
 from holdfast.storage import Storage, StorageSettings, open_storage, s3_access
 from tests.repository.making import back_up, noise, read_all
-from tests.storage.fault_proxy import Fault, FaultProxy, Request
+from tests.storage.fault_proxy import FaultProxy
+from tests.storage.faults import Fault, Request
 from tests.storage.servers import Server
 from tests.storage.test_faults import ALWAYS, QUICK, assert_shows_no_secret
 

@@ -24,7 +24,8 @@ from holdfast.errors import (
 )
 from holdfast.storage import Storage, StorageSettings, bucket, gcs, gcs_download, open_storage
 from holdfast.storage.retrying import RetryPolicy
-from tests.storage.fault_proxy import QUOTED_SECRET, RECOVERABLE, Fault, FaultProxy, Request
+from tests.storage.fault_proxy import FaultProxy
+from tests.storage.faults import QUOTED_SECRET, RECOVERABLE, Fault, Request
 from tests.storage.servers import Kind, azurite_server, gcs_server, moto_server
 
 from .conformance import MIB

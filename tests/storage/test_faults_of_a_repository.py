@@ -12,7 +12,7 @@ from holdfast.repository import Repository, UserKey
 from holdfast.storage import open_storage
 from holdfast.storage.retrying import RetryPolicy
 from tests.repository.making import back_up, noise, read_all
-from tests.storage.fault_proxy import RECOVERABLE, Fault, Request
+from tests.storage.faults import RECOVERABLE, Fault, Request
 from tests.storage.test_faults import ALWAYS, Way, kind, way
 
 __all__ = ["kind", "way"]  # the fixtures

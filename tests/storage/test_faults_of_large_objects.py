@@ -14,7 +14,7 @@ from holdfast.storage.azure import AzureStorage
 from holdfast.storage.gcs import GcsStorage
 from holdfast.storage.retrying import RetryingStorage, RetryPolicy
 from holdfast.storage.s3 import S3Storage
-from tests.storage.fault_proxy import Fault, Request
+from tests.storage.faults import Fault, Request
 from tests.storage.test_faults import ALWAYS, Way, kind, way
 
 from .conformance import MIB
