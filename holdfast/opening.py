@@ -52,7 +52,7 @@ def open_repository(settings: Settings) -> Repository:
         raise SettingsError(
             f"The repository at {repository.location} is {is_}, and BACKUP_ENABLE_ENCRYPTION is {says}",
             reason="a repository stays in the state that it was made in",
-            next_step="Change that setting, or make another repository: set BACKUP_STORAGE_PATH and run 'holdfast init'",
+            next_step="Change that setting, or make another repository: name another place and run 'holdfast init'",
         )
     return repository
 

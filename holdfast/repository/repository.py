@@ -37,6 +37,7 @@ from holdfast.repository.spares import SparedObject, Spares
 from holdfast.repository.userkey import UserKey
 from holdfast.repository.writer import BackupWriter
 from holdfast.storage import Storage
+from holdfast.storage.probe import require_put_if_absent
 
 if TYPE_CHECKING:
     from holdfast.storage.replica import Replica
@@ -79,6 +80,7 @@ class Repository:
         if not cls.exists(storage):
             if any(True for folder in (names.MANIFESTS, names.CHUNKS, names.PROOFS) for _ in storage.list(folder)):
                 read_description(storage)  # says that it is missing among backups
+            require_put_if_absent(storage)
             cls._write_new(storage, key if encrypt else None, label)
         found = cls.open(storage, key=key)
         if found.encrypted != encrypt:

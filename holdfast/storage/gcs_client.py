@@ -19,6 +19,7 @@ from google.oauth2 import service_account
 from requests.adapters import HTTPAdapter
 
 from holdfast.errors import SettingsError
+from holdfast.storage.bucket import checked_endpoint
 from holdfast.storage.settings import StorageSettings
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and for the service to send or take the next bytes
@@ -50,9 +51,7 @@ def _endpoint(settings: StorageSettings) -> str | None:
         return None
     if "://" not in endpoint:
         endpoint = f"http://{endpoint}"  # as emulators write their address
-    if not endpoint.startswith(("http://", "https://")):
-        raise SettingsError(f"BACKUP_STORAGE_ENDPOINT can't be {endpoint!r}", reason="it begins with https:// or http://")
-    return endpoint.rstrip("/")
+    return checked_endpoint(endpoint)
 
 
 def _given_credentials(settings: StorageSettings, credentials: object | None) -> Credentials | None:

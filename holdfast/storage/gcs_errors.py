@@ -45,12 +45,20 @@ def _refusal(error: GoogleAPICallError, what: str) -> HoldfastError:
     if code == 401:
         return _denied(what, text)
     if code == 403 and reason not in _BUSY:
-        if "retention" in f"{reason} {text}".lower() or "hold" in reason.lower():
+        if _is_locked(reason, text):
             return ObjectLockedError(f"could not {what}", reason=text, next_step="Wait until its lock has ended")
         return _denied(what, text)
     if 400 <= code < 500 and code not in {403, 408, 409, 410, 412, 429} and "crc32c" not in text.lower():
         return SettingsError(f"could not {what}", reason=text)
     return StorageUnreachableError(f"could not {what}", reason=text)
+
+
+def _is_locked(reason: str, text: str) -> bool:
+    """A lock and a missing right are both 403, and rights and accounts may have "retention" in their names."""
+    said = text.lower()
+    if "does not have" in said or "permission" in said:
+        return False
+    return "retention" in f"{reason.lower()} {said}" or "hold" in reason.lower()
 
 
 def _denied(what: str, reason: str) -> StorageDeniedError:

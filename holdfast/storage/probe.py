@@ -64,6 +64,28 @@ def probe(storage: Storage, *, size_bytes: int = 8 << 20) -> ProbeReport:
     return report
 
 
+def require_put_if_absent(storage: Storage) -> None:
+    """Make sure, before a repository is begun there, that the storage never overwrites unasked. Raises WorkFailedError."""
+    name = f"{_FOLDER}/{secrets.token_hex(8)}"
+    storage.put(name, b"first")
+    try:
+        _require_refusal(storage, name)
+    finally:
+        storage.delete(name)
+
+
+def _require_refusal(storage: Storage, name: str) -> None:
+    try:
+        storage.put(name, b"another")
+    except ObjectExistsError:
+        return
+    raise WorkFailedError(
+        f"{storage.location} overwrote {name!r}",
+        reason="it was asked to put it only where there is none",
+        next_step="Use a service that keeps to If-None-Match, or another one: this one can't keep backups safe",
+    )
+
+
 class _Probe:
     def __init__(self, storage: Storage, report: ProbeReport) -> None:
         self._storage = storage
@@ -96,17 +118,8 @@ class _Probe:
 
     def put_if_absent(self) -> None:
         """Put onto an object that is there: a storage that lets that happen would let two backups destroy each other."""
-        name = self._names[0]
-        try:
-            self._storage.put(name, b"another")
-        except ObjectExistsError:
-            self._report.put_if_absent = True
-            return
-        raise WorkFailedError(
-            f"{self._storage.location} overwrote {name!r}",
-            reason="it was asked to put it only where there is none",
-            next_step="Use a service that keeps to If-None-Match, or another one: this one can't keep backups safe",
-        )
+        _require_refusal(self._storage, self._names[0])
+        self._report.put_if_absent = True
 
     def throughput(self, size_bytes: int) -> None:
         name, data = self._new_name(), secrets.token_bytes(size_bytes)

@@ -106,6 +106,11 @@ def _keys(settings: StorageSettings) -> dict[str, object] | None:
     """Take the keys of the settings; None where they have none. Raises SettingsError (one without the other)."""
     access, secret, token = settings.access_key, settings.secret_key, settings.session_token
     if not access and not secret:
+        if token:
+            raise SettingsError(
+                "BACKUP_STORAGE_SESSION_TOKEN is set, and the access key that it belongs to is not",
+                next_step="Set BACKUP_STORAGE_ACCESS_KEY and BACKUP_STORAGE_SECRET_KEY too, or none of the three",
+            )
         return None
     if not access or not secret:
         raise SettingsError(

@@ -76,7 +76,7 @@ class StorageSettings(BaseModel):
         if self.type == "local":
             return self.path.expanduser().absolute().as_uri() if self.path else "file://"
         if self.type == "s3" and self.endpoint:
-            start = f"s3+{self.endpoint.rstrip('/')}"
+            start = f"s3+{_shown(self.endpoint)}"
         elif self.type == "azure":
             start = self._azure_start
         else:
@@ -87,7 +87,7 @@ class StorageSettings(BaseModel):
     def _azure_start(self) -> str:
         fields = connection_fields(self.connection_string.get_secret_value()) if self.connection_string else {}
         account = fields.get("AccountName") or (self.access_key.get_secret_value() if self.access_key else "")
-        endpoint = (self.endpoint or fields.get("BlobEndpoint") or "").rstrip("/")
+        endpoint = _shown(self.endpoint or fields.get("BlobEndpoint") or "")
         if endpoint and endpoint != f"https://{account}.blob.core.windows.net":
             return f"az+{endpoint}"
         return f"az://{account}" if account else "az:/"
@@ -97,6 +97,15 @@ def connection_fields(text: str) -> dict[str, str]:
     """Take an Azure connection string apart."""
     parts = (part.strip().partition("=") for part in text.split(";"))
     return {name: value for name, _, value in parts if name and value}
+
+
+def _shown(endpoint: str) -> str:
+    """An endpoint without what may be a credential: a user, a password, a signature behind a question mark."""
+    try:
+        url = urlsplit(endpoint)
+    except ValueError:
+        return "(no URL)"
+    return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
 
 
 def _joined(folders: list[str]) -> str | None:

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.errors import DamagedError, RefusedError, SettingsError
-from holdfast.repository import Compression, Repository, UserKey
+from holdfast.errors import DamagedError, RefusedError, SettingsError, WorkFailedError
+from holdfast.repository import Compression, Repository, UserKey, replicate
 from holdfast.storage import LocalStorage, MemoryStorage
 
 from .making import ZSTD, back_up, noise, read_all, text
@@ -392,3 +392,23 @@ def test_a_full_disk_ends_a_backup_plainly_harms_no_other_and_can_be_pruned(tmp_
     )
     assert done.returncode == 0, done.stderr
     assert "no space is left" in done.stdout
+
+
+class _Overwriting(MemoryStorage):
+    """A service that knows nothing of put-if-absent, as some that speak like S3 do."""
+
+    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
+        super().put(name, data, replace=True, bulk=bulk)
+
+
+def test_no_repository_or_replica_is_begun_where_objects_are_overwritten_unasked() -> None:
+    storage = _Overwriting()
+    key, _ = UserKey.generate()
+    with pytest.raises(WorkFailedError, match="overwrote"):
+        Repository.create(storage, key=key)
+    assert not list(storage.list())
+    source = MemoryStorage()
+    Repository.create(source, key=key)
+    with pytest.raises(WorkFailedError, match="overwrote"):
+        replicate(source, storage)
+    assert not list(storage.list())

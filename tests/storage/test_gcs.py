@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -11,12 +12,22 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.api_core.exceptions import Forbidden
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
+from requests import Response
 
-from holdfast.errors import ObjectExistsError, ObjectLockedError, ObjectNotFoundError, SettingsError, StorageUnreachableError
+from holdfast.errors import (
+    ObjectExistsError,
+    ObjectLockedError,
+    ObjectNotFoundError,
+    SettingsError,
+    StorageDeniedError,
+    StorageUnreachableError,
+)
 from holdfast.storage import Storage, StorageSettings
 from holdfast.storage.gcs import GcsStorage
+from holdfast.storage.gcs_errors import translated
 from tests.storage.conformance import BucketConformance, LockConformance, StorageConformance
 from tests.storage.servers import Server, own_server
 
@@ -211,3 +222,18 @@ def test_a_bucket_without_object_retention_says_so(settings: StorageSettings) ->
 def test_who_keeps_backups_elsewhere_does_not_wait_for_googles_library() -> None:
     asking = "import sys, holdfast.storage; sys.exit(any(name.startswith('google.') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", asking], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "expected"),
+    [
+        ("retentionPolicyNotMet", "Object is subject to bucket's retention policy until 2027", ObjectLockedError),
+        ("forbidden", "retention-bot@x does not have storage.objects.get access to the object.", StorageDeniedError),
+        ("forbidden", "Permission 'storage.objects.setRetention' denied on resource", StorageDeniedError),
+    ],
+)
+def test_a_missing_right_is_not_taken_for_a_lock(reason: str, said: str, expected: type[Exception]) -> None:
+    answer = Response()
+    answer.status_code = 403
+    answer._content = json.dumps({"error": {"message": said, "errors": [{"reason": reason}]}}).encode()
+    assert type(translated(Forbidden(said, response=answer), "delete 'x'")) is expected
