@@ -120,7 +120,7 @@ class FaultProxy:
         address = urlsplit(self.server.endpoint)
         upstream = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         try:
-            with connection, connection.makefile("rb") as reader, suppress(ConnectionError):
+            with connection, connection.makefile("rb") as reader, suppress(OSError, http.client.HTTPException):
                 while self._serve_one(connection, reader, upstream):
                     pass
         finally:
@@ -141,6 +141,8 @@ class FaultProxy:
             reader.read(length // 2)
             return _reset(connection)
         body = _read_chunked(reader) if "chunked" in (_value(headers, "transfer-encoding") or "") else reader.read(length)
+        if len(body) < length:
+            return False  # the client gave up while it sent: the server must not take a part for the whole
         request = Request(self.server.kind, method, target, headers, body)
         with self._lock:
             self.requests.append(request)
@@ -220,7 +222,9 @@ def _value(headers: list[tuple[str, str]], name: str) -> str | None:
 
 def _forwarded(upstream: http.client.HTTPConnection, request: Request) -> Response:
     """Let the server do it, and read its whole answer."""
-    for last in (False, True):
+    if request.writes:
+        upstream.close()  # a connection that was kept open may have ended, and what was sent there must not be sent again
+    for last in (request.writes, True):
         try:
             upstream.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers:
