@@ -22,18 +22,9 @@ from benchmarks.contenders import engine_command
 from benchmarks.measure import measured
 from benchmarks.stage import RESTORED, Stage, open_stage
 from holdfast.storage import StorageSettings
-from tests.storage.servers import azurite_server, gcs_server, moto_server
+from tests.storage.servers import as_variables, azurite_server, gcs_server, moto_server
 
 MIB = 1 << 20
-_VARIABLES = {
-    "type": "BACKUP_STORAGE_TYPE",
-    "path": "BACKUP_STORAGE_PATH",
-    "bucket": "BACKUP_STORAGE_BUCKET",
-    "region": "BACKUP_STORAGE_REGION",
-    "endpoint": "BACKUP_STORAGE_ENDPOINT",
-    "access_key": "BACKUP_STORAGE_ACCESS_KEY",
-    "secret_key": "BACKUP_STORAGE_SECRET_KEY",
-}
 
 
 @dataclass
@@ -97,14 +88,8 @@ def _round(stage: Stage, contenders: Sequence[Contender]) -> None:
 
 
 def _environment(stage: Stage, place: StorageSettings) -> dict[str, str]:
-    found = stage.environment() | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    for name, variable in _VARIABLES.items():
-        value = getattr(place, name)
-        if value is None:
-            found.pop(variable, None)
-        else:
-            found[variable] = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-    return found
+    found = {name: value for name, value in stage.environment().items() if not name.startswith("BACKUP_STORAGE_")}
+    return found | as_variables(place) | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 def _empty(folder: Path) -> Path:

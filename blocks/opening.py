@@ -44,17 +44,6 @@ class StorageBlock:
         return open_storage(self.settings, credentials=self.credentials)
 
 
-def open_block_storage(name: str) -> Storage:
-    """Open the storage of a block. Raises NotFoundError, SettingsError, PrefectUnreachableError."""
-    return read_storage_block(name).open()
-
-
-def storage_settings_of(name: str) -> tuple[StorageSettings, object | None]:
-    """Tell where the storage of a block is, and the credentials to open it with where the settings can't hold them."""
-    block = read_storage_block(name)
-    return block.settings, block.credentials
-
-
 def read_storage_block(name: str) -> StorageBlock:
     """Read a block from the Prefect server. Raises NotFoundError, SettingsError, PrefectUnreachableError."""
     if get_current_settings().api.url is None:  # else Prefect would start a server of its own, for a minute

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
@@ -20,6 +19,7 @@ from pydantic import SecretStr, ValidationError
 from blocks.server import asked
 from holdfast.errors import HoldfastError, NotFoundError, SettingsError
 from holdfast.storage import StorageSettings
+from holdfast.storage.settings import account_in
 
 if TYPE_CHECKING:
     from prefect_aws import AwsCredentials, MinIOCredentials, S3Bucket
@@ -176,7 +176,7 @@ def _gcs_bucket(block: GcsBucket) -> Found:
 def _azure_credentials(block: AzureBlobStorageCredentials) -> Found:
     if block.connection_string is not None:
         return Found({"type": "azure", "connection_string": block.connection_string})
-    fields = {"type": "azure", "endpoint": block.account_url, "access_key": SecretStr(_account(block.account_url or ""))}
+    fields = {"type": "azure", "endpoint": block.account_url, "access_key": SecretStr(account_in(block.account_url or ""))}
     tenant, client, secret = block.tenant_id, block.client_id, block.client_secret
     if tenant is None or client is None or secret is None:
         return Found(fields)
@@ -187,12 +187,6 @@ def _azure_credentials(block: AzureBlobStorageCredentials) -> Found:
 
 def _azure_container(block: AzureBlobStorageContainer) -> Found:
     return _read(block.credentials).within(block.container_name, block.base_folder)
-
-
-def _account(url: str) -> str:
-    """Name the account: the first part of the host, or the path where the host is an address or one of the machine's own."""
-    parts = urlsplit(url)
-    return parts.path.strip("/").split("/")[0] or (parts.hostname or "").split(".")[0]
 
 
 def _read(block: Block) -> Found:

@@ -15,12 +15,11 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from holdfast.storage.settings import StorageSettings, connection_fields
+from holdfast.storage.settings import StorageSettings, account_in, connection_fields, endpoint_of_the_environment
 
 _COPIES = 3
 _MEDIA = 2
 _PROVIDERS = {"s3": "amazonaws.com", "gcs": "googleapis.com", "azure": "core.windows.net"}
-_ENVIRONMENT = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gcs": ("STORAGE_EMULATOR_HOST",)}
 _AT_HOME = (".local", ".localhost", ".localdomain", ".internal", ".lan", ".home.arpa")
 
 
@@ -83,14 +82,14 @@ def _location(settings: StorageSettings, endpoint: str, is_providers: bool) -> s
     """The same text for the same place, whatever address of the provider's it is reached by."""
     known: dict[str, object] = {"endpoint": None if is_providers else endpoint, "connection_string": None}
     if is_providers and settings.type == "azure":
-        known["access_key"] = SecretStr((urlsplit(endpoint).hostname or "").split(".")[0])
+        known["access_key"] = SecretStr(account_in(endpoint))
     location = settings.model_copy(update=known).location
     return location if is_providers or settings.type != "gcs" else location.replace("gs:/", f"gs+{endpoint}", 1)
 
 
 def _endpoint(settings: StorageSettings) -> str:
     """The address of the service, in one form, as the settings have it, or the environment, or the provider."""
-    endpoint = settings.endpoint or _of_environment(settings.type)
+    endpoint = settings.endpoint or endpoint_of_the_environment(settings.type)
     if settings.type == "azure" and not endpoint:
         endpoint = _azure_endpoint(settings)
     endpoint = endpoint or f"https://{_PROVIDERS[settings.type]}"
@@ -101,10 +100,6 @@ def _endpoint(settings: StorageSettings) -> str:
         return ""
     host = (url.hostname or "").rstrip(".")
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}{url.path.rstrip('/')}"
-
-
-def _of_environment(storage_type: str) -> str | None:
-    return next((os.environ[name] for name in _ENVIRONMENT.get(storage_type, ()) if os.environ.get(name)), None)
 
 
 def _azure_endpoint(settings: StorageSettings) -> str:

@@ -183,11 +183,6 @@ def refuse_to_forget_locked(storage: Storage, backup_type: str | None, backup_id
         )
 
 
-def _log_progress(done: int, total: int) -> None:
-    if total > _BATCH:
-        log.info("locked %d of %d chunks", done, total)
-
-
 def _unreadable(chunk_id: bytes, what: str) -> None:
     raise DamagedError(
         f"{names.chunk(chunk_id)}, a chunk list of this backup, can't be read",

@@ -15,6 +15,7 @@ from holdfast.repository.masterkey import MasterKey
 from holdfast.repository.proven import FILE_BYTES_MAX, read_bounded
 from holdfast.repository.report import ReplicationReport
 from holdfast.storage import Storage
+from holdfast.storage.probe import put_first
 
 
 class FileCopy:
@@ -112,7 +113,10 @@ class FileCopy:
     def _put(self, name: str, stored: bytes, *, replace: bool) -> None:
         """Put one, and read it back: without these nothing at the target can ever be read."""
         try:
-            self._target.put(name, stored, replace=replace)
+            if name == names.DESCRIPTION and not replace:
+                put_first(self._target, name, stored)
+            else:
+                self._target.put(name, stored, replace=replace)
         except ObjectExistsError:
             if self._at_target(name)[0] == stored:
                 return

@@ -19,7 +19,6 @@ from holdfast.repository.replication import How
 from holdfast.repository.report import ReplicationReport
 from holdfast.repository.sealed import SealedObjects
 from holdfast.storage import Storage
-from holdfast.storage.probe import require_put_if_absent
 
 if TYPE_CHECKING:
     from holdfast.repository.repository import Repository
@@ -44,8 +43,6 @@ def replicate(
     """
     description = repository.description if repository is not None else read_description(source)
     _require_kin(source, target, description)
-    if target.head(names.DESCRIPTION) is None:
-        require_put_if_absent(target)
     how = How(read_back, threads, on_progress)
     if repository is None and description.encrypted:
         return ReplicationWithoutKey(source, target, description, how).run()

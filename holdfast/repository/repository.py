@@ -15,6 +15,7 @@ from holdfast.errors import (
     ObjectExistsError,
     RefusedError,
     SettingsError,
+    WorkFailedError,
 )
 from holdfast.repository import check, immutability, names, prune, reader
 from holdfast.repository.backups import Backups, BackupSummary
@@ -37,7 +38,7 @@ from holdfast.repository.spares import SparedObject, Spares
 from holdfast.repository.userkey import UserKey
 from holdfast.repository.writer import BackupWriter
 from holdfast.storage import Storage
-from holdfast.storage.probe import require_put_if_absent
+from holdfast.storage.probe import put_first
 
 if TYPE_CHECKING:
     from holdfast.storage.replica import Replica
@@ -80,7 +81,6 @@ class Repository:
         if not cls.exists(storage):
             if any(True for folder in (names.MANIFESTS, names.CHUNKS, names.PROOFS) for _ in storage.list(folder)):
                 read_description(storage)  # says that it is missing among backups
-            require_put_if_absent(storage)
             cls._write_new(storage, key if encrypt else None, label)
         found = cls.open(storage, key=key)
         if found.encrypted != encrypt:
@@ -286,9 +286,12 @@ class Repository:
             storage.put(names.key(file.id), file.to_bytes())
             storage.sync()
         try:
-            storage.put(names.DESCRIPTION, description.to_bytes())
+            put_first(storage, names.DESCRIPTION, description.to_bytes())
         except ObjectExistsError:
             storage.delete(names.key(str(description.first_key_id)))
+        except WorkFailedError:
+            storage.delete(names.key(str(description.first_key_id)))
+            raise
         storage.sync()
 
     def __repr__(self) -> str:

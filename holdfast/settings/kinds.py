@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -103,17 +102,10 @@ def _region(value: str) -> str:
 def _endpoint(value: str | None) -> str | None:
     if value is None:
         return None
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018  reading it is what checks it
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is not a URL of a server")
-    if "@" in parts.netloc:
-        raise ValueError("holds a user or a password; they belong in BACKUP_STORAGE_ACCESS_KEY and BACKUP_STORAGE_SECRET_KEY")
-    if parts.query or parts.fragment:
-        raise ValueError("has something after the path")
+    from holdfast.storage.settings import endpoint_problem
+
+    if problem := endpoint_problem(value):
+        raise ValueError(problem)
     return value.rstrip("/")
 
 

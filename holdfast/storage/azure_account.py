@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from holdfast.errors import SettingsError
 from holdfast.storage.bucket import Credentials, checked_endpoint
-from holdfast.storage.settings import StorageSettings, connection_fields
+from holdfast.storage.settings import StorageSettings, account_in, connection_fields
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -98,7 +97,7 @@ def _of_connection_string(text: str, settings: StorageSettings) -> AzureAccount:
         endpoint = f"http://127.0.0.1:10000/{_EMULATOR}"
         return AzureAccount(_EMULATOR, checked_endpoint(settings.endpoint) or endpoint, key=_EMULATOR_KEY)
     endpoint = settings.endpoint or fields.get("BlobEndpoint", "")
-    name = fields.get("AccountName") or _name_in(endpoint)
+    name = fields.get("AccountName") or account_in(endpoint)
     key, signature = fields.get("AccountKey"), fields.get("SharedAccessSignature")
     if not name or not (key or signature):
         raise SettingsError(
@@ -115,7 +114,7 @@ def _of_connection_string(text: str, settings: StorageSettings) -> AzureAccount:
 
 def _name(settings: StorageSettings) -> str:
     given = settings.access_key.get_secret_value() if settings.access_key else ""
-    name = given or _name_of_environment() or _name_in(settings.endpoint or "")
+    name = given or _name_of_environment() or account_in(settings.endpoint or "")
     if not name:
         raise SettingsError(
             "BACKUP_STORAGE_ACCESS_KEY is not set",
@@ -134,12 +133,6 @@ def _name_of_environment() -> str:
 def _connection_of_environment(settings: StorageSettings) -> str | None:
     """Heed what Azure's own tools heed, where the settings name no account."""
     return None if settings.access_key or settings.endpoint else os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
-
-
-def _name_in(endpoint: str) -> str:
-    """Find the account in an address: the first part of its path, as emulators have it, or of its host."""
-    url = urlsplit(endpoint)
-    return url.path.strip("/").split("/")[0] or (url.hostname or "").split(".")[0]
 
 
 def _usual_endpoint(name: str, suffix: str, scheme: str = "https") -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
-from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError, InvalidPathError, NotSupportedError
 from obstore.store import ObjectStore
@@ -21,7 +20,7 @@ from holdfast.storage.answer import Answer, denied
 from holdfast.storage.classes import checked_class
 from holdfast.storage.contract import ObjectInfo
 from holdfast.storage.objectstore import ObstoreStorage, checked_name
-from holdfast.storage.settings import StorageSettings
+from holdfast.storage.settings import StorageSettings, endpoint_problem
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -224,12 +223,7 @@ def checked_endpoint(endpoint: str | None) -> str | None:
     """Return an endpoint without a slash at its end. Raises SettingsError, which shows nothing that may be a credential."""
     if not endpoint:
         return None
-    try:
-        url = urlsplit(endpoint)
-        is_address = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port or True)
-    except ValueError:
-        is_address = False
-    if not is_address or url.username or url.password or url.query or url.fragment:
+    if endpoint_problem(endpoint):
         raise SettingsError(
             "BACKUP_STORAGE_ENDPOINT is no address of a service",
             reason="it is written https://host or https://host:port, without credentials",

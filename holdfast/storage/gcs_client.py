@@ -7,7 +7,6 @@ emulator speaks, no credential is ever sent: anybody on the way could take it.
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, cast
 
 import google.auth
@@ -20,7 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from holdfast.errors import SettingsError
 from holdfast.storage.bucket import checked_endpoint
-from holdfast.storage.settings import StorageSettings
+from holdfast.storage.settings import StorageSettings, endpoint_of_the_environment
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and for the service to send or take the next bytes
 _CONNECTIONS = 64  # kept open for threads that work at once
@@ -46,7 +45,7 @@ def open_client(settings: StorageSettings, credentials: object | None = None) ->
 
 
 def _endpoint(settings: StorageSettings) -> str | None:
-    endpoint = settings.endpoint or os.environ.get("STORAGE_EMULATOR_HOST")
+    endpoint = settings.endpoint or endpoint_of_the_environment("gcs")
     if not endpoint:
         return None
     if "://" not in endpoint:

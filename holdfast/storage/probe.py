@@ -64,19 +64,22 @@ def probe(storage: Storage, *, size_bytes: int = 8 << 20) -> ProbeReport:
     return report
 
 
-def require_put_if_absent(storage: Storage) -> None:
-    """Make sure, before a repository is begun there, that the storage never overwrites unasked. Raises WorkFailedError."""
-    name = f"{_FOLDER}/{secrets.token_hex(8)}"
-    storage.put(name, b"first")
+def put_first(storage: Storage, name: str, data: bytes) -> None:
+    """Put the object with which something begins, and make sure by it that the storage never overwrites unasked.
+
+    Raises ObjectExistsError, and WorkFailedError for a storage that does overwrite; there the object is deleted again.
+    """
+    storage.put(name, data)
     try:
-        _require_refusal(storage, name)
-    finally:
+        _require_refusal(storage, name, data + b"\n")
+    except WorkFailedError:
         storage.delete(name)
+        raise
 
 
-def _require_refusal(storage: Storage, name: str) -> None:
+def _require_refusal(storage: Storage, name: str, other: bytes) -> None:
     try:
-        storage.put(name, b"another")
+        storage.put(name, other)
     except ObjectExistsError:
         return
     raise WorkFailedError(
@@ -118,7 +121,7 @@ class _Probe:
 
     def put_if_absent(self) -> None:
         """Put onto an object that is there: a storage that lets that happen would let two backups destroy each other."""
-        _require_refusal(self._storage, self._names[0])
+        _require_refusal(self._storage, self._names[0], b"another")
         self._report.put_if_absent = True
 
     def throughput(self, size_bytes: int) -> None:

@@ -35,8 +35,8 @@ from holdfast.storage.bucket import (
     manner,
 )
 from holdfast.storage.objectstore import checked_name
-from holdfast.storage.s3_access import S3Access, endpoint_of_the_environment
-from holdfast.storage.settings import StorageSettings
+from holdfast.storage.s3_access import S3Access
+from holdfast.storage.settings import StorageSettings, endpoint_of_the_environment
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class S3Storage(BucketStorage):
         part_bytes: int = PART_BYTES,
     ) -> None:
         bucket = checked_bucket(settings, "S3")
-        endpoint = checked_endpoint(settings.endpoint or endpoint_of_the_environment())
+        endpoint = checked_endpoint(settings.endpoint or endpoint_of_the_environment("s3"))
         settings = settings.model_copy(update={"endpoint": endpoint})
         self._access = S3Access(settings, credentials)
         try:

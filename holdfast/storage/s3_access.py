@@ -5,7 +5,6 @@ obstore and boto3 get the same. Keys of the settings are never completed from th
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,11 +122,6 @@ def _keys(settings: StorageSettings) -> dict[str, object] | None:
         "secret_access_key": secret.get_secret_value(),
         "token": token.get_secret_value() if token else None,
     }
-
-
-def endpoint_of_the_environment() -> str | None:
-    """Heed what AWS's own tools heed."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 @contextmanager

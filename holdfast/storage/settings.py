@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -12,6 +13,7 @@ from holdfast.errors import SettingsError
 
 StorageType = Literal["local", "s3", "gcs", "azure"]
 
+_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gcs": ("STORAGE_EMULATOR_HOST",)}
 _FORMS = "file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix or s3+https://host/bucket/prefix"
 
 
@@ -91,6 +93,33 @@ class StorageSettings(BaseModel):
         if endpoint and endpoint != f"https://{account}.blob.core.windows.net":
             return f"az+{endpoint}"
         return f"az://{account}" if account else "az:/"
+
+
+def endpoint_of_the_environment(kind: str) -> str | None:
+    """Heed what each cloud's own tools heed. Azure's is a whole connection string, and is not asked for here."""
+    return next((os.environ[name] for name in _ENDPOINTS.get(kind, ()) if os.environ.get(name)), None)
+
+
+def endpoint_problem(endpoint: str) -> str | None:
+    """Tell what keeps an endpoint from being used, as the rest of a sentence that repeats nothing of it."""
+    try:
+        url = urlsplit(endpoint)
+        url.port  # noqa: B018  reading it is what checks it
+    except ValueError:
+        return "is not a URL"
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        return "is not a URL of a server"
+    if "@" in url.netloc:
+        return "holds a user or a password; they belong in BACKUP_STORAGE_ACCESS_KEY and BACKUP_STORAGE_SECRET_KEY"
+    if url.query or url.fragment:
+        return "has something after the path"
+    return None
+
+
+def account_in(endpoint: str) -> str:
+    """Find Azure's account in an address: the first part of its path, as emulators have it, or of its host."""
+    url = urlsplit(endpoint)
+    return url.path.strip("/").split("/")[0] or (url.hostname or "").split(".")[0]
 
 
 def connection_fields(text: str) -> dict[str, str]:

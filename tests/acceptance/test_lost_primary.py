@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pydantic import SecretStr
 
-from holdfast.storage import StorageSettings
 from tests.acceptance.conftest import Installation, installed
 from tests.postgres.oracle import fingerprint
 from tests.postgres.servers import drop_database, server_folder
-from tests.storage.servers import Server, azurite_server, own_server
+from tests.storage.servers import Server, as_variables, azurite_server, own_server
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
-
-VARIABLES = {
-    "type": "BACKUP_STORAGE_TYPE",
-    "bucket": "BACKUP_STORAGE_BUCKET",
-    "region": "BACKUP_STORAGE_REGION",
-    "endpoint": "BACKUP_STORAGE_ENDPOINT",
-    "access_key": "BACKUP_STORAGE_ACCESS_KEY",
-    "secret_key": "BACKUP_STORAGE_SECRET_KEY",
-}
-
-
-def shown(place: StorageSettings, field: str) -> str:
-    value = getattr(place, field)
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 @pytest.fixture
@@ -39,15 +23,15 @@ def primary() -> Iterator[Server]:
 @pytest.fixture
 def installation(primary: Server) -> Iterator[Installation]:
     """Backups on S3, a copy in a folder, another in Azure that is said to be off-site."""
-    place, azure = primary.new_storage(), azurite_server().new_storage()
+    azure = azurite_server().new_storage()
+    account, key = (secret.get_secret_value() for secret in (azure.access_key, azure.secret_key) if secret is not None)
     with server_folder() as root:
-        (root / "azure.key").write_text(shown(azure, "secret_key"))
-        settings = {variable: shown(place, field) for field, variable in VARIABLES.items()}
-        settings["BACKUP_REPLICAS"] = f"{(root / 'second').as_uri()},elsewhere"
-        for one in installed(root, settings):
-            arguments = ["--endpoint", shown(azure, "endpoint"), "--access-key", shown(azure, "access_key")]
+        (root / "azure.key").write_text(key)
+        replicas = {"BACKUP_REPLICAS": f"{(root / 'second').as_uri()},elsewhere"}
+        for one in installed(root, as_variables(primary.new_storage()) | replicas):
+            arguments = ["--endpoint", str(azure.endpoint), "--access-key", account]
             arguments += ["--secret-key-file", str(root / "azure.key"), "--offsite"]
-            one.run("storage", "add", "elsewhere", f"az://{shown(azure, 'access_key')}/{azure.bucket}", *arguments)
+            one.run("storage", "add", "elsewhere", f"az://{account}/{azure.bucket}", *arguments)
             yield one
 
 

@@ -1,7 +1,6 @@
 """Kills a process (SIGKILL) before each single step that it takes at the storage, and looks at what it left behind.
 
-Run as a script with SCENARIO and FOLDER; it prints how many deaths it went through. Each run and each
-look is a forked child of its own, so that nothing in memory survives a death.
+Run as a script with SCENARIO and FOLDER; it prints how many deaths it went through.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 import io
 import os
 import random
-import shutil
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+
+from dying import Deed, die_before_each_step
 
 from holdfast.errors import WrongKeyError
 from holdfast.repository import Compression, ManifestDraft, Repository, UserKey
@@ -138,45 +137,18 @@ SCENARIOS: dict[str, tuple[Callable[[LocalStorage], None], Callable[[LocalStorag
 }
 
 
-def _in_child(work: Callable[[LocalStorage], None], folder: Path, steps: int | None = None) -> int:
-    """Do something in a child; return 0, or the signal that ended it. Any other end is ours too."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            storage = Mortal(folder)
-            storage.steps_left = steps
-            work(storage)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return os.WTERMSIG(status)
-    if os.WEXITSTATUS(status):
-        raise SystemExit(f"{work.__name__} failed (death before step {steps})")
-    return 0
+def _deed(work: Callable[[LocalStorage], None]) -> Deed:
+    def do(folder: Path, steps: int | None) -> None:
+        storage = Mortal(folder)
+        storage.steps_left = steps
+        work(storage)
+
+    return do
 
 
 def main() -> None:
-    scenario, folder = sys.argv[1], Path(sys.argv[2])
-    before, work = SCENARIOS[scenario]
-    prepared, run = folder / "prepared", folder / "run"
-    _in_child(before, prepared)
-    steps = 0
-    while True:
-        shutil.copytree(prepared, run)
-        died = _in_child(work, run, steps)
-        _in_child(look, run)
-        shutil.rmtree(run)
-        if died == 0:
-            break
-        assert died == signal.SIGKILL
-        steps += 1
-    print(steps)
+    before, work = SCENARIOS[sys.argv[1]]
+    print(die_before_each_step(_deed(before), _deed(work), _deed(look), Path(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ The folder holds two places: `source` and `target`.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from dying import Deed, die_before_each_step
 from killed import CONTENTS, KEY, Mortal, _let_time_pass, back_up
 
 from holdfast.repository import Repository, check_storage, replicate
@@ -132,47 +131,18 @@ SCENARIOS: dict[str, tuple[Work, Work, Work]] = {
 }
 
 
-def _in_child(work: Work, folder: Path, steps: int | None = None) -> int:
-    """Do something in a child; return 0, or the signal that ended it. Any other end is ours too."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            places = (Doomed(folder / "source"), Doomed(folder / "target"))
-            for place in places:
-                place.steps = None if steps is None else [steps]
-            places[1].steps = places[0].steps
-            work(places)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return os.WTERMSIG(status)
-    if os.WEXITSTATUS(status):
-        raise SystemExit(f"{work.__name__} failed (death before step {steps})")
-    return 0
+def _deed(work: Work) -> Deed:
+    def do(folder: Path, steps: int | None) -> None:
+        places = (Doomed(folder / "source"), Doomed(folder / "target"))
+        places[0].steps = places[1].steps = None if steps is None else [steps]
+        work(places)
+
+    return do
 
 
 def main() -> None:
-    scenario, folder = sys.argv[1], Path(sys.argv[2])
-    before, work, look_at_it = SCENARIOS[scenario]
-    prepared, run = folder / "prepared", folder / "run"
-    _in_child(before, prepared)
-    steps = 0
-    while True:
-        shutil.copytree(prepared, run)
-        died = _in_child(work, run, steps)
-        _in_child(look_at_it, run)
-        shutil.rmtree(run)
-        if died == 0:
-            break
-        assert died == signal.SIGKILL
-        steps += 1
-    print(steps)
+    before, work, look_at_it = SCENARIOS[sys.argv[1]]
+    print(die_before_each_step(_deed(before), _deed(work), _deed(look_at_it), Path(sys.argv[2])))
 
 
 if __name__ == "__main__":

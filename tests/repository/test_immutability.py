@@ -18,10 +18,10 @@ from holdfast.errors import (
     StorageUnreachableError,
     WrongKeyError,
 )
-from holdfast.repository import Manifest, Repository, UserKey, canonical, names
-from holdfast.repository.presence import References
-from holdfast.storage import LocalStorage, ObjectInfo, Storage
+from holdfast.repository import Repository, UserKey, canonical, names
+from holdfast.storage import LocalStorage, ObjectInfo
 
+from .locking import chunks, fail_to_commit, lock_of, needed_chunks
 from .making import ZSTD, back_up, draft, noise, read_all, text
 
 MIB = 1 << 20
@@ -63,39 +63,18 @@ def repository(storage: Folder, key: UserKey) -> Repository:
     return Repository.create(storage, key=key)
 
 
-def _chunks(storage: Storage) -> set[str]:
-    return {info.name for info in storage.list("chunks")}
-
-
-def _needed(repository: Repository, manifest: Manifest) -> set[str]:
-    references = References(repository._sealed, lambda *_: None)
-    references.add(manifest)
-    return {names.chunk(chunk_id) for chunk_id in references.ids}
-
-
-def _fail(repository: Repository, data: bytes) -> None:
-    with repository.lease("backup") as lease, repository.writer(lease, compression=ZSTD) as writer:
-        writer.store("a", "k", io.BytesIO(data))
-
-
-def _lock(storage: Storage, name: str) -> datetime:
-    found = storage.locked_until(name)
-    assert found is not None, f"{name} is not locked"
-    return found
-
-
 def test_all_that_a_backup_needs_is_locked_for_its_days_and_what_passes_is_not(repository: Repository, storage: Folder) -> None:
     before = datetime.now(UTC)
     manifest = back_up(repository, "backup_1", {"a": noise(1, 6 * MIB), "b": text(2, MIB)})
-    needed = [*_needed(repository, manifest), "repository.json", *(info.name for info in storage.list("keys"))]
+    needed = [*needed_chunks(repository, manifest), "repository.json", *(info.name for info in storage.list("keys"))]
     assert len(needed) > 5
     for name in needed:
-        assert before + 10 * DAY <= _lock(storage, name) <= datetime.now(UTC) + 10 * DAY
+        assert before + 10 * DAY <= lock_of(storage, name) <= datetime.now(UTC) + 10 * DAY
         with pytest.raises(ObjectLockedError):
             storage.delete(name)
-    end = _lock(storage, "manifests/database/backup_1")
+    end = lock_of(storage, "manifests/database/backup_1")
     assert before + DAYS * DAY <= end <= datetime.now(UTC) + DAYS * DAY
-    assert canonical.time_from(manifest.parameters["locked_until"]) == min(_lock(storage, name) for name in needed)
+    assert canonical.time_from(manifest.parameters["locked_until"]) == min(lock_of(storage, name) for name in needed)
     for info in storage.list("proofs"):
         assert storage.locked_until(info.name) is None
     assert list(storage.list("leases")) == []
@@ -110,19 +89,19 @@ def test_without_immutability_nothing_is_locked_and_no_manifest_speaks_of_it(fol
 
 
 def test_what_a_failed_run_stored_is_not_locked_and_goes_with_prune(repository: Repository, storage: Folder) -> None:
-    _fail(repository, noise(1, 2 * MIB))
-    assert _chunks(storage)
+    fail_to_commit(repository, noise(1, 2 * MIB))
+    assert chunks(storage)
     assert storage.locked_chunks() == set()
     report = repository.prune(grace_seconds=0)
     assert report.chunks_deleted > 0
     assert report.chunks_locked == 0
-    assert _chunks(storage) == set()
+    assert chunks(storage) == set()
 
 
 def test_what_a_failed_run_stored_is_locked_by_the_backup_that_uses_it(repository: Repository, storage: Folder) -> None:
-    _fail(repository, noise(1, 2 * MIB))
+    fail_to_commit(repository, noise(1, 2 * MIB))
     manifest = back_up(repository, "backup_1", {"a": noise(1, 2 * MIB)})
-    assert storage.locked_chunks() == _needed(repository, manifest) == _chunks(storage)
+    assert storage.locked_chunks() == needed_chunks(repository, manifest) == chunks(storage)
 
 
 def test_the_next_backups_lock_only_what_is_new_until_old_locks_are_too_short(repository: Repository, storage: Folder) -> None:
@@ -131,46 +110,46 @@ def test_the_next_backups_lock_only_what_is_new_until_old_locks_are_too_short(re
     storage.locks.clear()
     storage.ahead += DAY
     second = back_up(repository, "backup_2", {"a": same, "b": noise(2, MIB)})
-    assert storage.locked_chunks() == _needed(repository, second) - _needed(repository, first)
+    assert storage.locked_chunks() == needed_chunks(repository, second) - needed_chunks(repository, first)
     assert second.parameters["locked_until"] == first.parameters["locked_until"]
     storage.locks.clear()
     storage.ahead += DAY + timedelta(hours=1)
     third = back_up(repository, "backup_3", {"a": same})
-    assert storage.locked_chunks() == _needed(repository, third), "they would not stay for eight days more"
+    assert storage.locked_chunks() == needed_chunks(repository, third), "they would not stay for eight days more"
     now = storage.clock()
     for manifest in (first, second, third):
-        assert all(_lock(storage, name) > now for name in _needed(repository, manifest))
-    for name in _needed(repository, third):
-        assert _lock(storage, name) >= now + DAYS * DAY
+        assert all(lock_of(storage, name) > now for name in needed_chunks(repository, manifest))
+    for name in needed_chunks(repository, third):
+        assert lock_of(storage, name) >= now + DAYS * DAY
     assert third.parameters["locked_until"] > first.parameters["locked_until"]
 
 
 def test_prune_spares_what_is_locked_and_says_so_until_its_time_is_over(repository: Repository, storage: Folder) -> None:
     back_up(repository, "backup_1", {"a": noise(1, 2 * MIB)})
-    locked = _chunks(storage)
-    _fail(repository, noise(2, 2 * MIB))
+    locked = chunks(storage)
+    fail_to_commit(repository, noise(2, 2 * MIB))
     storage.ahead += DAYS * DAY + timedelta(minutes=1)
     repository.forget("backup_1")
     dry = repository.prune(grace_seconds=0, dry_run=True)
     wet = repository.prune(grace_seconds=0)
-    assert _chunks(storage) == locked
+    assert chunks(storage) == locked
     for report in (dry, wet):
         assert report.chunks_deleted > 0
         assert report.chunks_locked == report.chunks_kept == len(locked)
         assert report.bytes_locked == report.bytes_kept == sum(info.size_bytes for info in storage.list("chunks"))
-        assert report.locked_until == min(_lock(storage, name) for name in locked)
+        assert report.locked_until == min(lock_of(storage, name) for name in locked)
     assert (dry.chunks_deleted, dry.bytes_deleted) == (wet.chunks_deleted, wet.bytes_deleted)
     storage.ahead += 3 * DAY
     report = repository.prune(grace_seconds=0)
     assert (report.chunks_deleted, report.chunks_locked, report.locked_until) == (len(locked), 0, None)
-    assert _chunks(storage) == set()
+    assert chunks(storage) == set()
 
 
 def test_forgetting_a_locked_backup_is_refused_and_changes_nothing(repository: Repository, storage: Folder) -> None:
     manifest = back_up(repository, "backup_1", {"a": b"precious"})
     proofs = [info.name for info in storage.list("proofs")]
     for _ in range(2):
-        with pytest.raises(ObjectLockedError, match=f"backup_1.*{_lock(storage, 'manifests/database/backup_1'):%Y-%m-%d}"):
+        with pytest.raises(ObjectLockedError, match=f"backup_1.*{lock_of(storage, 'manifests/database/backup_1'):%Y-%m-%d}"):
             repository.forget("backup_1")
     assert [info.name for info in storage.list("proofs")] == proofs
     assert repository.leases() == [], "nobody may finish the forgetting later"
@@ -187,7 +166,7 @@ def test_switched_on_later_it_also_locks_what_is_there_and_used_again(folder: Pa
     storage = Folder(folder)
     repository = Repository.open(storage, key=key)
     manifest = back_up(repository, "backup_2", {"a": same})
-    assert storage.locked_chunks() == _needed(repository, manifest)
+    assert storage.locked_chunks() == needed_chunks(repository, manifest)
     repository.forget("backup_1")
     assert repository.prune(grace_seconds=0).chunks_deleted > 0
 
@@ -197,7 +176,7 @@ def test_switched_off_later_what_is_locked_stays_locked(repository: Repository, 
     storage = Folder(folder, immutable_days=0)
     off = Repository.open(storage, key=key)
     back_up(off, "backup_2", {"a": noise(2, MIB)})
-    _fail(off, noise(3, MIB))
+    fail_to_commit(off, noise(3, MIB))
     assert storage.locks == []
     with pytest.raises(ObjectLockedError):
         off.forget("backup_1")
@@ -205,9 +184,9 @@ def test_switched_off_later_what_is_locked_stays_locked(repository: Repository, 
     storage.ahead += DAYS * DAY + timedelta(minutes=1)
     off.forget("backup_1")
     report = off.prune(grace_seconds=0)
-    assert _chunks(storage) == _needed(repository, first)
+    assert chunks(storage) == needed_chunks(repository, first)
     assert report.chunks_deleted > 0
-    assert report.chunks_locked == report.chunks_kept == len(_chunks(storage))
+    assert report.chunks_locked == report.chunks_kept == len(chunks(storage))
     assert report.bytes_kept == sum(info.size_bytes for info in storage.list("chunks"))
     assert report.bytes_deleted > 0
     assert list(storage.list("prune")) == []
@@ -216,17 +195,17 @@ def test_switched_off_later_what_is_locked_stays_locked(repository: Repository, 
 def test_fewer_days_shorten_no_lock_and_more_days_make_all_longer(repository: Repository, folder: Path, key: UserKey) -> None:
     same = noise(1, 2 * MIB)
     first = back_up(repository, "backup_1", {"a": same})
-    name = min(_needed(repository, first))
-    end = _lock(repository._sealed.storage, name)
+    name = min(needed_chunks(repository, first))
+    end = lock_of(repository._sealed.storage, name)
     shorter, longer = Folder(folder, immutable_days=1), Folder(folder, immutable_days=100)
     back_up(Repository.open(shorter, key=key), "backup_2", {"a": same})
     assert shorter.locked_chunks() == set()
-    assert _lock(shorter, name) == end
-    assert _lock(shorter, "manifests/database/backup_2") < datetime.now(UTC) + 1.1 * DAY
-    assert _lock(shorter, "repository.json") >= end
+    assert lock_of(shorter, name) == end
+    assert lock_of(shorter, "manifests/database/backup_2") < datetime.now(UTC) + 1.1 * DAY
+    assert lock_of(shorter, "repository.json") >= end
     third = back_up(Repository.open(longer, key=key), "backup_3", {"a": same})
-    assert longer.locked_chunks() == _needed(repository, third)
-    assert _lock(longer, name) > datetime.now(UTC) + 124 * DAY
+    assert longer.locked_chunks() == needed_chunks(repository, third)
+    assert lock_of(longer, name) > datetime.now(UTC) + 124 * DAY
 
 
 def test_a_damaged_chunk_is_stored_afresh_in_its_place_though_it_is_locked(
@@ -262,7 +241,7 @@ def test_a_copy_of_the_repository_elsewhere_does_not_take_the_locks_for_copied(
     storage = Folder(tmp_path / "copy")
     copy = Repository.open(storage, key=key)
     manifest = back_up(copy, "backup_2", {"a": same})
-    assert storage.locked_chunks() == _needed(copy, manifest)
+    assert storage.locked_chunks() == needed_chunks(copy, manifest)
     copy.forget("backup_1")
 
 
@@ -297,9 +276,9 @@ class KeepsNoVersions(Folder):
 def test_where_nothing_locked_can_be_replaced_the_error_says_what_that_means(folder: Path, key: UserKey) -> None:
     storage = KeepsNoVersions(folder)
     repository = Repository.create(storage, key=key)
-    (name,) = _needed(repository, back_up(repository, "backup_1", {"a": b"precious"}))
+    (name,) = needed_chunks(repository, back_up(repository, "backup_1", {"a": b"precious"}))
     new = UserKey.parse("22" * 32)
-    with pytest.raises(ObjectLockedError, match=rf"still opens.*{_lock(storage, 'repository.json'):%Y-%m-%d}"):
+    with pytest.raises(ObjectLockedError, match=rf"still opens.*{lock_of(storage, 'repository.json'):%Y-%m-%d}"):
         repository.keys.rotate(new)
     for either in (key, new):
         assert Repository.open(storage, key=either).manifest("backup_1")
@@ -320,7 +299,7 @@ def test_a_storage_that_can_not_lock_is_found_out_before_anything_is_uploaded(re
     repository._sealed = type(repository._sealed)(other, repository._sealed.master)
     with pytest.raises(SettingsError, match="can't lock"), repository.lease("backup") as lease:
         repository.writer(lease, compression=ZSTD)
-    assert _chunks(storage) == set()
+    assert chunks(storage) == set()
 
 
 def test_progress_is_told_and_a_chunk_that_vanished_is_named(repository: Repository, storage: Folder, folder: Path) -> None:
@@ -328,12 +307,12 @@ def test_progress_is_told_and_a_chunk_that_vanished_is_named(repository: Reposit
     with repository.lease("backup") as lease, repository.writer(lease, compression=ZSTD) as writer:
         entry = writer.store("a", "k", io.BytesIO(noise(1, 2 * MIB)))
         writer.commit(draft("backup_1", entry), on_progress=lambda done, total: told.append((done, total)))
-    count = len(_chunks(storage))
+    count = len(chunks(storage))
     assert told[-1] == (count, count)
     with repository.lease("backup") as lease, repository.writer(lease, compression=ZSTD) as writer:
-        before = _chunks(storage)
+        before = chunks(storage)
         entry = writer.store("a", "k", io.BytesIO(b"new"))
-        (gone,) = _chunks(storage) - before
+        (gone,) = chunks(storage) - before
         (folder / gone).unlink()
         with pytest.raises(DamagedError, match=gone):
             writer.commit(draft("backup_2", entry))
@@ -369,10 +348,10 @@ def test_a_death_between_locks_and_manifest_leaves_no_backup_and_chunks_that_the
     dies.at = ""
     assert repository.backups() == []
     assert repository.check().ok
-    left = _chunks(dies)
+    left = chunks(dies)
     assert repository.prune(grace_seconds=0).chunks_locked == len(left) > 0
     manifest = back_up(repository, "backup_2", {"a": noise(1, 2 * MIB)})
-    assert _needed(repository, manifest) == left
+    assert needed_chunks(repository, manifest) == left
 
 
 def test_a_death_between_manifest_and_its_lock_is_made_good_by_the_next_holder(dies: Dies, key: UserKey) -> None:
@@ -384,7 +363,7 @@ def test_a_death_between_manifest_and_its_lock_is_made_good_by_the_next_holder(d
     assert dies.locked_until("manifests/database/backup_1") is None
     with repository.lease("anything"):
         pass
-    assert _lock(dies, "manifests/database/backup_1") > datetime.now(UTC) + (DAYS - 0.01) * DAY
+    assert lock_of(dies, "manifests/database/backup_1") > datetime.now(UTC) + (DAYS - 0.01) * DAY
     assert repository.check().ok
     with pytest.raises(ObjectLockedError):
         repository.forget("backup_1")

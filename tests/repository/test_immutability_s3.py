@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,14 +9,14 @@ from typing import Any
 import pytest
 
 from holdfast.errors import ObjectLockedError, SettingsError, StorageUnreachableError, WrongKeyError
-from holdfast.repository import Manifest, Repository, UserKey, names
-from holdfast.repository.presence import References
-from holdfast.storage import ObjectInfo, Storage, StorageSettings, open_storage
+from holdfast.repository import Repository, UserKey, names
+from holdfast.storage import ObjectInfo, StorageSettings, open_storage
 from holdfast.storage.probe import probe
 from holdfast.storage.wrapped import WrappedStorage
 from tests.storage.servers import moto_server
 
-from .making import ZSTD, back_up, noise, read_all
+from .locking import chunks, fail_to_commit, lock_of, needed_chunks
+from .making import back_up, noise, read_all
 
 MIB = 1 << 20
 DAY = timedelta(days=1)
@@ -99,32 +98,11 @@ class Bucket:
         return False
 
 
-def _needed(repository: Repository, manifest: Manifest) -> set[str]:
-    references = References(repository._sealed, lambda *_: None)
-    references.add(manifest)
-    return {names.chunk(chunk_id) for chunk_id in references.ids}
-
-
-def _chunks(storage: Storage) -> set[str]:
-    return {info.name for info in storage.list("chunks")}
-
-
-def _fail(repository: Repository, data: bytes) -> None:
-    with repository.lease("backup") as lease, repository.writer(lease, compression=ZSTD) as writer:
-        writer.store("a", "k", io.BytesIO(data))
-
-
-def _lock(storage: Storage, name: str) -> datetime:
-    found = storage.locked_until(name)
-    assert found is not None, f"{name} is not locked"
-    return found
-
-
 def test_no_version_of_what_a_backup_needs_can_be_deleted_and_what_is_hidden_comes_back(
     repository: Repository, storage: Later, bucket: Bucket
 ) -> None:
     manifest = back_up(repository, "backup_1", {"a": noise(1, 6 * MIB)})
-    needed = {*_needed(repository, manifest), "repository.json", "manifests/database/backup_1"}
+    needed = {*needed_chunks(repository, manifest), "repository.json", "manifests/database/backup_1"}
     needed |= {info.name for info in storage.list("keys")}
     for name in needed:
         assert all(bucket.is_kept(version) for version in bucket.versions(name)), name
@@ -145,24 +123,24 @@ def test_prune_spares_what_is_locked_and_says_so_and_a_failed_runs_chunks_are_no
     storage.accepts_manifests = True
     with repository.lease("the next one's", exclusive=True, wait_seconds=5):  # S3 tells time in seconds; so does a dead lease
         pass
-    locked = _chunks(storage)
-    _fail(repository, noise(2, 2 * MIB))
-    failed = _chunks(storage) - locked
+    locked = chunks(storage)
+    fail_to_commit(repository, noise(2, 2 * MIB))
+    failed = chunks(storage) - locked
     assert failed
     assert all(storage.locked_until(name) is None for name in failed)
     dry, wet = (repository.prune(grace_seconds=0, dry_run=dry) for dry in (True, False))
-    assert _chunks(storage) == locked
+    assert chunks(storage) == locked
     for report in (dry, wet):
         assert report.chunks_deleted == len(failed)
         assert report.chunks_locked == len(locked)
-        assert report.locked_until == min(_lock(storage, name) for name in locked)
+        assert report.locked_until == min(lock_of(storage, name) for name in locked)
     assert all(bucket.is_kept(version) for name in locked for version in bucket.versions(name))
     assert not any(bucket.is_kept(version) for name in failed for version in bucket.versions(name))
 
 
 def test_a_locked_backup_can_not_be_forgotten(repository: Repository, storage: Later, bucket: Bucket) -> None:
     manifest = back_up(repository, "backup_1", {"a": b"precious"})
-    with pytest.raises(ObjectLockedError, match=f"backup_1.*{_lock(storage, 'manifests/database/backup_1'):%Y-%m-%d}"):
+    with pytest.raises(ObjectLockedError, match=f"backup_1.*{lock_of(storage, 'manifests/database/backup_1'):%Y-%m-%d}"):
         repository.forget("backup_1")
     assert read_all(repository, manifest) == {"a": b"precious"}
     assert repository.check().ok
@@ -172,14 +150,14 @@ def test_a_locked_backup_can_not_be_forgotten(repository: Repository, storage: L
 def test_reused_chunks_are_locked_again_once_their_locks_are_too_short(repository: Repository, storage: Later) -> None:
     same = noise(1, 2 * MIB)
     first = back_up(repository, "backup_1", {"a": same})
-    ends = {name: _lock(storage, name) for name in _needed(repository, first)}
+    ends = {name: lock_of(storage, name) for name in needed_chunks(repository, first)}
     second = back_up(repository, "backup_2", {"a": same})
-    assert {name: _lock(storage, name) for name in ends} == ends
+    assert {name: lock_of(storage, name) for name in ends} == ends
     assert second.parameters["locked_until"] == first.parameters["locked_until"]
     storage.ahead += 2 * DAY + timedelta(hours=1)
     back_up(repository, "backup_3", {"a": same})
     for name in ends:
-        assert _lock(storage, name) >= datetime.now(UTC) + 12 * DAY
+        assert lock_of(storage, name) >= datetime.now(UTC) + 12 * DAY
 
 
 def test_a_key_is_removed_though_its_file_is_locked(repository: Repository, storage: Later, bucket: Bucket, key: UserKey) -> None:
@@ -199,12 +177,12 @@ def test_a_damaged_chunk_is_stored_afresh_and_locked_though_the_old_version_stay
     repository: Repository, storage: Later, bucket: Bucket, key: UserKey
 ) -> None:
     first = back_up(repository, "backup_1", {"a": b"precious"})
-    (name,) = _needed(repository, first)
+    (name,) = needed_chunks(repository, first)
     bucket.client.put_object(Bucket=bucket.name, Key=name, Body=b"garbage on top")
     assert not repository.check(set_aside=True).ok
     back_up(Repository.open(storage, key=key), "backup_2", {"a": b"precious"})
     assert repository.check().ok
-    assert _lock(storage, name) > datetime.now(UTC) + 9 * DAY
+    assert lock_of(storage, name) > datetime.now(UTC) + 9 * DAY
     assert len(bucket.versions(name)) == 3
 
 
@@ -214,8 +192,8 @@ def test_a_bucket_without_object_lock_is_refused_before_anything_is_uploaded(key
     try:
         repository = Repository.create(storage, key=key)
         with pytest.raises(SettingsError, match=r"(?i)lock"):
-            _fail(repository, b"1")
-        assert _chunks(storage) == set()
+            fail_to_commit(repository, b"1")
+        assert chunks(storage) == set()
         report = probe(storage, size_bytes=MIB)
         assert isinstance(report.error, SettingsError)
         assert list(storage.list("probe")) == []

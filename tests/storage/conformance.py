@@ -18,6 +18,7 @@ import pytest
 
 from holdfast.errors import ObjectExistsError, ObjectLockedError, ObjectNotFoundError, SettingsError, StorageDeniedError
 from holdfast.storage import Storage, StorageSettings, open_storage
+from tests.storage.race import winners
 
 MIB = 1 << 20
 
@@ -87,20 +88,9 @@ class StorageConformance:
         assert storage.get("x") == b"second"
 
     def test_of_many_that_put_the_same_name_at_once_exactly_one_wins(self, storage: Storage) -> None:
-        start = threading.Barrier(8)
-
-        def put(number: int) -> int | None:
-            start.wait()
-            try:
-                storage.put("race", bytes([number]) * MIB)
-            except ObjectExistsError:
-                return None
-            return number
-
-        with ThreadPoolExecutor(8) as pool:
-            winners = [number for number in pool.map(put, range(8)) if number is not None]
-        assert len(winners) == 1
-        assert storage.get("race") == bytes(winners) * MIB
+        won = winners(lambda number: storage.put("race", bytes([number]) * MIB), 8)
+        assert len(won) == 1
+        assert storage.get("race") == bytes(won) * MIB
 
     def test_a_missing_object_is_named_with_its_storage(self, storage: Storage) -> None:
         for read in (storage.get, lambda name: storage.get_range(name, 0, 1), lambda name: list(storage.stream(name))):
@@ -285,20 +275,9 @@ class StorageConformance:
         assert len(list(storage.list())) == 2
 
     def test_of_many_that_put_the_same_large_object_at_once_exactly_one_wins(self, storage: Storage) -> None:
-        start = threading.Barrier(4)
-
-        def put(number: int) -> int | None:
-            start.wait()
-            try:
-                storage.put("race", bytes([number]) * self.large_bytes)
-            except ObjectExistsError:
-                return None
-            return number
-
-        with ThreadPoolExecutor(4) as pool:
-            winners = [number for number in pool.map(put, range(4)) if number is not None]
-        assert len(winners) == 1
-        assert storage.get("race") == bytes(winners) * self.large_bytes
+        won = winners(lambda number: storage.put("race", bytes([number]) * self.large_bytes), 4)
+        assert len(won) == 1
+        assert storage.get("race") == bytes(won) * self.large_bytes
 
     def test_sync_and_tidy_leave_every_object_as_it_is(self, storage: Storage) -> None:
         for number in range(50):

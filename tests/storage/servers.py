@@ -61,6 +61,27 @@ class Server:
             self.process.wait()
 
 
+_VARIABLES = {
+    "type": "BACKUP_STORAGE_TYPE",
+    "path": "BACKUP_STORAGE_PATH",
+    "bucket": "BACKUP_STORAGE_BUCKET",
+    "region": "BACKUP_STORAGE_REGION",
+    "endpoint": "BACKUP_STORAGE_ENDPOINT",
+    "access_key": "BACKUP_STORAGE_ACCESS_KEY",
+    "secret_key": "BACKUP_STORAGE_SECRET_KEY",
+}
+
+
+def as_variables(storage: StorageSettings) -> dict[str, str]:
+    """Say the same as variables of the environment, for a process that is to use this storage."""
+    values = {variable: getattr(storage, field) for field, variable in _VARIABLES.items()}
+    return {
+        variable: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for variable, value in values.items()
+        if value is not None
+    }
+
+
 def moto_server() -> Server:
     """Lend this process's S3 server."""
     return _shared("s3")

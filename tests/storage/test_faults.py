@@ -26,6 +26,7 @@ from holdfast.storage import Storage, StorageSettings, bucket, gcs, gcs_download
 from holdfast.storage.retrying import RetryPolicy
 from tests.storage.fault_proxy import FaultProxy
 from tests.storage.faults import QUOTED_SECRET, RECOVERABLE, Fault, Request
+from tests.storage.race import winners
 from tests.storage.servers import Kind, azurite_server, gcs_server, moto_server
 
 from .conformance import MIB
@@ -246,18 +247,10 @@ class TestPutIfAbsent:
         way.proxy.inject(*RECOVERABLE, times=ALWAYS, chance=0.25, seed=seed)
         patient = open_storage(way.settings, retry=RetryPolicy(tries=40, first_seconds=0.001, longest_seconds=0.01))
 
-        def put(number: int) -> int | None:
-            try:
-                patient.put(f"race/{number // 8}", bytes([number]) * 50_000)
-            except ObjectExistsError:
-                return None
-            return number
-
-        with ThreadPoolExecutor(8) as pool:
-            winners = [number for number in pool.map(put, range(32)) if number is not None]
+        won = winners(lambda number: patient.put(f"race/{number // 8}", bytes([number]) * 50_000), 32, at_once=8)
         patient.close()
-        assert [number // 8 for number in winners] == [0, 1, 2, 3]
-        for number in winners:
+        assert [number // 8 for number in won] == [0, 1, 2, 3]
+        for number in won:
             assert way.direct.get(f"race/{number // 8}") == bytes([number]) * 50_000
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,6 +14,7 @@ from holdfast.storage.gcs import GcsStorage
 from holdfast.storage.retrying import RetryingStorage, RetryPolicy
 from holdfast.storage.s3 import S3Storage
 from tests.storage.faults import Fault, Request
+from tests.storage.race import winners
 from tests.storage.test_faults import ALWAYS, Way, kind, way
 
 from .conformance import MIB
@@ -88,15 +88,7 @@ def test_of_many_that_send_the_same_name_exactly_one_wins(way: Way, seed: int) -
     )
     storage = _opened(way.settings, 40)
 
-    def put(number: int) -> int | None:
-        try:
-            storage.put("race", bytes([number]) * len(DATA))
-        except ObjectExistsError:
-            return None
-        return number
-
-    with ThreadPoolExecutor(3) as pool:
-        winners = [number for number in pool.map(put, range(3)) if number is not None]
+    won = winners(lambda number: storage.put("race", bytes([number]) * len(DATA)), 3)
     storage.close()
-    assert len(winners) == 1
-    assert way.direct.get("race") == bytes(winners) * len(DATA)
+    assert len(won) == 1
+    assert way.direct.get("race") == bytes(won) * len(DATA)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +27,7 @@ from holdfast.storage import Storage, StorageSettings
 from holdfast.storage.gcs import GcsStorage
 from holdfast.storage.gcs_errors import translated
 from tests.storage.conformance import BucketConformance, LockConformance, StorageConformance
+from tests.storage.race import winners
 from tests.storage.servers import Server, own_server
 
 MIB = 1 << 20
@@ -94,20 +93,9 @@ def test_a_large_object_is_stored_whole_and_never_over_another(storage: GcsStora
 
 
 def test_of_many_that_put_the_same_large_object_at_once_exactly_one_wins(storage: GcsStorage) -> None:
-    start = threading.Barrier(4)
-
-    def put(number: int) -> int | None:
-        start.wait()
-        try:
-            storage.put("race", bytes([number]) * IN_PARTS)
-        except ObjectExistsError:
-            return None
-        return number
-
-    with ThreadPoolExecutor(4) as pool:
-        winners = [number for number in pool.map(put, range(4)) if number is not None]
-    assert len(winners) == 1
-    assert storage.get("race") == bytes(winners) * IN_PARTS
+    won = winners(lambda number: storage.put("race", bytes([number]) * IN_PARTS), 4)
+    assert len(won) == 1
+    assert storage.get("race") == bytes(won) * IN_PARTS
 
 
 @pytest.mark.parametrize(

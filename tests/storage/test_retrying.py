@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -26,6 +25,7 @@ from holdfast.errors import (
 from holdfast.storage import MemoryStorage, ObjectInfo, Storage
 from holdfast.storage.retrying import RetryingStorage, RetryPolicy
 from holdfast.storage.wrapped import WrappedStorage
+from tests.storage.race import winners
 
 from .conformance import MIB, StorageConformance
 
@@ -202,17 +202,9 @@ class TestPutIfAbsentWhoseAnswerWasLost:
 
         storage = RetryingStorage(Failing(), RetryPolicy(tries=50, first_seconds=0.0001, longest_seconds=0.001))
 
-        def put(number: int) -> int | None:
-            try:
-                storage.put("race", bytes([number]) * 1000)
-            except ObjectExistsError:
-                return None
-            return number
-
-        with ThreadPoolExecutor(8) as pool:
-            winners = [number for number in pool.map(put, range(8)) if number is not None]
-        assert len(winners) == 1
-        assert storage.get("race") == bytes(winners) * 1000
+        won = winners(lambda number: storage.put("race", bytes([number]) * 1000), 8)
+        assert len(won) == 1
+        assert storage.get("race") == bytes(won) * 1000
 
 
 class BreakingStorage(MemoryStorage):
