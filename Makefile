@@ -35,7 +35,7 @@ demo: setup
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: test-setup
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 lint: test-setup
 	$(BIN)/ruff check .

@@ -56,7 +56,7 @@ def read_storage_block(name: str) -> StorageBlock:
         return _read(name, data)
     except HoldfastError as error:
         message = f"The block {SLUG}/{name} can't be used"
-        reason = f"{error.message}: {error.reason}" if error.reason else error.message
+        reason = error.what_and_why
         raise SettingsError(message, reason=reason, next_step=error.next_step) from None
 
 

@@ -116,7 +116,7 @@ def has_credentials(settings: StorageSettings) -> bool:
 
 def completed(settings: StorageSettings, service: Block) -> tuple[StorageSettings, object | None]:
     """Complete settings by what a nested block says. Raises SettingsError."""
-    found = _READERS[type(service).get_block_type_slug()](service)
+    found = _read(service)
     kind = found.fields["type"]
     if settings.type not in {"local", kind}:  # local is what nobody chose
         raise SettingsError(f"The storage's type is {settings.type}, and its nested block is of {kind}")

@@ -72,10 +72,13 @@ class HoldfastError(Exception):
         self.reason = reason
         self.next_step = next_step
 
+    @property
+    def what_and_why(self) -> str:
+        """The error without what to do now: for a list of problems, or as the reason of another error."""
+        return f"{self.message}: {self.reason}" if self.reason else self.message
+
     def __str__(self) -> str:
-        text = self.message
-        if self.reason:
-            text += f": {self.reason}"
+        text = self.what_and_why
         if self.next_step:
             text += f". {self.next_step}"
         return text

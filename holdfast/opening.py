@@ -22,7 +22,7 @@ from holdfast.errors import (
     StorageUnreachableError,
 )
 from holdfast.repository import CheckLevel, CheckReport, Repository, check_storage, repair_description
-from holdfast.storage.opening import open_storage
+from holdfast.storage.opening import open_storage, require_folder
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
@@ -88,9 +88,9 @@ def _first_to_stand_in(replicas: Sequence[Replica], key: UserKey | None, primary
         try:
             repository = _standing_in(replica, key, replicas)
         except HoldfastError as error:
-            reasons.append(f"nor can the replica {replica.name} be read: {_what_and_why(error)}")
+            reasons.append(f"nor can the replica {replica.name} be read: {error.what_and_why}")
         else:
-            _log.warning("%s. What is read comes from the replica %s", _what_and_why(primary), replica.name)
+            _log.warning("%s. What is read comes from the replica %s", primary.what_and_why, replica.name)
             return repository
     raise type(primary)(primary.message, reason="; ".join(reasons), next_step=primary.next_step) from primary
 
@@ -117,10 +117,6 @@ def notes_on_reading(repository: Repository) -> list[str]:
     notes += [str(spared) for spared in repository.spared]
     more = repository.spared_count - len(repository.spared)
     return [*notes, f"{more} more objects were read from a replica"] if more else notes
-
-
-def _what_and_why(error: HoldfastError) -> str:
-    return f"{error.message}: {error.reason}" if error.reason else error.message
 
 
 def open_or_create_repository(settings: Settings) -> tuple[Repository, bool]:
@@ -198,12 +194,6 @@ def open_replica(replica: Replica) -> Storage:
     """Open a replica to read it, and make no folder for it."""
     require_folder(replica.settings, "Is it mounted? 'holdfast repo replicate' makes a replica")
     return replica.open()
-
-
-def require_folder(place: StorageSettings, next_step: str) -> None:
-    """Raise NotFoundError where a local storage has no folder: opening it would make one."""
-    if place.type == "local" and place.path is not None and not place.path.expanduser().exists():
-        raise NotFoundError(f"there is no repository in {place.path}", reason="there is no such folder", next_step=next_step)
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:

@@ -99,7 +99,7 @@ def failed(name: str, error: Exception, seconds: float = 0.0) -> Outcome:
     """Make the outcome of a replica of which nothing came."""
     why = str(error)
     if isinstance(error, HoldfastError):
-        why = f"{error.message}: {error.reason}" if error.reason else error.message
+        why = error.what_and_why
     return Outcome(name, error=why or type(error).__name__, refused=isinstance(error, RefusedError), seconds=seconds)
 
 

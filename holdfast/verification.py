@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from holdfast.errors import DamagedError, HoldfastError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError
+from holdfast.errors import DamagedError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from holdfast.postgres.url import DatabaseUrl
@@ -128,10 +128,10 @@ class Verification:
                 self.check(level="read")
         except DamagedError as error:
             if self.check(level="read").ok:  # it names all that is damaged, and sets it aside
-                self.problems.append(_what_and_why(error))
+                self.problems.append(error.what_and_why)
             self.failed = True
         except ToolFailedError as error:
-            self.problems.append(_what_and_why(error))
+            self.problems.append(error.what_and_why)
             self.failed = True
 
     def judge(self, proof: ProofReport) -> None:
@@ -180,7 +180,3 @@ class Verification:
                 f"the verification of {self.manifest.id} did not end within {self.options.time_limit_seconds:g} seconds",
                 next_step="Raise BACKUP_VERIFY_TIME_LIMIT_MINUTES, or verify a part at a time: --level read --subset 1/7",
             )
-
-
-def _what_and_why(error: HoldfastError) -> str:
-    return f"{error.message}: {error.reason}" if error.reason else error.message

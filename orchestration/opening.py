@@ -16,9 +16,10 @@ from prefect.blocks.core import Block
 from blocks import DatabaseTarget, EncryptionKey
 from blocks.opening import StorageBlock, read_storage_block
 from holdfast.errors import HoldfastError, NotFoundError, SettingsError
-from holdfast.opening import open_to_read, require_folder
+from holdfast.opening import open_to_read
 from holdfast.postgres.url import DatabaseUrl
 from holdfast.repository import Repository, UserKey
+from holdfast.storage.opening import require_folder
 from orchestration.masking import hide, hide_all_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from holdfast.errors import (
     DamagedError,
     HoldfastError,
-    NotFoundError,
     ObjectNotFoundError,
     RefusedError,
     StorageDeniedError,
@@ -25,6 +24,7 @@ from holdfast.errors import (
 from holdfast.repository.description import Description, read_description
 from holdfast.repository.proven import read_bounded
 from holdfast.storage import Storage
+from holdfast.storage.opening import require_folder
 
 if TYPE_CHECKING:
     from holdfast.storage.replica import Replica
@@ -180,11 +180,7 @@ class _Standby:
                 self._storage = None
 
     def _opened(self) -> Storage:
-        place = self._replica.settings
-        if place.type == "local" and place.path is not None and not place.path.expanduser().exists():
-            raise NotFoundError(
-                f"there is no folder {place.path}", reason="opening it would make one where a disk is to be mounted"
-            )
+        require_folder(self._replica.settings, "Is it mounted?")
         storage = self._replica.open()
         try:
             self._require_same(storage)

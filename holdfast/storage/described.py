@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from holdfast.errors import SettingsError
 from holdfast.storage.classes import checked_class
-from holdfast.storage.settings import StorageSettings
+from holdfast.storage.settings import StorageSettings, endpoint_problem
 
 _BLOCK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -33,6 +33,8 @@ def described(
         given["access_key"] = SecretStr(access_key)
     if storage_class is not None:
         given["storage_class"] = checked_class(base.type, storage_class)
+    if "endpoint" in given and (problem := endpoint_problem(given["endpoint"])):
+        raise SettingsError("That endpoint can't be used", reason=f"it {problem}")
     settings = base.model_copy(update=given)
     _require_pair(settings)
     return settings

@@ -5,7 +5,7 @@ A storage in a cloud is tried again when it does not answer; a limit lies within
 
 from __future__ import annotations
 
-from holdfast.errors import SettingsError
+from holdfast.errors import NotFoundError, SettingsError
 from holdfast.storage.classes import checked_class
 from holdfast.storage.contract import Storage
 from holdfast.storage.local import LocalStorage
@@ -24,6 +24,16 @@ def open_storage(settings: StorageSettings, *, credentials: object | None = None
     if settings.bandwidth_limit:
         storage = ThrottledStorage(storage, settings.bandwidth_limit)
     return storage if settings.type == "local" else RetryingStorage(storage, retry)
+
+
+def require_folder(settings: StorageSettings, next_step: str) -> None:
+    """Raise NotFoundError where a local storage has no folder: opening it would make one, perhaps below a mount point."""
+    if settings.type == "local" and settings.path is not None and not settings.path.expanduser().exists():
+        raise NotFoundError(
+            f"there is no folder {settings.path}",
+            reason="no such folder exists, and reading makes none",
+            next_step=next_step,
+        )
 
 
 def _opened(settings: StorageSettings, credentials: object | None) -> Storage:

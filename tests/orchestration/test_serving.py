@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -49,8 +50,16 @@ class Served:
     def call(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.address}/api{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"null")
+        for last in (False, False, False, True):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                if last or error.code != 503:  # what the server says while its SQLite is locked; Prefect's client waits, too
+                    raise
+                error.close()
+                time.sleep(2)
+        raise AssertionError
 
     def start_backup(self) -> tuple[str, str]:
         """Have the worker begin a backup; return the job's and the flow run's ids when pg_dump hangs."""
