@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import textwrap
@@ -220,7 +221,13 @@ def _with_password(url: DatabaseUrl) -> str:
 
 
 @pytest.fixture
-def hung_tools(tmp_path: Path) -> Path:
+def sleep_seconds() -> str:
+    """How long a hung pg_dump sleeps: a number of this test alone, for other tests on this machine have sleeping tools too."""
+    return f"{1000 + secrets.randbelow(1 << 40)}"
+
+
+@pytest.fixture
+def hung_tools(tmp_path: Path, sleep_seconds: str) -> Path:
     """A folder with a pg_dump that tells its version and then never ends."""
     real = next(Path(sys.prefix).rglob("pginstall18/bin/pg_dump"))
     script = tmp_path / "pg_dump"
@@ -228,7 +235,7 @@ def hung_tools(tmp_path: Path) -> Path:
         textwrap.dedent(f"""\
         #!/bin/sh
         case "$*" in *--version*) exec "{real}" --version;; esac
-        exec sleep 1000
+        exec sleep {sleep_seconds}
         """)
     )
     script.chmod(0o755)
@@ -236,14 +243,14 @@ def hung_tools(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hung_children(hung_tools: Path) -> Callable[[], list[psutil.Process]]:
+def hung_children(hung_tools: Path, sleep_seconds: str) -> Callable[[], list[psutil.Process]]:
     """Find the processes that stand for a hung pg_dump."""
 
     def find() -> list[psutil.Process]:
         sleeping = []
         for process in psutil.process_iter(["cmdline"]):
             line = process.info["cmdline"] or []
-            if line == ["sleep", "1000"] or str(hung_tools) in " ".join(line):
+            if line == ["sleep", sleep_seconds] or str(hung_tools) in " ".join(line):
                 sleeping.append(process)
         return sleeping
 
