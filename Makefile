@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
+DEMO_SETUP := $(VENV)/.demo-setup
 TEST_SETUP := $(VENV)/.test-setup
 # The tests' Azure. npm has no constraints file: the date holds what Azurite itself needs to the versions of that day.
 AZURITE := azurite@3.37.0
 AZURITE_DATE := 2026-11-22
 
-.PHONY: setup test-setup demo test bench lint lock clean
+.PHONY: setup demo-setup test-setup demo test bench lint lock clean
 
 setup: $(SETUP)
 
@@ -23,6 +24,12 @@ $(SETUP): pyproject.toml constraints.txt | $(BIN)/uv
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e .
 	@touch $@
 
+demo-setup: $(DEMO_SETUP)
+
+$(DEMO_SETUP): $(SETUP)
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo]'
+	@touch $@
+
 test-setup: $(TEST_SETUP)
 
 $(TEST_SETUP): $(SETUP) Makefile
@@ -31,7 +38,7 @@ $(TEST_SETUP): $(SETUP) Makefile
 	  --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error $(AZURITE) >/dev/null
 	@touch $@
 
-demo: setup
+demo: demo-setup
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: test-setup
@@ -47,7 +54,7 @@ bench: test-setup
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(BIN)/uv
-	$(BIN)/uv pip compile pyproject.toml --extra test --python-version 3.11 --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra test --python-version 3.11 --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -q -o constraints.new
 	@(echo "# Versions that work together. Made by: make lock"; cat constraints.new; echo "uv==0.13.9") > constraints.txt; rm constraints.new
 

@@ -7,12 +7,14 @@
      │   ├─ StorageFullError              no space is left where backups are kept
      │   ├─ LeaseLostError                our lease ended while we worked, so nothing was committed
      │   ├─ TableLockedError              another session kept a table locked for too long
-     │   └─ ReplicationFailedError        a replica could not be brought up to date; the others were
+     │   ├─ ReplicationFailedError        a replica could not be brought up to date; the others were
+     │   └─ SourceFailedError             a service that is backed up or restored to refused the work or answered nonsense
      ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
      │   ├─ KeyMissingError               encryption is on and there is no key
      │   ├─ WrongKeyError                 the key opens none of the repository's key files
      │   ├─ AccessDeniedError             the database refuses the user, or a right that the work needs
-     │   └─ StorageDeniedError            the storage refuses our credentials, or a right that the work needs
+     │   ├─ StorageDeniedError            the storage refuses our credentials, or a right that the work needs
+     │   └─ SourceDeniedError             what is backed up can't be read, or restored to, with our rights
      ├─ NotFoundError            exit 3   a backup, job, key or table of that name does not exist
      │   └─ ObjectNotFoundError           storage has no object of that name
      ├─ RefusedError             exit 4   refused for safety; nothing was changed
@@ -23,7 +25,9 @@
      │   ├─ ObjectLockedError             the object may not be changed or deleted before a time
      │   ├─ ExtensionMissingError         the target server lacks an extension that the backup needs
      │   ├─ LocaleMissingError            the target server lacks the source's locale or encoding
-     │   └─ RolesMissingError             the target server lacks roles, and we may not make them
+     │   ├─ RolesMissingError             the target server lacks roles, and we may not make them
+     │   ├─ SourceEmptyError              the source holds nothing, and a backup of nothing was not allowed
+     │   └─ UnsafePathError               a path in a backup or an answer would leave the folder that it belongs in
      ├─ DamagedError             exit 5   stored data is damaged, or could not be proven
      │   ├─ KeyFileDamagedError           a key file in the repository is damaged
      │   ├─ NotProvenError                what was restored differs from the source
@@ -33,6 +37,7 @@
          ├─ StorageUnreachableError
          ├─ DatabaseUnreachableError
          │   └─ SnapshotLostError         the source's snapshot is gone; only another run can succeed
+         ├─ SourceUnreachableError        a service that is backed up or restored to does not answer
          └─ PrefectUnreachableError
 
 A message says what happened and to what, `reason` why, and `next_step` what to do now. A `code` is stable: once given it is
@@ -138,6 +143,12 @@ class ReplicationFailedError(WorkFailedError):
     found: dict[str, object] | None = None
 
 
+class SourceFailedError(WorkFailedError):
+    """A service that is backed up or restored to refused the work, or answered what can't be understood; the message names it."""
+
+    code = "HF-107"
+
+
 class SettingsError(HoldfastError):
     """A setting or argument is wrong; the message names it, its problem and what is allowed."""
 
@@ -167,6 +178,12 @@ class StorageDeniedError(SettingsError):
     """The storage refuses our credentials (wrong, expired) or a right that the work needs; the message names the object."""
 
     code = "HF-204"
+
+
+class SourceDeniedError(SettingsError):
+    """A file, folder or service that is backed up or restored to refuses us; the message names it and the right that is lacking."""
+
+    code = "HF-205"
 
 
 class NotFoundError(HoldfastError):
@@ -237,6 +254,18 @@ class RolesMissingError(RefusedError):
     code = "HF-407"
 
 
+class SourceEmptyError(RefusedError):
+    """The source holds nothing: a backup of it would look good, and bring nothing back."""
+
+    code = "HF-409"
+
+
+class UnsafePathError(RefusedError):
+    """A path would leave the folder that it belongs in; the message names it."""
+
+    code = "HF-410"
+
+
 class DamagedError(HoldfastError):
     """Stored data is missing, changed, or can't be proven; the message names the object."""
 
@@ -296,6 +325,12 @@ class SnapshotLostError(DatabaseUnreachableError):
 
     code = "HF-704"
     retryable = False
+
+
+class SourceUnreachableError(UnreachableError):
+    """A service that is backed up or restored to does not answer, or asks us to come back later."""
+
+    code = "HF-705"
 
 
 class PrefectUnreachableError(UnreachableError):

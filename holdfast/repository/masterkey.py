@@ -36,6 +36,7 @@ class MasterKey:
         self._ciphers = {kind: AESGCM(self._derive(kind.name.lower())) for kind in Kind}
         self._id = hmac.new(self._derive("id"), digestmod=hashlib.sha256)
         self._files = self._derive("files")
+        self._secrets = self._derive("secrets")
 
     @staticmethod
     def new_secret() -> bytes:
@@ -61,6 +62,10 @@ class MasterKey:
     def file_mac(self, canonical: bytes) -> str:
         """Authenticate a file that must be readable without the key: repository.json and the key files."""
         return hmac.new(self._files, canonical, hashlib.sha256).hexdigest()
+
+    def secret_digest(self, text: bytes) -> str:
+        """Digest a secret's value so that two can be compared, and neither guessed by whoever lacks this key; in hex."""
+        return hmac.new(self._secrets, text, hashlib.sha256).hexdigest()
 
     def _derive(self, purpose: str) -> bytes:
         return HKDF(SHA256(), KEY_BYTES, self._salt, f"holdfast/1/{purpose}".encode()).derive(self._secret)

@@ -141,6 +141,11 @@ class Repository:
         """What must be known of it before anything else can be read."""
         return self._description
 
+    def secret_digest(self, text: bytes) -> str | None:
+        """Digest a secret's value under a key of this repository; None where it is not encrypted, for then anybody could guess."""
+        master = self._sealed.master
+        return None if master is None else master.secret_digest(text)
+
     def sealed_in(self, storage: Storage) -> SealedObjects:
         """The objects of this repository in a storage that holds a copy of it."""
         return SealedObjects(storage, self._sealed.master)

@@ -1,0 +1,1 @@
+"""What is backed up besides databases: functions, configuration, and what is known of secrets; read here, and put back here."""
