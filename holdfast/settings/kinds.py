@@ -25,6 +25,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _BUCKET = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{1,221}")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BLOCK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_PROVIDER = re.compile(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*/)?[a-z0-9]+(?:-[a-z0-9]+)*")
+_PROJECT = re.compile(r"[a-z0-9]{1,64}")
 _LOCATION = re.compile(r"(?:file:///|s3://|s3\+https?://|gs://|az://)[^\s,?#@]+")
 
 
@@ -85,6 +87,18 @@ def _known_places(names: list[str]) -> list[str]:
     if wrong := [name for name in names if not (_BLOCK.fullmatch(name) or _LOCATION.fullmatch(name))]:
         raise ValueError(f"holds {len(wrong)} of another form")
     return list(dict.fromkeys(names))
+
+
+def _known_providers(names: list[str]) -> list[str]:
+    if wrong := [name for name in names if not _PROVIDER.fullmatch(name)]:
+        raise ValueError(f"holds {len(wrong)} of another form")
+    return list(dict.fromkeys(names))
+
+
+def _project(value: str | None) -> str | None:
+    if value is not None and not _PROJECT.fullmatch(value):
+        raise ValueError("is not the reference of a project")
+    return value
 
 
 def _bucket(value: str) -> str:
@@ -192,6 +206,15 @@ Places = Annotated[
     AfterValidator(_known_places),
     Allowed("names of BackupStorage blocks, or URLs (file:///path, s3://bucket/prefix, gs://…, az://account/container/prefix)"),
 ]
+Providers = Annotated[
+    list[str],
+    NoDecode,
+    BeforeValidator(_names),
+    AfterValidator(_known_providers),
+    Allowed("prefect, aws, supabase, postgres-roles, supabase-vault"),
+]
+Patterns = Annotated[list[str], NoDecode, BeforeValidator(_names), Allowed("patterns with * and ?, with commas between them")]
+ProjectRef = Annotated[str | None, AfterValidator(_project), Allowed("small letters and digits")]
 OptionalTruth = Annotated[bool | None, Allowed("true or false")]
 StorageClass = Annotated[str | None, Allowed("a class of the storage from which objects can be read at once")]
 Home = Annotated[Path, AfterValidator(_folder_of_home), Allowed("a folder")]
@@ -199,6 +222,9 @@ OptionalPath = Annotated[Path | None, AfterValidator(_absolute), Allowed("a path
 Bucket = Annotated[str, AfterValidator(_bucket), Allowed("2 to 222 letters, digits, '.', '_' and '-'")]
 Region = Annotated[str, AfterValidator(_region), Allowed("letters, digits and '-'")]
 Endpoint = Annotated[str | None, AfterValidator(_endpoint), Allowed("a URL such as http://minio:9000")]
+ServiceAddress = Annotated[str | None, AfterValidator(_endpoint), Allowed("a URL such as https://example.com/functions/v1")]
+Address = Annotated[str, AfterValidator(_endpoint), Allowed("a URL such as https://api.example.com")]
+Token = Annotated[SecretStr | None, Allowed("what the service gave you")]
 Prefix = Annotated[str | None, AfterValidator(_prefix), Allowed("a relative path such as production/content")]
 DatabaseAddress = Annotated[
     SecretStr | None, AfterValidator(_database_url), Allowed("postgresql://user:password@host:5432/database")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from holdfast.settings.sources import ConfigurationSettings, FunctionSettings, SecretsSettings, SourceSettings
 from holdfast.settings.topics import (
     BackupTypeSettings,
     CompressionSettings,
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 class Settings(
     PlaceSettings,
     BackupTypeSettings,
+    SourceSettings,
+    FunctionSettings,
+    ConfigurationSettings,
+    SecretsSettings,
     ScheduleSettings,
     RetentionSettings,
     RepositorySettings,

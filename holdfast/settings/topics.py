@@ -39,6 +39,7 @@ from holdfast.settings.kinds import (
     Workers,
 )
 from holdfast.settings.placeholder import is_placeholder
+from holdfast.settings.sources import SOURCES
 
 LEVELS = {"gzip": range(1, 10), "zstd": range(1, 20)}
 DEFAULT_LEVELS = {"gzip": 6, "zstd": 1}
@@ -373,6 +374,7 @@ class WorkSettings(BaseModel):
 TOPICS: tuple[type[BaseModel], ...] = (
     PlaceSettings,
     BackupTypeSettings,
+    *SOURCES,
     ScheduleSettings,
     RetentionSettings,
     RepositorySettings,

@@ -110,7 +110,7 @@ def endpoint_problem(endpoint: str) -> str | None:
     if url.scheme not in {"http", "https"} or not url.hostname:
         return "is not a URL of a server"
     if "@" in url.netloc:
-        return "holds a user or a password; they belong in BACKUP_STORAGE_ACCESS_KEY and BACKUP_STORAGE_SECRET_KEY"
+        return "holds a user or a password; they belong in settings of their own"
     if url.query or url.fragment:
         return "has something after the path"
     return None
