@@ -1,0 +1,1 @@
+"""Configuration: environment variables, files, the catalog's settings and Prefect's own objects; read, compared and put back."""
