@@ -1,0 +1,1 @@
+"""Edge Functions: where they are read, how they are brought back, and whether they answer."""
