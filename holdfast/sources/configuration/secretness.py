@@ -56,7 +56,7 @@ _NO_VALUE = re.compile(
 
 _KNOWN = re.compile(
     r"""
-      -----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY | AGE-SECRET-KEY-1 | PuTTY-User-Key-File
+      -----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY | AGE-SECRET-KEY-1 | PuTTY-User-Key-File
     | (?<![A-Za-z0-9_]) (?:
         sk-(?:proj-|ant-|live-|test-)?[A-Za-z0-9_-]{16,} | [rsp]k_(?:live|test)_[A-Za-z0-9]{10,}
       | gh[oprsu]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,} | gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{16,}
@@ -74,7 +74,7 @@ _KNOWN = re.compile(
     """,
     re.VERBOSE,
 )
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'<>]+")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _STATED_DIGEST = re.compile(r"(?:sha(?:1|224|256|384|512)|md5)[-:][A-Za-z0-9+/=]+")
 _BETWEEN_TOKENS = re.compile(r"[\s,;'\"&?()<>{}\[\]|:@]+|=(?!=|$)")
@@ -85,7 +85,7 @@ _PATH = re.compile(r"(?:~|\.{0,2})/|[A-Za-z]:[\\/]")
 
 def looks_secret(name: str, value: str) -> bool:
     """Tell whether a value should not be shown or kept under this name, which may be a dotted path."""
-    if _says_nothing(name, value):
+    if says_nothing(name, value):
         return False
     return name_looks_secret(name) or value_looks_secret(value, name)
 
@@ -107,9 +107,18 @@ def name_looks_secret(name: str) -> bool:
     return len(words) > 1 and words[-1] in {"key", "keys"} and not _OPENS_NOTHING.fullmatch(words[-2])
 
 
+def says_nothing(name: str, value: str) -> bool:
+    """Tell whether a value can be nobody's secret, whatever its name: empty, a truth value, an example's, a variable."""
+    text = value.strip()
+    if _NO_VALUE.fullmatch(text) or is_placeholder(text):
+        return True
+    counts_tokens = _words(_leaf(name))[-1:] in (["tokens"], ["token"])  # of a language model, or of a bucket of them
+    return counts_tokens and len(text) <= 7 and text.isdigit()
+
+
 def value_looks_secret(value: str, name: str = "") -> bool:
     """Tell whether a value is a secret by its form, whatever its name; a name such as `commit` excuses a digest."""
-    if _says_nothing(name, value):
+    if says_nothing(name, value):
         return False
     if has_known_form(value):
         return True
@@ -130,14 +139,6 @@ def masked(value: str) -> str:
     if len(value) < _SHOWN_FROM or "\n" in value or value_looks_secret(value):
         return _MASK
     return f"{value[0]}…{value[-1]} ({len(value)} characters)"
-
-
-def _says_nothing(name: str, value: str) -> bool:
-    text = value.strip()
-    if _NO_VALUE.fullmatch(text) or is_placeholder(text):
-        return True
-    counts_tokens = _words(_leaf(name))[-1:] in (["tokens"], ["token"])  # of a language model, or of a bucket of them
-    return counts_tokens and len(text) <= 7 and text.isdigit()
 
 
 def _leaf(name: str) -> str:

@@ -1,0 +1,57 @@
+"""What no backup of the configuration ever holds, whoever asks for it: Holdfast's and Prefect's own secrets.
+
+The key that opens a backup is lost with all else if it lies in that backup alone, and in it gives away all others. So it is known
+by its name, by its file and by its text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.sources.configuration.secretness import name_looks_secret, says_nothing
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+
+_SHORTEST_TEXT = 8
+_OURS = ("BACKUP_", "HOLDFAST_", "PREFECT_")
+
+
+@dataclass(frozen=True, slots=True)
+class NeverKept:
+    """Names of variables, texts, and files."""
+
+    names: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    files: frozenset[Path] = frozenset()
+
+    @classmethod
+    def of(cls, settings: Settings) -> NeverKept:
+        """Take every secret setting by name, and the key by its text and file as well."""
+        from holdfast.settings.keys import variable_of
+        from holdfast.settings.kinds import is_secret
+
+        names = {variable_of(name) for name, field in type(settings).model_fields.items() if is_secret(field)}
+        texts = {settings.encryption_key.get_secret_value()} if settings.encryption_key else set()
+        file = settings.encryption_key_file
+        if file is not None and file.is_file():
+            texts.add(file.read_text("utf-8", "replace"))
+        stripped = {text.strip() for text in texts}
+        return cls(
+            names=frozenset({*names, "BACKUP_TARGET_URL"}),
+            texts=frozenset(text for text in stripped if len(text) >= _SHORTEST_TEXT),
+            files=frozenset() if file is None else frozenset([file]),
+        )
+
+    def has(self, name: str, value: str) -> bool:
+        """Tell whether a variable is never kept; an example's value under such a name is nobody's secret."""
+        if any(text in value for text in self.texts):
+            return True
+        ours = name in self.names or (name.startswith(_OURS) and name_looks_secret(name))
+        return ours and not says_nothing(name, value)
+
+    def in_text(self, text: str) -> bool:
+        """Tell whether one of the texts occurs anywhere."""
+        return any(one in text for one in self.texts)
