@@ -158,7 +158,10 @@ def _file(found: tarfile.TarInfo) -> SourceFile:
 def _modified_ns(found: tarfile.TarInfo) -> int:
     seconds, _, fraction = found.pax_headers.get("mtime", str(found.mtime)).partition(".")
     nanoseconds = int(fraction.ljust(9, "0")[:9]) if fraction else 0
-    return int(seconds) * 10**9 + (-nanoseconds if seconds.startswith("-") else nanoseconds)
+    modified_ns = int(seconds) * 10**9 + (-nanoseconds if seconds.startswith("-") else nanoseconds)
+    if abs(modified_ns) >= 2**63:
+        raise OverflowError(f"no file is as old or as young as {seconds} seconds")
+    return modified_ns
 
 
 @contextmanager
