@@ -1,7 +1,7 @@
 """Brings functions of a backup back to a Supabase project, as a set: each is bundled first, then all switch at once.
 
 Nothing that runs changes before `switch`. What is replaced is kept on disk before that, and `roll_back` brings it back. Functions
-that are not asked for are not sent, and so stay as they are: the service's update of a set leaves alone what is not in it, and its
+that are not asked for are not sent, and so stay as they are: the service's update of a set leaves alone what is not in it; its
 own command line relies on that. Whether it held is looked at afterwards.
 """
 
