@@ -22,7 +22,9 @@ Format = Literal["TOML", "YAML", "JSON", "INI", ".env"]
 Pair = tuple[str, str]
 
 _SUFFIXES: dict[str, Format] = {".toml": "TOML", ".yaml": "YAML", ".yml": "YAML", ".json": "JSON", ".ini": "INI", ".env": ".env"}
+_DEEPEST = 100
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_WITH_LINE = (configparser.MissingSectionHeaderError, configparser.DuplicateOptionError, configparser.DuplicateSectionError)
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)\Z")
 
 
@@ -89,29 +91,59 @@ def _env(text: str) -> list[Pair]:
     return [(binding.key, binding.value or "") for binding in found if binding.key is not None]
 
 
+@dataclass(slots=True)
+class _Collection:
+    """A YAML mapping or sequence that is being read, and what comes next in it."""
+
+    path: str
+    is_mapping: bool
+    key: str | None = None
+    number: int = -1
+
+    def place(self, text: str | None) -> str | None:
+        """Take the next node; tell its path, or None where it is a key."""
+        if self.is_mapping and self.key is None:
+            self.key = "?" if text is None else text
+            return None
+        self.number += 1
+        path = _below(self.path, self.number if self.key is None else self.key)
+        self.key = None
+        return path
+
+
 def _yaml(text: str) -> list[Pair]:
-    """Nodes, not objects: any tag is welcome, nothing is made of it, and what is referred to again and again is followed once."""
-    seen: set[int] = set()
-    documents = list(yaml.compose_all(text, Loader=_LOADER))
-    return [pair for document in documents if document is not None for pair in _nodes("", document, seen)]
+    """Events, not objects: any tag is welcome and nothing is made of it; a collection that is referred to again is told once."""
+    pairs: list[Pair] = []
+    open_ones: list[_Collection] = []
+    anchors: dict[str, str | None] = {}
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            open_ones.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            value = _value_of(event, anchors)
+            path = open_ones[-1].place(value) if open_ones else ""
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_ones.append(_Collection("?" if path is None else path, isinstance(event, yaml.MappingStartEvent)))
+            elif path is not None and value is not None:
+                pairs.append((path, value))
+        if len(open_ones) > _DEEPEST:
+            raise RecursionError
+    return pairs
+
+
+def _value_of(event: yaml.NodeEvent, anchors: dict[str, str | None]) -> str | None:
+    """The text of a scalar, or of one that is referred to; None of a collection."""
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor not in anchors:
+            raise ValueError(f"line {event.start_mark.line + 1}" if event.start_mark else "")
+        return anchors[event.anchor]
+    value = str(event.value) if isinstance(event, yaml.ScalarEvent) else None
+    if event.anchor is not None:
+        anchors[event.anchor] = value
+    return value
 
 
 _PARSERS: dict[Format, Callable[[str], list[Pair]]] = {"TOML": _toml, "YAML": _yaml, "JSON": _json, "INI": _ini, ".env": _env}
-
-
-def _nodes(path: str, node: yaml.Node, seen: set[int]) -> Iterator[Pair]:
-    if isinstance(node, yaml.ScalarNode):
-        yield path, str(node.value)
-        return
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _nodes(_below(path, key.value if isinstance(key, yaml.ScalarNode) else "?"), value, seen)
-    else:
-        for number, value in enumerate(node.value):
-            yield from _nodes(_below(path, number), value, seen)
 
 
 def _flat(path: str, value: Any) -> Iterator[Pair]:
@@ -141,12 +173,10 @@ def _place_of(error: Exception) -> str:
         return f"line {error.lineno}, column {error.colno}"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
-    if isinstance(error, configparser.ParsingError) and error.errors:
+    if isinstance(error, _WITH_LINE):
+        return f"line {error.lineno}"
+    if isinstance(error, configparser.ParsingError):
         return f"line {error.errors[0][0]}"
-    if isinstance(error, (configparser.MissingSectionHeaderError, configparser.DuplicateOptionError)):
-        return f"line {error.lineno}"
-    if isinstance(error, configparser.DuplicateSectionError):
-        return f"line {error.lineno}"
     if found := _PLACE.search(str(error)):
         return found[1]
     return str(error) if re.fullmatch(r"line \d+", str(error)) else "it can't be understood"
