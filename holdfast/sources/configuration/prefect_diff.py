@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 Json = dict[str, Any]
 
-KINDS = ("work_pools", "flows", "deployments", "variables", "automations", "blocks")
+KINDS = ("work_pools", "work_queues", "flows", "deployments", "variables", "automations", "blocks")
 """The kinds of objects in a document, in the order in which they can be rebuilt."""
 
 

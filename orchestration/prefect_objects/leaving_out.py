@@ -1,0 +1,66 @@
+"""Values that look like secrets are left out of a document: a mark stands where each was, so that what lives there is kept.
+
+The place of a value is its path, such as `parameters.token` or `schedules.0.parameters.token`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+from typing import Any
+
+from holdfast.sources.configuration.secretness import looks_secret
+
+LEFT_OUT = "@{left out: looks like a secret}"
+
+_TEMPLATE = re.compile(r"\A\s*\{\{[^{}]*\}\}\s*\Z")
+
+
+def without_secrets(value: Any, path: str, block_names: Set[str]) -> Any:
+    """Return a JSON value with the mark instead of each text or number that looks like a secret.
+
+    The name of a block is none, though the parameter that takes it be called `key`.
+    """
+    if isinstance(value, dict):
+        return {key: without_secrets(one, f"{path}.{key}", block_names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(one, f"{path}.{place}", block_names) for place, one in enumerate(value)]
+    if value is None or isinstance(value, bool) or value in block_names or _is_template(value):
+        return value
+    return LEFT_OUT if looks_secret(path, str(value)) else value
+
+
+def left_out_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Yield where in a value something was left out."""
+    if value == LEFT_OUT:
+        yield path
+    elif isinstance(value, (dict, list)):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from left_out_paths(one, f"{path}.{key}" if path else str(key))
+
+
+def filled(value: Any, live: Any) -> Any:
+    """Return a value with what lives in its place for each mark; a mark stays where nothing does."""
+    if value == LEFT_OUT:
+        return LEFT_OUT if live is None else live
+    if isinstance(value, dict):
+        beside = live if isinstance(live, dict) else {}
+        return {key: filled(one, beside.get(key)) for key, one in value.items()}
+    if isinstance(value, list):
+        also = live if isinstance(live, list) else []
+        return [filled(one, also[place] if place < len(also) else None) for place, one in enumerate(value)]
+    return value
+
+
+def without_marks(value: Any) -> Any:
+    """Return a value without what is marked in it."""
+    if isinstance(value, dict):
+        return {key: without_marks(one) for key, one in value.items() if one != LEFT_OUT}
+    if isinstance(value, list):
+        return [without_marks(one) for one in value if one != LEFT_OUT]
+    return value
+
+
+def _is_template(value: Any) -> bool:
+    """Tell of a text that is nothing but a reference, such as `{{ prefect.blocks.secret.token }}`: it holds no value."""
+    return isinstance(value, str) and bool(_TEMPLATE.match(value))
