@@ -1,1 +1,1 @@
-"""What is known of secrets: read from where they are kept, told apart from a backup, rotated, recreated. No value leaves a provider."""
+"""What is known of secrets: read where they are kept, compared with a backup, rotated, recreated. No value leaves a provider."""

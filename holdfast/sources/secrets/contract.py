@@ -4,8 +4,8 @@ What a source, a command and a recovery plan rely on:
 
 - A value is read only to be digested, by the function that `read` is given, and is in no record, error, log or result. Where a
   provider itself tells a digest, that is digested again: a plain one can be guessed from.
-- `read` lists every secret, sorted by name. One that can't be read is left out and named; a place that can't be read at all raises.
-  A right that is lacking for the value alone costs the digest, not the record, and is said in `notes`.
+- `read` lists every secret, sorted by name. One that can't be read is left out and named; a place that can't be read at all
+  raises. A right that is lacking for the value alone costs the digest, not the record, and is said in `notes`.
 - `rotate` puts a new random value in force and keeps the rest as it was: if it raises, the old value is still in force, or the
   error says what is.
 - `restore` recreates names that are missing, each with a placeholder as its value, and what belongs to them. A value that is
@@ -91,8 +91,8 @@ class Rotation:
 class RestoredSecrets:
     """What a restore did, or would do in a dry run: names of secrets.
 
-    `created` have a placeholder now and wait for a value; `amended` were there and got back tags or rotation settings; `kept` were
-    there and are as they were.
+    `created` have a placeholder now and wait for a value; `amended` were there and got back tags or rotation settings; `kept`
+    were there and are as they were.
     """
 
     provider: str

@@ -1,0 +1,194 @@
+"""A `.env` file as a place of secrets. A value is replaced in place: order, comments, quotes, line ends and mode stay."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from holdfast.errors import NotFoundError, RefusedError, SettingsError, SourceFailedError
+from holdfast.repository import canonical
+from holdfast.sources.contract import LeftOut
+from holdfast.sources.files import shown
+from holdfast.sources.secrets.contract import (
+    Digest,
+    Json,
+    RestoredSecrets,
+    Rotation,
+    SecretProvider,
+    SecretRecord,
+    SecretsFound,
+    new_value,
+    placeholder,
+    state_of,
+)
+from holdfast.sources.secrets.dotenv import Dotenv, is_name
+from holdfast.sources.secrets.usage import uses
+from holdfast.sources.stable import read_stably, unreadable
+
+_LARGEST_BYTES = 4 << 20
+_PRIVATE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file as it was found."""
+
+    dotenv: Dotenv
+    mode: int
+    changed_at: datetime
+
+
+class EnvFile(SecretProvider):
+    """The names in a `.env` file; `used_in` are folders whose files are searched for them."""
+
+    kind: ClassVar[str] = "env-file"
+    can_rotate = True
+    can_restore = True
+
+    def __init__(self, path: Path, *, name: str | None = None, used_in: Sequence[Path] = ()) -> None:
+        super().__init__(name)
+        self._path = path
+        self._used_in = used_in
+
+    @property
+    def description(self) -> Json:
+        return {"kind": self.kind, "name": self.name, "path": shown(str(self._path))}
+
+    def read(self, digest: Digest) -> SecretsFound:
+        """Raises NotFoundError, SourceDeniedError, SourceFailedError."""
+        read = self._read()
+        values = read.dotenv.values()
+        users = uses(values, self._used_in)
+        records = [
+            SecretRecord(
+                provider=self.name,
+                name=name,
+                digest=digest(_bytes(one.value)),
+                changed_at=read.changed_at,  # of the whole file: none is kept of a line
+                used_in=users[name],
+                attributes={"mode": f"{read.mode:04o}", "state": state_of(_bytes(one.value)) if one.value else "empty"},
+            )
+            for name, one in sorted(values.items())
+        ]
+        left_out = [LeftOut(f"{self.name}, {one.name}", one.reason) for one in read.dotenv.broken]
+        return SecretsFound(records, left_out)
+
+    def rotate(self, name: str) -> Rotation:
+        """Raises NotFoundError, SourceDeniedError, SourceFailedError."""
+        self._change(lambda dotenv: self._with(dotenv, name, new_value()))
+        return Rotation(self.name, name, canonical.now())
+
+    def put(self, name: str, value: str) -> None:
+        """Give a name this value, which is quoted where it must be; the name is added where it is missing.
+
+        For a password that was made elsewhere, such as a PostgreSQL role's.
+        """
+        if not is_name(name):
+            raise SettingsError(f"{name!r} can't be a name in {shown(str(self._path))}", next_step="Use letters, digits and '_'")
+        if not value.isalnum():
+            raise RefusedError(f"{name} was not changed", reason="its new value would have to be quoted")
+        self._change(
+            lambda dotenv: dotenv.with_value(name, value) if name in dotenv.values() else dotenv.with_added({name: value})
+        )
+
+    def restore(self, records: Iterable[SecretRecord], *, dry_run: bool = False) -> RestoredSecrets:
+        """Add the missing names to the file's end, or make the file.
+
+        Raises SourceDeniedError, SourceFailedError.
+        """
+        wanted = {record.name: record for record in records}
+        done = RestoredSecrets(self.name, dry_run)
+        done.left_out = [LeftOut(name, "it can't be a name in a .env file") for name in sorted(wanted) if not is_name(name)]
+        names = [name for name in sorted(wanted) if is_name(name)]
+
+        def add(dotenv: Dotenv) -> str:
+            present = dotenv.values()
+            done.kept = [name for name in names if name in present]
+            done.created = [name for name in names if name not in present]
+            return dotenv.with_added({name: placeholder() for name in done.created})
+
+        if dry_run:
+            add(self._read_or_empty())
+        else:
+            self._change(add, make=True)
+        return done
+
+    def _with(self, dotenv: Dotenv, name: str, value: str) -> str:
+        if name not in dotenv.values():
+            raise NotFoundError(f"there is no {name!r} in {shown(str(self._path))}")
+        return dotenv.with_value(name, value)
+
+    def _read(self) -> _Read:
+        with read_stably(self._path.resolve()) as file:
+            if file.size_bytes > _LARGEST_BYTES:
+                raise SourceFailedError(f"{shown(str(self._path))} can't be read", reason="it is far too large for a .env file")
+            text = file.content.read().decode("utf-8", "surrogateescape")
+            changed_at = datetime.fromtimestamp(file.modified_ns // 1_000_000_000, UTC)
+            return _Read(Dotenv.parse(text), file.mode, changed_at)
+
+    def _read_or_empty(self) -> Dotenv:
+        try:
+            return self._read().dotenv
+        except NotFoundError:
+            return Dotenv.parse("")
+
+    def _change(self, change: Callable[[Dotenv], str], *, make: bool = False) -> None:
+        """Replace the file's text, alone among those of us who do; with `make`, also where there is no file."""
+        place = self._path.resolve()
+        try:
+            with _alone(place, make=make):
+                dotenv = self._read().dotenv
+                text = change(dotenv)
+                if text != dotenv.text:
+                    _replace(place, _bytes(text))
+        except OSError as error:
+            raise unreadable(place, error) from error
+
+
+@contextmanager
+def _alone(path: Path, *, make: bool) -> Iterator[None]:
+    """Hold the file locked; what takes its place while we wait is what we hold then."""
+    while True:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), _PRIVATE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put new content in a file's place at once, with its mode and, where we may, its owner; whoever reads, reads one whole."""
+    found = path.stat()
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with suppress(PermissionError):
+                os.fchown(handle, found.st_uid, found.st_gid)
+            os.fchmod(handle, stat.S_IMODE(found.st_mode))
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
