@@ -234,7 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _go_wrong(self, fault: Fault) -> None:
         if fault.kind == "answer":
-            self._send(fault.status, fault.headers.get("Content-Type", "application/json"), fault.body, fault.headers, None)
+            headers = {"Content-Type": "application/json", **fault.headers}
+            self._send(fault.status, headers.pop("Content-Type"), fault.body, headers, None)
             return
         if fault.kind == "silence":
             time.sleep(1.0)
