@@ -21,7 +21,7 @@ def walk(
     """Yield what is in a folder, with paths relative to it; of `below`, a folder in it, only that one and what is in it.
 
     What `leave` says yes to is passed over, with all that is in it. What can't be read is added to `left_out`; without such a
-    list, and for the folder itself, it raises NotFoundError, SourceDeniedError or SourceFailedError.
+    list, and for the folder that was asked for, it raises NotFoundError, SourceDeniedError or SourceFailedError.
     """
     waiting = [below] if below else _names(root, "")
     while waiting:
@@ -33,7 +33,7 @@ def walk(
             inside = _names(root, path) if file.kind == "folder" else []
         except OSError as error:
             problem = unreadable(root / path, error)
-            if left_out is None:
+            if left_out is None or path == below:
                 raise problem from error
             left_out.append(LeftOut(shown(path), problem.reason or problem.message))
             continue
