@@ -2,7 +2,7 @@
 
 A backup of a Supabase project gives each file its own name back. The service lays what it is sent below a folder `source`, which
 is taken off again, or each redeployment would nest one deeper. In a backup of a folder, a function is sent with all that its
-imports may reach: its own folder, the shared ones (`_…`), and what lies beside them; never an .env file.
+imports may reach: its own folder, the shared ones (`_…`), and the files beside them.
 """
 
 from __future__ import annotations
@@ -138,16 +138,11 @@ def _reachable(slug: str, folder: Path) -> Iterator[tuple[str, Path]]:
 
     def leave(path: str) -> bool:
         top = path.split("/", 1)[0]
-        return _is_env(path) or (top != slug and not top.startswith("_") and (root / top).is_dir())
+        return top != slug and not top.startswith("_") and (root / top).is_dir()
 
     for file in walk(root, leave=leave):
         if (root / file.path).is_file():
             yield f"functions/{file.path}", root / file.path
-
-
-def _is_env(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return name == ".env" or name.startswith(".env.")
 
 
 def _first(slug: str, paths: list[str | None], files: dict[str, Path], folder: Path) -> str | None:
