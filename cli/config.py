@@ -9,6 +9,7 @@ import typer
 
 from cli import output
 from cli.app import Commands
+from cli.config_diff import diff
 from cli.session import settings
 from holdfast.errors import SettingsError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 commands = Commands("The configuration in force.", no_args_is_help=True)
+commands.command()(diff)
 
 
 @commands.command()

@@ -12,6 +12,7 @@ from holdfast.sources.contract import LeftOut
 from holdfast.sources.files import shown
 
 SUSPECTED = "it looks like a secret; BACKUP_CONFIG_INCLUDE_SECRETS=true keeps such, too"
+NO_VARIABLE = "no variable has such a name"
 NEVER = "it is a secret of Holdfast or Prefect, and no backup ever holds those"
 
 
@@ -40,7 +41,7 @@ def select(
             _take(found, name, environment[name], include_secrets=include_secrets, never=never)
     for pattern in allow:
         if not any(fnmatchcase(name, pattern) for name in names):
-            found.left_out.append(LeftOut(f"environment:{pattern}", "no variable has such a name"))
+            found.left_out.append(LeftOut(f"environment:{pattern}", NO_VARIABLE))
     return found
 
 

@@ -16,6 +16,7 @@ from holdfast.sources.contract import LeftOut
 from holdfast.sources.files import shown
 from holdfast.sources.stable import unreadable
 
+NO_FILE = "there is no such file"
 _MAGIC = frozenset("*?[")
 
 
@@ -44,7 +45,7 @@ def match(patterns: Sequence[str], working_directory: Path, *, without: Sequence
 def _nothing(pattern: str, *, is_folder: bool) -> str:
     if is_folder:
         return f"it names only folders; {shown(pattern.rstrip('/'))}/** means what is in them"
-    return "there is no such file"
+    return NO_FILE
 
 
 def _of_pattern(pattern: str, working_directory: Path, without: Sequence[Path], left_out: list[LeftOut]) -> Iterator[Path]:

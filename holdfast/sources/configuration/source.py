@@ -86,6 +86,11 @@ class ConfigurationSource(Source):
         host, folder = socket.gethostname(), shown(str(self._options.working_directory))
         return {"kind": "configuration", "name": f"{host}:{folder}", "host": host, "working_directory": folder}
 
+    @property
+    def readable(self) -> list[Part]:
+        """All parts that can be read, those that hold nothing too."""
+        return [ENVIRONMENT, FILES, *(part for part, read in self._documents.items() if read is not None)]
+
     def parts(self) -> list[Part]:
         """Name the parts that hold something; where there are any, also those that only have to say what they left out."""
         environment, files = self._environment(), self._matches()
