@@ -1,8 +1,9 @@
 """Sends requests to the Management API and decides what is tried again: the one place for that.
 
-Tried again are 429, 5xx, time-outs and broken connections, with growing random pauses, until the patience of the policy is over;
-a service that says when to come back is obeyed. What may be done twice by a second try is sent again only where the first surely
-did nothing. An answer is bounded in size and time. No error holds the token.
+Tried again are 5xx, time-outs and broken connections, with growing random pauses, as often as the policy says; and 429, for as
+long as its patience lasts, for the service then blocks all calls for a minute. A service that says when to come back is obeyed.
+What a second try could do twice is sent again only where the first surely did nothing. An answer is bounded in size and time. No
+error holds the token.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from holdfast.storage.retrying import RetryPolicy
 _log = logging.getLogger(__name__)
 _MOST_BYTES = 128 << 20  # far above what a function may hold
 _MOST_BYTES_SAID = 64 << 10
-_LONGEST_PAUSE_SECONDS = 120.0
 _REASON_CHARACTERS = 300
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
@@ -68,11 +68,12 @@ class Answer:
 class _LaterError(Exception):
     """One try failed, and another may not."""
 
-    def __init__(self, reason: str, *, after_seconds: float = 0.0, done_nothing: bool = False) -> None:
+    def __init__(self, reason: str, *, after_seconds: float = 0.0, busy: bool = False, done_nothing: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after_seconds = after_seconds
-        self.done_nothing = done_nothing
+        self.busy = busy
+        self.done_nothing = done_nothing or busy
 
 
 class Transport:
@@ -106,7 +107,7 @@ class Transport:
     def _pause(self, call: Call, later: _LaterError, tried: int, began: float) -> None:
         pause_seconds = later.after_seconds + self._policy.pause_seconds(tried)
         passed_seconds = time.monotonic() - began
-        given_up = tried >= self._policy.tries and not later.after_seconds
+        given_up = tried >= self._policy.tries and not later.busy
         out_of_time = passed_seconds + pause_seconds > self._policy.patience_seconds
         if given_up or out_of_time or not (call.repeatable or later.done_nothing):
             often = f" (tried {tried} times in {passed_seconds:.0f} s)" if tried > 1 else ""
@@ -127,7 +128,7 @@ class Transport:
                 return Answer(call, response.headers.get("content-type", ""), content)
         except httpx.TransportError as error:
             raise _LaterError(_said(error), done_nothing=isinstance(error, _NOT_SENT)) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except httpx.HTTPError as error:
             raise _failed(call, f"its answer can't be read ({type(error).__name__})") from error
 
     def _content(self, call: Call, response: httpx.Response, began: float, most_bytes: int) -> bytes:
@@ -147,9 +148,8 @@ class Transport:
         status = response.status_code
         reason = self._words(call, status, content)
         if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _LaterError(
-                reason, after_seconds=_after_seconds(response.headers.get("retry-after")), done_nothing=status == 429
-            )
+            after_seconds = _after_seconds(response.headers.get("retry-after"))
+            return _LaterError(reason, after_seconds=after_seconds, busy=status == HTTPStatus.TOO_MANY_REQUESTS)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return SourceDeniedError(
                 f"not allowed to {call.what}",
@@ -157,7 +157,9 @@ class Transport:
                 next_step=f"Check that BACKUP_SUPABASE_ACCESS_TOKEN is valid and has the right {call.right} on the project",
             )
         if status == HTTPStatus.NOT_FOUND:
-            return NotFoundError(f"could not {call.what}", reason=reason, next_step="Check BACKUP_SUPABASE_PROJECT")
+            return NotFoundError(
+                f"could not {call.what}", reason=reason, next_step="Check that it exists, and BACKUP_SUPABASE_PROJECT"
+            )
         return _failed(call, reason)
 
     def _words(self, call: Call, status: int, content: bytes) -> str:
@@ -192,4 +194,4 @@ def _after_seconds(text: str | None) -> float:
         seconds = float(text) if text.strip().isdigit() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return 0.0
-    return min(max(seconds, 0.0), _LONGEST_PAUSE_SECONDS)
+    return max(seconds, 0.0)
