@@ -7,16 +7,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blocks.aws_secrets import AwsSecretsManager
     from blocks.backup_storage import BackupStorage
+    from blocks.configuration_files import ConfigurationFiles
     from blocks.database_target import DatabaseTarget
     from blocks.encryption_key import EncryptionKey
+    from blocks.functions_directory import FunctionsDirectory
+    from blocks.secret_providers import EnvFileSecrets, PostgresRoleSecrets, PrefectSecretBlocks, SupabaseVaultSecrets
+    from blocks.supabase_project import SupabaseProject
 
-__all__ = ["BackupStorage", "DatabaseTarget", "EncryptionKey"]
+__all__ = [
+    "AwsSecretsManager",
+    "BackupStorage",
+    "ConfigurationFiles",
+    "DatabaseTarget",
+    "EncryptionKey",
+    "EnvFileSecrets",
+    "FunctionsDirectory",
+    "PostgresRoleSecrets",
+    "PrefectSecretBlocks",
+    "SupabaseProject",
+    "SupabaseVaultSecrets",
+]
 
 _MODULES = {
+    "AwsSecretsManager": "blocks.aws_secrets",
     "BackupStorage": "blocks.backup_storage",
+    "ConfigurationFiles": "blocks.configuration_files",
     "DatabaseTarget": "blocks.database_target",
     "EncryptionKey": "blocks.encryption_key",
+    "EnvFileSecrets": "blocks.secret_providers",
+    "FunctionsDirectory": "blocks.functions_directory",
+    "PostgresRoleSecrets": "blocks.secret_providers",
+    "PrefectSecretBlocks": "blocks.secret_providers",
+    "SupabaseProject": "blocks.supabase_project",
+    "SupabaseVaultSecrets": "blocks.secret_providers",
 }
 
 

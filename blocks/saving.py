@@ -13,11 +13,15 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import SecretStr
 
+from blocks.configuration_files import ConfigurationFiles
 from blocks.database_target import DatabaseTarget
 from blocks.encryption_key import EncryptionKey
+from blocks.functions_directory import FunctionsDirectory
 from blocks.opening import DESCRIPTION, SERVICE, SLUG
+from blocks.providers import provider_blocks
 from blocks.server import asked
 from blocks.services import has_credentials
+from blocks.supabase_project import SupabaseProject
 from holdfast.storage import StorageSettings
 
 if TYPE_CHECKING:
@@ -28,17 +32,28 @@ if TYPE_CHECKING:
 STORAGE = "holdfast-storage"
 KEY = "holdfast-key"
 DATABASE = "holdfast-database"
+FUNCTIONS = "holdfast-functions"
+CONFIGURATION = "holdfast-configuration"
 
 
 def register_and_save(settings: Settings) -> list[str]:
     """See to it that the server has these blocks as the settings are; return their names. Raises PrefectUnreachableError."""
     storage = settings.storage_settings
-    wanted: dict[str, Block | None] = {KEY: EncryptionKey.of(settings), DATABASE: DatabaseTarget.of(settings)}
+    functions = FunctionsDirectory.of(settings) or SupabaseProject.of(settings)
+    wanted: dict[str, Block | None] = {
+        KEY: EncryptionKey.of(settings),
+        DATABASE: DatabaseTarget.of(settings),
+        FUNCTIONS: functions,
+        CONFIGURATION: ConfigurationFiles.of(settings),
+        **provider_blocks(settings),
+    }
     blocks = {name: block for name, block in wanted.items() if block is not None}
     with asked("it is to keep the blocks"):
         with get_client(sync_client=True) as client:
             storage_changed = not _storage_is_saved(client, STORAGE, storage)
             changed = [name for name, block in blocks.items() if not _is_saved(client, name, block)]
+            if isinstance(functions, SupabaseProject):
+                _forget(client, FUNCTIONS, FunctionsDirectory.get_block_type_slug())  # it would go before the project
         if storage_changed:
             save_storage(STORAGE, storage)
         for name in changed:
@@ -89,6 +104,12 @@ def _is_saved(client: SyncPrefectClient, name: str, block: Block) -> bool:
         return False
     values = _values(block)
     return {field: found.data.get(field) for field in values} == values
+
+
+def _forget(client: SyncPrefectClient, name: str, slug: str) -> None:
+    found = _document(client, name, slug)
+    if found is not None:
+        client.delete_block_document(found.id)
 
 
 def _document(client: SyncPrefectClient, name: str, slug: str) -> BlockDocument | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from cli import copies, jobs, output, patience
 from cli.app import Commands
-from cli.backup_types import PRESENT, BackupType, require_present
 from cli.flow_runs import ready_for_flows, send_what_waits, shown
 from cli.session import settings
-from holdfast.errors import ExitCode, HoldfastError, SettingsError
+from holdfast.backup_types import require_on, types_on
+from holdfast.errors import BackupsFailedError, ExitCode, HoldfastError
 
 if TYPE_CHECKING:
+    from holdfast.repository import BackupType
     from holdfast.settings import Settings
 
 commands = Commands("")
@@ -38,41 +41,34 @@ def backup(
 ) -> None:
     """Make a backup now, and bring the replicas up to date, where nothing else does that.
 
-    Where a replica failed it ends with 1; the backup is made all the same.
+    Where a replica failed, or something had to be left out of a backup, it ends with 1; the backup is made all the same.
+    With all, the types are backed up at once; one that fails stops no other.
     """
-    if what is not What.ALL:
-        require_present(BackupType(what.value))
     loaded = settings()
-    kinds = _all_on(loaded) if what is What.ALL else [BackupType(what.value)]
-    for kind in kinds:
+    if what is What.ALL:
+        types_on(loaded)
+        made, failed = _back_up_all(loaded)
+    else:
+        kind = cast("BackupType", what.value)
         require_on(kind, loaded)
-    made = [_back_up(kind, loaded) for kind in kinds]
-    failed = _copied(made, loaded)
+        made, failed = [_back_up(kind, loaded)], None
+    not_copied = _copied([job for job in made if job["status"] == "completed"], loaded)
     output.result(made if what is What.ALL else made[0], lambda: (part for job in made for part in jobs.backup_text(job)))
-    code = ExitCode.DONE if failed is None else ExitCode.WORK_FAILED
-    if failed is not None:
-        output.warn(f"the backup is made, but {failed}")
+    code = _told(made, failed, not_copied)
     patience.leave(code, first=send_what_waits)
     raise typer.Exit(code)
 
 
-def require_on(kind: BackupType, loaded: Settings) -> None:
-    """Raise SettingsError where the settings have this type switched off, or name no source for it."""
-    reason = why_off(kind, loaded)
-    if reason is not None:
-        raise SettingsError(
-            f"Backups of the type {kind.value!r} are off", reason=reason, next_step="Set it in the environment or in .env"
-        )
-
-
-def why_off(kind: BackupType, loaded: Settings) -> str | None:
-    """Tell why a type is off, or None where it is on."""
-    variable = f"BACKUP_ENABLE_{kind.name}_BACKUP"
-    if not getattr(loaded, f"enable_{kind.value}_backup"):
-        return f"{variable} is false"
-    if kind is BackupType.DATABASE and loaded.database_url is None:
-        return "BACKUP_DATABASE_URL is not set, so there is nothing to back up"
-    return None
+def _told(made: list[jobs.Document], failed: HoldfastError | None, not_copied: HoldfastError | None) -> ExitCode:
+    """Say on stderr what did not go well, and return the code to end with."""
+    left_out = [name for job in made for name in job.get("leftOut") or []]
+    if failed is not None:
+        output.warn(failed.message)
+    if left_out:
+        output.warn(f"the backup is made, but without: {'; '.join(left_out[:10])}" + (" …" if len(left_out) > 10 else ""))
+    if not_copied is not None:
+        output.warn(f"the backup is made, but {not_copied}")
+    return ExitCode.WORK_FAILED if failed or left_out or not_copied else ExitCode.DONE
 
 
 def _copied(made: list[jobs.Document], loaded: Settings) -> HoldfastError | None:
@@ -107,24 +103,33 @@ def _behind(failed: HoldfastError | None) -> list[str]:
     return [replica["name"] for replica in found.get("replicas", []) if not replica["ok"]]
 
 
-def _all_on(loaded: Settings) -> list[BackupType]:
-    on = [kind for kind in PRESENT if why_off(kind, loaded) is None]
-    if not on:
-        raise SettingsError(
-            "No type of backup is on",
-            reason="; ".join(f"{kind.value}: {why_off(kind, loaded)}" for kind in PRESENT),
-            next_step="Set BACKUP_DATABASE_URL in the environment or in .env",
-        )
-    return on
+def _back_up(kind: BackupType, loaded: Settings) -> jobs.Document:
+    _ready(loaded)
+    with shown("Backing up"):
+        return _flow_of(kind)()
 
 
-def _back_up(kind: BackupType, loaded: Settings) -> dict[str, Any]:
+def _back_up_all(loaded: Settings) -> tuple[list[jobs.Document], HoldfastError | None]:
+    """Back all types up that are on; return their jobs, and what failed."""
+    _ready(loaded)
+    from flows.backup_all import backup_all
+
+    try:
+        with shown("Backing up"):
+            return backup_all(), None
+    except BackupsFailedError as error:
+        if error.found is None:
+            raise
+        return error.found, error
+
+
+def _ready(loaded: Settings) -> None:
     from holdfast.opening import open_repository
 
     open_repository(loaded).close()  # what is wrong with the settings shows here, before a server is started
     ready_for_flows(loaded)
-    from flows.database_backup import database_backup
 
-    assert kind is BackupType.DATABASE  # noqa: S101  the only one that is present
-    with shown("Backing up"):
-        return database_backup()
+
+def _flow_of(kind: BackupType) -> Callable[[], jobs.Document]:
+    """Import the flow that backs a type up, and no other."""
+    return cast("Callable[[], jobs.Document]", getattr(import_module(f"flows.{kind}_backup"), f"{kind}_backup"))

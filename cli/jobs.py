@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.restore import RestoreReport
     from holdfast.repository import BackupSummary, Manifest, Repository
+    from holdfast.source_restore import SourceRestore
 
 Document = dict[str, Any]
 
@@ -98,6 +99,26 @@ def of_restore(job_id: str, manifest: Manifest, target: DatabaseUrl, report: Res
     }
 
 
+def of_file_restore(job_id: str, restore: SourceRestore, started_at: datetime) -> Document:
+    """Describe a restore of files that the engine did without a flow, in the words of the flow's own document."""
+    report = restore.report
+    return _empty(job_id, restore.manifest.type) | {
+        "backupId": restore.manifest.id,
+        "mode": restore.mode,
+        "target": str(restore.target),
+        "status": "completed",
+        "sizeBytes": report.size_bytes,
+        "startedAt": started_at,
+        "completedAt": datetime.now(UTC),
+        "files": report.files,
+        "documents": report.documents,
+        "kept": report.kept,
+        "proven": not report.problems,
+        "problems": report.problems,
+        "notes": report.notes,
+    }
+
+
 def _empty(job_id: str, kind: str) -> Document:
     names = (
         "status",
@@ -150,6 +171,10 @@ def headline(word: str, rest: str, *, good: bool | None = True) -> Text:
 
 def backup_text(job: Document) -> Iterator[RenderableType]:
     """Tell what a backup run made."""
+    if job["status"] != "completed":
+        yield headline(str(job["jobId"]), f"{job['type']} {job['status']}", good=False)
+        yield f"  {job['error']}"
+        return
     duration = took(job)
     yield headline(str(job["jobId"]), f"{job['type']} {job['status']}" + (f" in {duration}" if duration else ""))
     yield output.facts(*_backup_facts(job))
@@ -162,6 +187,8 @@ def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     yield "  Proven to", job["verifiedLevel"]
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]
+    left_out = job.get("leftOut")
+    yield "  Left out", "\n".join(left_out) if left_out else None
     yield "  Copies", ", ".join(str(copy["storage"]) for copy in job["copies"]) if "copies" in job else None
 
 

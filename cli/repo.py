@@ -7,21 +7,21 @@ other setting. They are what is left when everything else is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import figures, jobs, output, progress
 from cli.app import Commands
-from cli.backup_types import BackupType, require_present
+from cli.backup_types import BackupType
 from cli.listing import KindFilter, Limit
 from cli.replicas import FromReplica, known, named, opened
 from cli.replicate import replicate
-from cli.restore import Mode, ModeOption, Tables, restore_text, table_names
+from cli.restore import Mode, ModeOption, Only, Tables, names, restore_text
 from cli.session import repository, repository_settings, settings
-from cli.targets import Target, target_url
+from cli.targets import Target, source_target, target_url
 from cli.verify import JobId, Subset, TypeOption
 from holdfast.errors import ExitCode
 
@@ -127,31 +127,24 @@ def restore(
     target: Target = None,
     mode: ModeOption = Mode.NEW,
     tables: Tables = None,
+    only: Only = None,
     kind: TypeOption = BackupType.DATABASE,
     source: FromReplica = None,
 ) -> None:
     """Bring a backup back with the engine alone: no Prefect, no catalog."""
-    from holdfast.jobs import new_job_id
-    from holdfast.opening import notes_on_reading
-    from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
-    from holdfast.postgres.restore_report import not_proven
+    from cli import repo_restore
+    from holdfast.postgres.restore import RestoreOptions
     from holdfast.verification import find_backup
 
-    require_present(kind)
-    url, loaded = target_url(target), repository_settings()
+    place = target_url(target) if kind is BackupType.DATABASE else Path(source_target(target))
+    loaded = repository_settings()
     held = opened(loaded, source)
     manifest = find_backup(held, job_id, kind.value)
-    options = RestoreOptions.of(loaded, mode.value, table_names(tables))
-    job_id, started_at = new_job_id("restore"), datetime.now(UTC)
-    with (
-        held.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds),
-        progress.counted("Restoring", "bytes") as update,
-    ):
-        report = DatabaseRestore(held, manifest, url, options).run(lambda phase, done, whole: update(done, whole))
-    document = jobs.of_restore(job_id, manifest, url, report, started_at)
-    document |= {"readFrom": held.standing_in, "notes": [*document["notes"], *notes_on_reading(held)]}
-    if document["problems"]:
-        raise not_proven(url.database, document["problems"])
+    with held.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds):
+        if isinstance(place, Path):
+            document = repo_restore.files(held, manifest, place, mode.value, names(only))
+        else:
+            document = repo_restore.database(held, manifest, place, RestoreOptions.of(loaded, mode.value, names(tables)))
     output.result(document, lambda: restore_text(document))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -11,11 +12,11 @@ import typer
 
 from cli import jobs, output
 from cli.app import Commands
-from cli.backup_types import BackupType, require_present
+from cli.backup_types import BackupType
 from cli.flow_runs import ready_for_flows, shown
 from cli.replicas import FromReplica
 from cli.session import settings
-from cli.targets import Target, as_flow_parameter, target_url
+from cli.targets import Target, as_flow_parameter, source_target, target_url
 from cli.verify import JobId, TypeOption
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ Tables = Annotated[
         show_default=False,
     ),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Only this function, file:PATH, environment:NAME, backup_config:KEY, or provider; may be given several times, "
+        "or with commas.",
+        show_default=False,
+    ),
+]
 
 
 @commands.command(rich_help_panel="Back up and bring back")
@@ -59,6 +69,7 @@ def restore(
     target: Target = None,
     mode: ModeOption = Mode.NEW,
     tables: Tables = None,
+    only: Only = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be lost; change nothing.")] = False,
     kind: TypeOption = BackupType.DATABASE,
     source: FromReplica = None,
@@ -67,21 +78,25 @@ def restore(
 
     Nothing that is live is touched unless --mode says so.
     """
-    require_present(kind)
-    url = target_url(target)
+    place = _database_target(target) if kind is BackupType.DATABASE else contextlib.nullcontext(source_target(target))
+    parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value}
+    parameters |= {"tables": names(tables), "only": names(only)}
     ready_for_flows(settings())
     from flows.restore import restore as restore_flow
 
-    with as_flow_parameter(url) as name, shown("Restoring"):
-        parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value, "tables": table_names(tables)}
+    with place as name, shown("Restoring"):
         done = restore_flow(target=name, dry_run=dry_run, from_replica=source, **parameters)
     output.result(done, lambda: restore_text(done))
 
 
-def table_names(given: list[str] | None) -> list[str]:
-    """Split the values of --tables at commas that no double quotes enclose."""
-    names = [name.strip() for value in given or [] for name in _BETWEEN_COMMAS.findall(value)]
-    return [name for name in names if name]
+def _database_target(target: str | None) -> contextlib.AbstractContextManager[str]:
+    return as_flow_parameter(target_url(target))
+
+
+def names(given: list[str] | None) -> list[str]:
+    """Split the values of --tables and --only at commas that no double quotes enclose."""
+    found = [name.strip() for value in given or [] for name in _BETWEEN_COMMAS.findall(value)]
+    return [name for name in found if name]
 
 
 def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
@@ -89,12 +104,11 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
     took = jobs.took(job)
     ended = "can be done; nothing was changed" if job.get("dryRun") else f"{job['status']}{f' in {took}' if took else ''}"
     yield jobs.headline(str(job["jobId"]), ended)
-    rows = f"{job['tables']:,} tables, {job['rows']:,} rows" if job.get("tables") else None
     yield output.facts(
         ("  Backup", str(job["backupId"])),
         ("  Read from", job.get("readFrom")),
         ("  Target", job.get("target")),
-        ("  Restored", rows),
+        ("  Restored", _restored(job)),
         ("  Proven", "equal to what the source held" if job.get("proven") else None),
         ("  Former one", job.get("kept") and f"kept as {job['kept']}"),
     )
@@ -108,3 +122,10 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
         )
     for told in [*job.get("problems", []), *job.get("notes", [])]:
         yield f"  {told}"
+
+
+def _restored(job: jobs.Document) -> str | None:
+    if job.get("tables"):
+        return f"{job['tables']:,} tables, {job['rows']:,} rows"
+    counted = {name: job.get(name) for name in ("files", "documents", "functions", "secrets")}
+    return ", ".join(f"{count:,} {name}" for name, count in counted.items() if count) or None

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from cli import copies, jobs, output, patience, replicas, status_text
 from cli.app import Commands
-from cli.backup import why_off
-from cli.backup_types import PRESENT, BackupType
+from cli.backup_types import BackupType
 from cli.listing import catalog_rows
 from cli.session import settings
+from holdfast.backup_types import why_off
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def gathered(loaded: Settings) -> Report:
         "replicas": [_replica(look, primary) for look in looks],
         "catalog": catalog,
         "prefect": _asked(lambda: _prefect(loaded)),
-        "types": [_of_type(kind, loaded, seen, rows) for kind in PRESENT],
+        "types": [_of_type(kind, loaded, seen, rows) for kind in BackupType],
         "backups": _backups(primary, seen, looks, copies.recorded_in(rows)),
     }
 
@@ -124,7 +124,7 @@ def _looking_at(replica: Replica, copy: copies.Copy, loaded: Settings) -> Callab
 
 def _seen(name: str, opened: Repository, copy: copies.Copy) -> Seen:
     summaries = opened.backups()
-    good = {kind.value: next((one for one in summaries if one.type == kind.value and one.intact), None) for kind in PRESENT}
+    good = {kind.value: next((one for one in summaries if one.type == kind.value and one.intact), None) for kind in BackupType}
     return Seen(
         name,
         opened.location,
@@ -191,7 +191,7 @@ def _prefect(loaded: Settings) -> Report:
 
 
 def _of_type(kind: BackupType, loaded: Settings, seen: Seen | None, rows: Sequence[JobRecord]) -> Report:
-    off = why_off(kind, loaded)
+    off = why_off(kind.value, loaded)
     good = seen.last_good.get(kind.value) if seen is not None else None
     failed = next((jobs.of_row(row) for row in rows if row.type == kind.value and row.status in ("failed", "cancelled")), None)
     return {

@@ -1,4 +1,4 @@
-"""Where a restore goes: a URL from the command line, the environment or standard input.
+"""Where a restore goes: a database's URL from the command line, the environment or standard input; a folder; or what is live.
 
 What a flow is told of it holds no secret.
 """
@@ -9,6 +9,7 @@ import contextlib
 import secrets
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
     from holdfast.postgres.connection import DatabaseUrl
 
 VARIABLE = "BACKUP_TARGET_URL"
+LIVE = "live"
 
 Target = Annotated[
     str | None,
     typer.Option(
-        metavar="URL",
+        metavar="URL|FOLDER|live",
         envvar=VARIABLE,
         show_envvar=True,
         show_default=False,
-        help="The database to make, or for promote and in_place the live one. '-' reads the URL from standard input. "
-        "A password is better given so, or by the variable: every process of the machine can read a command line.",
+        help="A database's URL: the one to make, or for promote and in_place the live one. '-' reads it from standard input. "
+        "A password is better given so, or by the variable: every process of the machine can read a command line. "
+        "For other types the folder to make, or 'live': the place that was backed up, as the settings name it.",
     ),
 ]
 
@@ -55,6 +58,19 @@ def target_url(given: str | None) -> DatabaseUrl:
                 f"the password in --target shows in the process list; give the URL by {VARIABLE}, or by '--target -' on stdin"
             )
     return url
+
+
+def source_target(given: str | None) -> str:
+    """Read the target of a restore of files: an absolute path, or `live`. Raises SettingsError where none was given."""
+    if not given:
+        raise SettingsError(
+            "A restore needs a target",
+            reason="it never lands on anything that was not named",
+            next_step="Add --target FOLDER, or --target live for the place that was backed up",
+        )
+    if given == LIVE:
+        return LIVE
+    return str(Path(given.removeprefix("file://")).expanduser().absolute())
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from cli import jobs, output
 from cli.app import Commands
-from cli.backup_types import BackupType, require_present
+from cli.backup_types import BackupType
 from cli.flow_runs import ready_for_flows, shown
 from cli.replicas import FromReplica
 from cli.session import settings
@@ -52,7 +52,6 @@ def verify(
     """
     from holdfast.verification import parse_subset
 
-    require_present(kind)
     parse_subset(subset)
     ready_for_flows(settings())
     with shown("Verifying"):

@@ -1,4 +1,4 @@
-"""Bring a backup back: into a new database, in the place of the live one, or into it."""
+"""Bring a backup back: a database, functions, configuration or secrets metadata; new, or in the place of what is live."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import Any, Literal
 
 from prefect import flow
 
-from holdfast.postgres.restore import Mode
+from holdfast.repository import BackupType
 from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
 from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.restore import Restoring, completed, restoring
+from orchestration.source_restore import Wanted, bring_source_back
 from orchestration.tasks import readers, second_net, step
+
+Mode = Literal["new", "promote", "in_place"]
 
 
 @flow(
     name="restore",
-    flow_run_name="restore {backup_id} ({mode})",
+    flow_run_name="restore {type} {backup_id} ({mode})",
     task_runner=readers(),
     timeout_seconds=second_net("restore_time_limit_minutes"),
     persist_result=False,
@@ -26,17 +29,20 @@ def restore(
     *,
     target: str,
     backup_id: str = "latest",
-    type: Literal["database"] = "database",  # noqa: A002  the field's own word
+    type: BackupType = "database",  # noqa: A002  the field's own word
     mode: Mode = "new",
     tables: list[str] | None = None,
+    only: list[str] | None = None,
     job_id: str | None = None,
     dry_run: bool = False,
     from_replica: str | None = None,
     storage: str = "holdfast-storage",
     key: str = "holdfast-key",
 ) -> dict[str, Any]:
-    """Restore a backup, or the newest of a type, to the database of a block (or of a URL without password).
+    """Restore a backup, or the newest of a type.
 
+    `target` is a database's block or URL without password; a folder; or, for functions and secrets, the block of the service that
+    they are brought back to, as type/name. `tables` and `only` restore a part.
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
     `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """
@@ -45,13 +51,15 @@ def restore(
         repository_to_read(storage, key, job.settings, from_replica) as repository,
     ):
         close_dead_work(job.mirror, repository)
-        with restoring(job, repository, backup_id, target=target, mode=mode, tables=tables or []) as work:
-            preflight(work.restore)
-            if mode != "new":
-                count_losses(work)
-            if not dry_run:
-                bring_back(work)
-            return completed(job, work, dry_run=dry_run)
+        if type == "database":
+            with restoring(job, repository, backup_id, target=target, mode=mode, tables=tables or []) as work:
+                preflight(work.restore)
+                if mode != "new":
+                    count_losses(work)
+                if not dry_run:
+                    bring_back(work)
+                return completed(job, work, dry_run=dry_run)
+        return bring_source_back(job, repository, Wanted(backup_id, target, mode, only or [], dry_run))
 
 
 def bring_back(work: Restoring) -> None:

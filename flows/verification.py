@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow
 
-from holdfast.repository import Level, Proof
+from holdfast.repository import BackupType, Level, Proof
 from holdfast.verification import Verification
 from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
 from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
+from orchestration.source_rebuilding import compare, look_first, restore_all
 from orchestration.tasks import readers, second_net, step
-from orchestration.verification import concluded, rehearsing, verifying
+from orchestration.verification import concluded, rehearsing, rehearsing_files, verifying
 
 
 @flow(
@@ -26,7 +27,7 @@ from orchestration.verification import concluded, rehearsing, verifying
 def verification(
     *,
     backup_id: str = "latest",
-    type: Literal["database"] = "database",  # noqa: A002  the field's own word
+    type: BackupType = "database",  # noqa: A002  the field's own word
     level: Level = "proven",
     subset: str | None = None,
     job_id: str | None = None,
@@ -36,7 +37,8 @@ def verification(
 ) -> dict[str, Any]:
     """Verify a backup, or the newest of a type, to a level, and leave the proof where the backup is.
 
-    `stored` < `read` (`subset` 1/7 reads a seventh) < `restored` < `proven`. The last two restore into a scratch database.
+    `stored` < `read` (`subset` 1/7 reads a seventh) < `restored` < `proven`. The last two restore into a scratch
+    database, or folder.
     `from_replica` verifies the copy in a replica (a block's name, or a URL), as happens where the primary can't be read.
     """
     with (
@@ -47,12 +49,26 @@ def verification(
         with verifying(job, repository, backup_id, level, subset) as work:
             check(job, work)
             if work.restores and not work.failed:
-                with rehearsing(job, work) as restore:
-                    preflight(restore)
-                    rebuild(restore)
-                    if level == "proven":
-                        work.judge(prove(restore))
+                (rehearse_database if type == "database" else rehearse_files)(job, work)
             return concluded(job, work, leave_proof(work))
+
+
+def rehearse_database(job: Job, work: Verification) -> None:
+    """Restore into a scratch database, and compare it with what the source was."""
+    with rehearsing(job, work) as restore:
+        preflight(restore)
+        rebuild(restore)
+        if work.level == "proven":
+            work.judge(prove(restore))
+
+
+def rehearse_files(job: Job, work: Verification) -> None:
+    """Restore into a scratch folder, and compare each file with what it was at the source."""
+    with rehearsing_files(job, work) as restore:
+        look_first(restore)
+        restore_all(restore)
+        if work.level == "proven":
+            work.judge_files(compare(restore), restore)
 
 
 @step("check the stored objects")

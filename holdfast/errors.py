@@ -8,6 +8,7 @@
      │   ├─ LeaseLostError                our lease ended while we worked, so nothing was committed
      │   ├─ TableLockedError              another session kept a table locked for too long
      │   ├─ ReplicationFailedError        a replica could not be brought up to date; the others were
+     │   ├─ BackupsFailedError            of several backups at once at least one failed; the others are made
      │   └─ SourceFailedError             a service that is backed up or restored to refused the work or answered nonsense
      ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
      │   ├─ KeyMissingError               encryption is on and there is no key
@@ -143,6 +144,13 @@ class ReplicationFailedError(WorkFailedError):
     found: dict[str, object] | None = None
 
 
+class BackupsFailedError(WorkFailedError):
+    """Of several backups at once at least one failed; `found` are the documents of all, the good ones too."""
+
+    code = "HF-108"
+    found: list[dict[str, object]] | None = None
+
+
 class SourceFailedError(WorkFailedError):
     """A service that is backed up or restored to refused the work, or answered what can't be understood; the message names it."""
 
@@ -181,7 +189,7 @@ class StorageDeniedError(SettingsError):
 
 
 class SourceDeniedError(SettingsError):
-    """A file, folder or service that is backed up or restored to refuses us; the message names it and the right that is lacking."""
+    """A file, folder or service that is backed up or restored to refuses us; the message names it and the right it takes."""
 
     code = "HF-205"
 

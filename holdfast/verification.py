@@ -1,4 +1,4 @@
-"""One verification of one backup, without Prefect: look, restore into a scratch database, compare, and leave a proof.
+"""One verification of one backup, without Prefect: look, restore into a scratch database or folder, compare, leave a proof.
 
 What is found wrong with the backup becomes a bad proof. What only keeps the verification from being done (a server that does not
 answer, a time limit) is raised, and proves nothing either way.
@@ -19,6 +19,8 @@ from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from holdfast.postgres.url import DatabaseUrl
 from holdfast.repository import CheckLevel, CheckReport, Level, Manifest, Proof, Repository
+from holdfast.source_restore import SourceRestore
+from holdfast.spool import Spool
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
@@ -31,7 +33,7 @@ Part = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class VerificationOptions:
-    """How to verify a backup of a database."""
+    """How to verify a backup."""
 
     spool_dir: Path
     jobs: int = 2
@@ -108,8 +110,7 @@ class Verification:
     def rehearsal(self, server: DatabaseUrl) -> Iterator[DatabaseRestore]:
         """Restore into a scratch database of this server inside the block; at its end that database is gone.
 
-        That the backup can't be restored becomes a problem of the backup, and is not raised. What only a replica could give is
-        looked at again in this storage, and healed.
+        Problems of the backup are not raised: see `_judged`.
         """
         options = RestoreOptions(
             spool_dir=self.options.spool_dir,
@@ -121,9 +122,28 @@ class Verification:
             any_locale=True,
             analyze=False,
         )
+        restore = DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options)
+        with self._judged(), restore:
+            yield restore
+
+    @contextmanager
+    def folder_rehearsal(self, job_id: str) -> Iterator[SourceRestore]:
+        """Restore into a scratch folder inside the block; at its end that folder is gone. Problems are not raised."""
+        with (
+            self._judged(),
+            Spool(self.options.spool_dir) as spool,
+            SourceRestore(self.repository, self.manifest, spool.folder / "restored", job_id=job_id) as restore,
+        ):
+            yield restore
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Make what keeps the backup from being restored a problem of the backup, and don't raise it.
+
+        What only a replica could give is looked at again in this storage, and healed.
+        """
         try:
-            with DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options) as restore:
-                yield restore
+            yield
             if self.repository.spared_count:
                 self.check(level="read")
         except DamagedError as error:
@@ -133,6 +153,13 @@ class Verification:
         except ToolFailedError as error:
             self.problems.append(error.what_and_why)
             self.failed = True
+
+    def judge_files(self, problems: list[str], restore: SourceRestore) -> None:
+        """Take in how the restored files compare with what they were at the source."""
+        self.problems += problems
+        self.failed |= bool(problems)
+        self.figures |= {"files": restore.report.files, "documents": restore.report.documents}
+        self.notes += restore.report.notes
 
     def judge(self, proof: ProofReport) -> None:
         """Take in how the restored database compares with its source."""

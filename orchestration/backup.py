@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from holdfast.database_backup import BackupOptions, DatabaseBackup, purpose
 from holdfast.repository import Entry, Manifest, Repository
+from holdfast.sources.contract import LeftOut
 from orchestration import artifacts
 from orchestration.job import Job, time_text
 from orchestration.opening import open_database
 from orchestration.rows import Json
+
+_LEFT_OUT_IN_ROW = 100
 
 
 @contextmanager
@@ -32,8 +35,8 @@ def backing_up(job: Job, repository: Repository, database: str) -> Iterator[Data
         yield backup
 
 
-def completed(job: Job, repository: Repository, manifest: Manifest) -> Json:
-    """Close the job of a backup that was committed, show what it holds, and return its document."""
+def completed(job: Job, repository: Repository, manifest: Manifest, *, left_out: Sequence[LeftOut] = ()) -> Json:
+    """Close the job of a backup that was committed, show what it holds and what had to be left out, and return its document."""
     location = f"{repository.location.rstrip('/')}/manifests/{manifest.type}/{manifest.id}"
     level = repository.verified_level(manifest.id)
     document = {
@@ -43,8 +46,9 @@ def completed(job: Job, repository: Repository, manifest: Manifest) -> Json:
         "location": location,
         "verifiedLevel": level,
         "snapshotAt": time_text(manifest.snapshot_at),
+        "leftOut": [str(one) for one in left_out],
     }
-    metadata = {
+    metadata: Json = {
         "storedBytes": manifest.stored_bytes,
         "newChunks": manifest.new_chunks,
         "verifiedLevel": level,
@@ -52,6 +56,8 @@ def completed(job: Job, repository: Repository, manifest: Manifest) -> Json:
         "entries": len(manifest.entries),
         "source": manifest.source,
     }
+    if left_out:
+        metadata["leftOut"] = [str(one) for one in left_out[:_LEFT_OUT_IN_ROW]]
     figures = {"size_bytes": manifest.size_bytes, "checksum": manifest.checksum, "location": location}
     ended = job.completed(document, metadata=metadata, **figures)
     _show(ended, manifest)
@@ -72,7 +78,8 @@ def _show(ended: Json, manifest: Manifest) -> None:
         "Checksum": manifest.checksum,
         "Kept in": ended["location"],
     }
-    artifacts.summary(f"{kind}-summary", f"Backup {manifest.id}", facts)
+    notes = [f"not in the backup: {one}" for one in ended["leftOut"]]
+    artifacts.summary(f"{kind}-summary", f"Backup {manifest.id}", facts, notes)
 
 
 def _entry_row(entry: Entry) -> Json:

@@ -20,6 +20,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
+from holdfast.backup_types import TYPES, why_off
 from holdfast.errors import WorkFailedError
 from orchestration.local_server import last_lines
 
@@ -61,11 +62,10 @@ def _deploy_all(log: Path) -> None:
 
 def apply_schedules(settings: Settings) -> None:
     """Set each schedule to the interval of the settings, and switch off those of what is off or has no source."""
-    database = settings.enable_database_backup and settings.database_url is not None
-    wanted = {
-        "database_backup/database-backup": (settings.database_backup_interval, database),
-        "verification/database-verification": (settings.verification_interval, settings.enable_backup_verification and database),
-    }
+    on = {kind: why_off(kind, settings) is None for kind in TYPES}
+    wanted = {f"{kind}_backup/{kind}-backup": (getattr(settings, f"{kind}_backup_interval"), on[kind]) for kind in TYPES}
+    verified = settings.enable_backup_verification and on["database"]
+    wanted["verification/database-verification"] = (settings.verification_interval, verified)
     with get_client(sync_client=True) as client:
         for name, (hours, active) in wanted.items():
             deployment = client.read_deployment_by_name(name)

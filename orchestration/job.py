@@ -147,7 +147,7 @@ class Job:
         """Close a job that was not completed; nothing to do where it was closed before."""
         if self._closed:
             return
-        status, reason = _outcome(error)
+        status, reason = outcome(error)
         self._close(status, error_message=reason)
         found: Json = getattr(error, "found", None) or {}
         self._emit(status, {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)})
@@ -173,7 +173,7 @@ class Job:
         return NoRow()
 
 
-def _outcome(error: BaseException | None) -> tuple[str, str]:
+def outcome(error: BaseException | None) -> tuple[str, str]:
     """Tell how a job ended that was not completed, and why."""
     if error is None:
         return "failed", "it ended without a result"

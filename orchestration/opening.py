@@ -115,7 +115,7 @@ def open_database(name: str) -> DatabaseUrl:
                 next_step="Save it as a DatabaseTarget block, and give the block's name",
             )
         return url
-    url = _load(DatabaseTarget, name).database_url()
+    url = load(DatabaseTarget, name).database_url()
     hide(url.password)
     return url
 
@@ -123,12 +123,13 @@ def open_database(name: str) -> DatabaseUrl:
 def _user_key(name: str) -> UserKey | None:
     """The key, or None where there is no such block: a repository that is not encrypted needs none."""
     try:
-        return _load(EncryptionKey, name).user_key()
+        return load(EncryptionKey, name).user_key()
     except NotFoundError:
         return None
 
 
-def _load(kind: type[B], name: str) -> B:
+def load(kind: type[B], name: str) -> B:
+    """Load a block, whose secrets are hidden from the logs from then on. Raises NotFoundError."""
     try:
         block = cast("B", kind.load(name))  # Prefect types what may also be awaited
     except ValueError as error:

@@ -78,6 +78,11 @@ class _Readers(ThreadPoolTaskRunner[Any]):
         return _Readers(max_workers=load_settings().readers)
 
 
+def at_once(count: int) -> TaskRunner[PrefectFuture[Any]]:
+    """Run as many tasks at once as this."""
+    return cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=count))
+
+
 def readers() -> TaskRunner[PrefectFuture[Any]]:
     """Run as many tasks at once as the settings allow readers when the flow starts."""
     return cast("TaskRunner[PrefectFuture[Any]]", _Readers(max_workers=1))

@@ -9,10 +9,12 @@ from holdfast.errors import VerificationFailedError
 from holdfast.opening import notes_on_reading, scratch_server
 from holdfast.postgres.restore import DatabaseRestore
 from holdfast.repository import Level, Proof, Repository
+from holdfast.source_restore import SourceRestore
 from holdfast.verification import Verification, VerificationOptions, find_backup, parse_subset
 from orchestration import artifacts
 from orchestration.job import Job, time_text
 from orchestration.rows import Json
+from orchestration.source_rebuilding import follow
 
 
 @contextmanager
@@ -30,6 +32,14 @@ def rehearsing(job: Job, verification: Verification) -> Iterator[DatabaseRestore
     server = scratch_server(job.settings)
     with verification.rehearsal(server) as restore:
         job.follow(restore)
+        yield restore
+
+
+@contextmanager
+def rehearsing_files(job: Job, verification: Verification) -> Iterator[SourceRestore]:
+    """Restore into a scratch folder for the length of the block. What keeps it from working is a problem of the backup."""
+    with verification.folder_rehearsal(job.id) as restore:
+        follow(job, restore)
         yield restore
 
 

@@ -16,7 +16,7 @@ from holdfast.postgres.archive import Archive
 from holdfast.postgres.connection import qualified, quote_identifier
 from holdfast.postgres.dump import BASE, GLOBALS, TRUTH
 from holdfast.postgres.globals import RoleStatement, parse_roles
-from holdfast.postgres.spool import Spool
+from holdfast.spool import Spool
 from holdfast.postgres.truth import TableTruth, Truth
 from holdfast.repository import Entry, Manifest, Repository
 

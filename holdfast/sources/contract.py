@@ -6,7 +6,8 @@ What the flows rely on:
   read (a missing folder, a refused token). What is in no part is not in the backup. A source that holds nothing has no parts.
 - `read` reads one part; parts may be read from several threads at once, and again where reading one failed. Each part becomes
   one entry of the backup, named as the part is: `tar` for files, `json` for a document.
-- What of a part can't be read is left out and named (see `Content.left_out`), and the rest of it is not lost. What fails as a whole raises.
+- What of a part can't be read is left out and named (see `Content.left_out`), and the rest of it is not lost. What fails as a
+  whole raises.
 - No file is ever stored half of one version and half of another.
 - The same source, unchanged, gives the same bytes again: order, times and modes are the source's, never those of the reading.
 - Errors are those of `holdfast.errors`, name the source and the thing, and never hold a secret. Only what may succeed on a
@@ -68,7 +69,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def description(self) -> Json:
-        """Say what this is, for manifest, rows and people: at least `kind` and `name`; the same for every backup of the same source."""
+        """Say what this is, for manifest, rows and people: at least `kind` and `name`; the same for each backup of a source."""
 
     @abstractmethod
     def parts(self) -> list[Part]:

@@ -17,7 +17,7 @@ class SourceFile:
     """A file, folder or symbolic link to store.
 
     `path` is relative, of `/`-separated parts; bytes of a name that are no UTF-8 are surrogates, as `os.fsdecode` has them.
-    `mode` are the permission bits. `content` is a file's: bytes, or where to read them from (then they are read until two looks agree).
+    `mode` are the permission bits. `content` is a file's: bytes, or where to read them from (until two looks agree).
     """
 
     path: str

@@ -28,7 +28,16 @@ def test_every_entrypoint_loads_for_real_and_takes_the_parameters_it_is_given(
 
 def test_the_guides_intervals_are_what_is_scheduled() -> None:
     hours = {one["name"]: [schedule["interval"] / 3600 for schedule in one["schedules"]] for one in DEPLOYMENTS}
-    assert hours == {"database-backup": [24], "database-verification": [24], "restore": [], "replication": []}
+    assert hours == {
+        "database-backup": [24],
+        "function-backup": [168],
+        "config-backup": [24],
+        "secrets-backup": [168],
+        "backup-all": [],
+        "database-verification": [24],
+        "restore": [],
+        "replication": [],
+    }
 
 
 def test_a_completed_backup_of_any_type_starts_a_replication() -> None:

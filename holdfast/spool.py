@@ -1,8 +1,8 @@
-"""A private folder for what a tool must read from disk, gone when the work ends.
+"""A private folder for what must lie on disk while a backup is restored, gone when the work ends.
 
-`pg_restore -j` opens its archive by name and several times, so a base is written down while it is restored. It is as readable
-as the database itself: the folder and its files are its owner's alone. A run that is killed leaves its folder without the lock
-that a living run holds, and the next run removes it.
+`pg_restore -j` opens its archive by name and several times, so a base is written down; a verification restores files to look at
+them. All of it is as readable as the source itself: the folder and its files are its owner's alone. A run that is killed leaves
+its folder without the lock that a living run holds, and the next run removes it.
 """
 
 from __future__ import annotations

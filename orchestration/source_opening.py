@@ -1,0 +1,66 @@
+"""Open what a flow is told by name to back up or bring back to: functions, configuration, providers of secrets.
+
+What the blocks hold is hidden from the logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from blocks import ConfigurationFiles, FunctionsDirectory, SupabaseProject
+from blocks.providers import load_provider, provider_references
+from holdfast.errors import NotFoundError
+from holdfast.opening import open_catalog
+from holdfast.sources.configuration.source import ConfigurationSource
+from holdfast.sources.secrets.source import SecretsSource
+from orchestration.masking import hide_all_of
+from orchestration.opening import load
+from orchestration.prefect_objects import read_prefect_objects
+
+if TYPE_CHECKING:
+    from holdfast.repository import Repository
+    from holdfast.settings import Settings
+    from holdfast.sources.contract import Json, Source
+    from holdfast.sources.secrets.contract import SecretProvider
+
+
+def functions_block(name: str) -> FunctionsDirectory | SupabaseProject:
+    """Load the block that holds functions: a folder's, else a project's. Raises NotFoundError."""
+    try:
+        return load(FunctionsDirectory, name)
+    except NotFoundError:
+        return load(SupabaseProject, name)
+
+
+def open_functions(name: str) -> Source:
+    """Open the functions of a block."""
+    return functions_block(name).source()
+
+
+def open_configuration(name: str, settings: Settings) -> ConfigurationSource:
+    """Open the configuration that a block names, with the catalog's and Prefect's own."""
+    options = load(ConfigurationFiles, name).options(settings)
+
+    def stored() -> Json:
+        with open_catalog(settings) as catalog:
+            return catalog.config()
+
+    return ConfigurationSource(
+        options, backup_config=stored, prefect=lambda: read_prefect_objects(include_secrets=options.include_secrets)
+    )
+
+
+def open_providers(names: Sequence[str] | None, settings: Settings) -> list[SecretProvider]:
+    """Open the providers of these blocks (type/name), or those of the settings."""
+    opened: list[SecretProvider] = []
+    for name in provider_references(settings) if names is None else names:
+        block = load_provider(name)
+        hide_all_of(block)
+        opened.append(block.provider())
+    return opened
+
+
+def open_secrets(names: Sequence[str] | None, settings: Settings, repository: Repository) -> Source:
+    """Open what is known of the secrets of these providers."""
+    return SecretsSource(open_providers(names, settings), repository.secret_digest)
