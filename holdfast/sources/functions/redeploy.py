@@ -31,7 +31,7 @@ class PlannedFunction:
 
 
 class Redeployment:
-    """Functions on their way to a project; `keep_in` is a folder that is empty or doesn't exist yet."""
+    """Functions on their way to a project; `keep_in` is a folder that is empty or not there yet, in one that is."""
 
     def __init__(self, api: ManagementApi, functions: Sequence[Deployable], keep_in: Path) -> None:
         self._api = api

@@ -1,26 +1,27 @@
 """What a redeployment replaces, kept on disk before anything changes, so that it can be undone by another process, too.
 
-The folder looks like a restored backup of the project. `redeployment.json` is written last: without it nothing was kept.
+The folder looks like a restored backup of the project, and is there only when all is in it.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import DamagedError, HoldfastError, NotFoundError, SourceFailedError, TargetNotEmptyError, UnsafePathError
+from holdfast.errors import DamagedError, HoldfastError, NotFoundError, SourceFailedError, UnsafePathError
 from holdfast.repository import canonical
 from holdfast.sources.contract import LeftOut
 from holdfast.sources.functions.supabase import content_of
+from holdfast.sources.staging import FolderRestore
 from holdfast.sources.supabase.answers import FunctionInfo
 from holdfast.sources.supabase.client import ManagementApi
 
 Json = dict[str, Any]
 _RECORD = "redeployment.json"
 _SCHEMA = 1
+_MODE = 0o600
 
 
 @dataclass(slots=True)
@@ -35,17 +36,17 @@ class Previous:
 
     @classmethod
     def keep(cls, api: ManagementApi, present: Collection[FunctionInfo], slugs: Collection[str], folder: Path) -> Previous:
-        """Keep what is there of these functions. Raises TargetNotEmptyError where the folder holds something."""
-        if folder.exists() and any(folder.iterdir()):
-            raise TargetNotEmptyError(f"{folder} holds something", next_step="Name another folder to keep what is replaced in")
+        """Keep what is there of these functions, all or nothing. Raises TargetNotEmptyError where the folder holds something."""
         kept = cls(folder, api.project, absent=sorted(set(slugs) - {one.slug for one in present}))
-        for info in present:
-            if info.slug in slugs:
-                kept._keep_one(api, info)
-        kept._write()
+        with FolderRestore(folder, "new", job_id="redeployment") as staged:
+            for info in present:
+                if info.slug in slugs:
+                    kept._keep_one(api, info, staged)
+            staged.write(_RECORD, canonical.to_bytes(kept._to_json()), _MODE)
+            staged.take_place()
         return kept
 
-    def _keep_one(self, api: ManagementApi, info: FunctionInfo) -> None:
+    def _keep_one(self, api: ManagementApi, info: FunctionInfo, staged: FolderRestore) -> None:
         """A function without readable sources is no reason not to replace it, but is remembered as one that can't come back."""
         try:
             content = content_of(info, api.body(info.slug))
@@ -53,27 +54,18 @@ class Previous:
             self.not_kept.append(LeftOut(f"function {info.slug}", error.what_and_why))
             return
         for file in content.files or ():
-            path = self.folder / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(file.content, bytes):
-                path.write_bytes(file.content)
+                staged.write(file.path, file.content, _MODE)
         self.facts[f"function/{info.slug}"] = content.facts
 
-    def _write(self) -> None:
-        value = {
+    def _to_json(self) -> Json:
+        return {
             "schema": _SCHEMA,
             "project": self.project,
             "facts": self.facts,
             "absent": self.absent,
             "not_kept": [{"name": one.name, "reason": one.reason} for one in self.not_kept],
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        new = self.folder / f"{_RECORD}.new"
-        with new.open("wb") as file:
-            file.write(canonical.to_bytes(value))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.folder / _RECORD)
 
     @classmethod
     def read(cls, folder: Path) -> Previous:

@@ -13,6 +13,7 @@ from holdfast.sources.files import SourceFile
 from holdfast.sources.functions.supabase import SupabaseFunctions
 from holdfast.sources.supabase import ManagementApi
 from holdfast.sources.tar import TarStream
+from tests.sources.conformance import SourceConformance
 from tests.sources.supabase.conftest import PATIENT
 from tests.sources.supabase.server import REF, TOKEN, ManagementServer, multipart
 
@@ -43,6 +44,12 @@ def source(server: ManagementServer) -> Iterator[SupabaseFunctions]:
     opened = SupabaseFunctions(ManagementApi(server.address, REF, SecretStr(TOKEN), policy=PATIENT))
     yield opened
     opened.close()
+
+
+class TestConformance(SourceConformance):
+    @pytest.fixture
+    def source(self, source: SupabaseFunctions) -> SupabaseFunctions:
+        return source
 
 
 def _contents(content: Content) -> dict[str, bytes]:

@@ -156,6 +156,8 @@ class ManagementServer:
         secrets = self.project.secrets
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if method == "POST":
+            if any(one["name"].startswith("SUPABASE_") for one in json.loads(body)):
+                raise RefusedError(400, "Secret name must not start with the SUPABASE_ prefix")
             secrets |= {one["name"]: (hashlib.sha256(one["value"].encode()).hexdigest(), now) for one in json.loads(body)}
             return 201, "", b""
         if method == "DELETE":
