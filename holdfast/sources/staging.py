@@ -15,7 +15,7 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -117,8 +117,12 @@ class FolderRestore:
 
     def carry_over(self, leave: Callable[[str], bool]) -> list[FileRecord]:
         """Copy from the target as it is now all that `leave` does not say yes to; return what that is, for `check`."""
+        return self.carry_over_files(walk(self.target, leave=leave))
+
+    def carry_over_files(self, files: Iterable[SourceFile]) -> list[FileRecord]:
+        """Copy these files, which are the target's as it is now; return what they are, for `check`."""
         left_out: list[LeftOut] = []
-        stream = TarStream(walk(self.target, leave=leave), left_out)
+        stream = TarStream(files, left_out)
         self.extract(stream, stream.records)
         if left_out:
             raise SourceFailedError(f"{self.target} can't be carried over", reason=str(left_out[0]))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import posixpath
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.sources.contract import Content, Json, LeftOut, Part, Source
-from holdfast.sources.files import shown
+from holdfast.sources.files import SourceFile, shown
 from holdfast.sources.stable import read_stably, unreadable
 from holdfast.sources.tree import walk
 
@@ -113,6 +114,13 @@ class FunctionDirectory(Source):
         except (ValueError, RecursionError) as error:
             return {}, f"{_CONFIG} is no TOML: {error}"
         return (said, None) if isinstance(said, dict) else ({}, f"{_CONFIG} says nothing of functions that can be understood")
+
+
+def never_kept(root: Path, *, below: str = "") -> Iterator[SourceFile]:
+    """Yield what of such a folder no backup holds, as secrets: a restore that takes the folder's place has to carry it over."""
+    for file in walk(root, below=below):
+        if any(_is_never_kept(part) for part in file.path.split("/")):
+            yield file
 
 
 def _facts(name: str, said: Any) -> Json:

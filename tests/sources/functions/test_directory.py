@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from holdfast.errors import NotFoundError
 from holdfast.sources.contract import Part
-from holdfast.sources.functions.directory import FunctionDirectory
+from holdfast.sources.functions.directory import FunctionDirectory, never_kept
+from holdfast.sources.staging import FolderRestore
 from tests.sources.conformance import SourceConformance, stored
 
 CONFIG = """
@@ -236,3 +238,18 @@ def test_a_function_that_may_not_be_read_is_a_part_whose_reading_says_so(tmp_pat
         os.close(handle)
         (root / "functions" / "off").chmod(0o755)
     assert done.stdout == "function/off this user may not read it\n", done.stderr
+
+
+def test_the_secrets_of_a_live_folder_are_still_there_after_a_restore_has_taken_its_place(root: Path) -> None:
+    source = FunctionDirectory(root)
+    read = [stored(source, part) for part in source.parts()]
+    secrets = {".env": "ROOT=1", "functions/hello/.env": "HELLO=1", ".git/objects/ab/cd": "x"}
+    _make(root, {**secrets, "functions/hello/main.ts": "broken", "functions/hello/new.ts": "x"})
+    with FolderRestore(root, "promote", job_id="restore_1") as restore:
+        carried = restore.carry_over_files(never_kept(root))
+        for data, records, _, _ in read:
+            restore.extract(io.BytesIO(data), records)
+        assert restore.check([*carried, *(record for _, records, _, _ in read for record in records)]) == []
+        restore.take_place()
+    now = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+    assert now == FILES | secrets
