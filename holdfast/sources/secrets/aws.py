@@ -53,9 +53,10 @@ class AwsSecrets(SecretProvider):
         endpoint: str | None = None,
         session: Session | None = None,
         name: str | None = None,
+        tries: int = 5,
     ) -> None:
         super().__init__(name)
-        self._region, self._endpoint, self._session = region, endpoint, session
+        self._region, self._endpoint, self._session, self._tries = region, endpoint, session, tries
 
     @property
     def description(self) -> Json:
@@ -117,7 +118,7 @@ class AwsSecrets(SecretProvider):
     @cached_property
     def _client(self) -> Any:
         """Made when first needed: boto3 is slow to import."""
-        return make_client(self._session, region=self._region, endpoint=self._endpoint)
+        return make_client(self._session, region=self._region, endpoint=self._endpoint, tries=self._tries)
 
     def _record(self, one: dict[str, Any], digest: Digest, lacking: _Lacking) -> SecretRecord:
         name = str(one["Name"])
@@ -234,7 +235,7 @@ def _rotation(one: dict[str, Any]) -> Json | None:
     return {
         "enabled": bool(one.get("RotationEnabled")),
         "rules": one.get("RotationRules"),
-        "function": one.get("RotationLambdaARN"),
+        "function": one.get("RotationLambdaARN") or None,
     }
 
 

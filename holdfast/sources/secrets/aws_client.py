@@ -19,7 +19,7 @@ from holdfast.errors import (
 if TYPE_CHECKING:
     from boto3 import Session
 
-DENIED = frozenset({"AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"})
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"})
 _WRONG_CREDENTIALS = frozenset(
     {
         "UnrecognizedClientException",
@@ -35,11 +35,11 @@ _WRONG_CREDENTIALS = frozenset(
 _LATER = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "InternalServiceError", "ServiceUnavailable"}
 )
-_TRIES = 5
+_FORBIDDEN = 403
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
 
 
-def make_client(session: Session | None, *, region: str | None, endpoint: str | None) -> Any:
+def make_client(session: Session | None, *, region: str | None, endpoint: str | None, tries: int) -> Any:
     """Make a client with the credentials of a session, else with those that AWS's default chain finds. Raises SettingsError."""
     import boto3
     from botocore.config import Config
@@ -47,7 +47,7 @@ def make_client(session: Session | None, *, region: str | None, endpoint: str | 
 
     _keep_bodies_out_of_logs()
     config = Config(
-        retries={"mode": "standard", "max_attempts": _TRIES}, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
+        retries={"mode": "standard", "max_attempts": tries}, connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
     )
     try:
         return (session or boto3.Session()).client("secretsmanager", region_name=region, endpoint_url=endpoint, config=config)
@@ -88,7 +88,7 @@ def pages(call: Callable[..., dict[str, Any]], items: str) -> Iterator[dict[str,
 
 def _refusal(error: Any, doing: str) -> HoldfastError:
     code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in DENIED:
+    if code in _DENIED or (status == _FORBIDDEN and code == str(_FORBIDDEN)):  # a proxy's refusal has no code but its status
         right = f"secretsmanager:{error.operation_name}"
         return SourceDeniedError(f"AWS refuses {doing}", reason=code, next_step=f"Allow {right}, and the use of the secret's key")
     if code in _WRONG_CREDENTIALS:
