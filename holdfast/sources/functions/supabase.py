@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from holdfast.errors import SourceUnreachableError
 from holdfast.sources.contract import Content, LeftOut, Part, Source
@@ -17,7 +16,7 @@ from holdfast.sources.files import SourceFile
 from holdfast.sources.supabase.answers import FunctionInfo
 from holdfast.sources.supabase.client import ManagementApi
 from holdfast.sources.supabase.multipart import FunctionBody
-from holdfast.sources.supabase.paths import relative_path
+from holdfast.sources.supabase.paths import relative_path, without_address
 
 Json = dict[str, Any]
 LIST = "functions"
@@ -70,15 +69,16 @@ class SupabaseFunctions(Source):
 
 
 def content_of(info: FunctionInfo, body: FunctionBody) -> Content:
-    """Make the content of a function's part: files, facts, and a mention where its entrypoint is not among its files."""
+    """Make the content of a function's part: files, facts, and a mention where its entrypoint or import map is not among them."""
     where = f"function {info.slug}"
     names = {f"functions/{info.slug}/{relative_path(file.name, where)}": file.name for file in body.files}
     contents = dict(zip(names, (file.content for file in body.files), strict=True))
     entrypoint = _among(names, info.slug, body.metadata.get("deno2_entrypoint_path"), info.entrypoint_path, "index.ts")
+    import_map = _among(names, info.slug, info.import_map_path) or _alone(names, info.import_map_path)
     facts: Json = {
         "slug": info.slug,
         "entrypoint": entrypoint,
-        "import_map": _among(names, info.slug, info.import_map_path),
+        "import_map": import_map,
         "verify_jwt": info.verify_jwt,
         "static_files": [],
         "names": names,
@@ -86,7 +86,8 @@ def content_of(info: FunctionInfo, body: FunctionBody) -> Content:
     }
     files = [SourceFile(path, "folder", _FOLDER_MODE, info.modified_ns) for path in _folders(names, info.slug)]
     files += [SourceFile(path, "file", _FILE_MODE, info.modified_ns, content) for path, content in contents.items()]
-    left_out = [] if entrypoint else [LeftOut(f"entrypoint of {where}", "the service did not give it among the sources")]
+    missing = ["entrypoint"] * (entrypoint is None) + ["import map"] * (import_map is None and info.import_map)
+    left_out = [LeftOut(f"{what} of {where}", "the service did not give it among the sources") for what in missing]
     return Content(files=sorted(files, key=lambda file: file.path.encode()), facts=facts, left_out=left_out)
 
 
@@ -101,8 +102,15 @@ def _among(paths: dict[str, str], slug: str, *told: object) -> str | None:
     `file:///tmp/user_fn_…/source/index.ts`, so the longest path that ends the same is it.
     """
     for one in told:
-        wanted = f"/{unquote(urlsplit(one).path)}" if isinstance(one, str) and one else ""
+        wanted = f"/{without_address(one)}" if isinstance(one, str) else ""
         found = [path for path in paths if wanted.endswith("/" + path.removeprefix(f"functions/{slug}/"))]
         if found:
             return max(found, key=len)
     return None
+
+
+def _alone(paths: dict[str, str], told: str | None) -> str | None:
+    """Find the only file of that name: the service may have cut folders off its files that it still tells."""
+    name = PurePosixPath(without_address(told or "")).name
+    found = [path for path in paths if name and PurePosixPath(path).name == name]
+    return found[0] if len(found) == 1 else None

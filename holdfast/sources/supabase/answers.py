@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from holdfast.errors import SourceFailedError, UnsafePathError
 
 Json = dict[str, Any]
+_YEAR_10000 = 253_402_300_800_000
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _OF_A_SWITCH = (
     "id", "slug", "name", "status", "version", "created_at", "verify_jwt", "import_map", "entrypoint_path", "import_map_path",
@@ -75,7 +76,7 @@ class FunctionInfo:
                 import_map_path=_text(value, "import_map_path"),
                 ezbr_sha256=_text(value, "ezbr_sha256"),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise _nonsense(what, "a function in its answer lacks a field, or has a wrong one") from error
 
 
@@ -109,10 +110,12 @@ def _text(value: Mapping[str, Any], key: str) -> str | None:
 
 def _milliseconds(value: Any) -> int | None:
     """The API gives numbers; some of its documents show times as text."""
-    if value is None or isinstance(value, int):
+    if isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        value = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if value is None or (isinstance(value, int) and 0 <= value < _YEAR_10000):
         return value
-    moment = datetime.fromisoformat(value)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    raise ValueError("it is no time")
 
 
 def _nonsense(what: str, reason: str) -> SourceFailedError:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from holdfast.errors import UnsafePathError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST = 4096  # no system takes more
+_ADDRESS = re.compile(r"file:(//[^/]*)?")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def relative_path(name: str, where: str) -> str:
     """Make the name of a file a relative path; a `file://` address loses what is before its path. Raises UnsafePathError."""
-    path = _path_of_address(name) if name.startswith("file:") else name
+    path = without_address(name).lstrip("/") if name.startswith("file:") else name
     parts = [part for part in path.split("/") if part not in {"", "."}]
     reason = None
-    if not parts or path.endswith("/"):
+    if len(path.encode()) > _LONGEST:
+        reason = "it is too long"
+    elif not parts or path.endswith("/"):
         reason = "it names no file"
     elif path.startswith(("/", "\\")) or _DRIVE.match(path):
         reason = "it is absolute"
@@ -29,6 +33,11 @@ def relative_path(name: str, where: str) -> str:
     if reason is not None:
         raise UnsafePathError(f"{where} has a file named {name[:200]!r}, which is refused", reason=reason)
     return "/".join(parts)
+
+
+def without_address(text: str) -> str:
+    """Return the path of a `file://` address; of a path, itself."""
+    return unquote(_ADDRESS.sub("", text)) if _ADDRESS.match(text) else text
 
 
 def require_distinct(paths: Iterable[str], where: str) -> None:
@@ -42,7 +51,3 @@ def require_distinct(paths: Iterable[str], where: str) -> None:
         above = next((str(one) for one in PurePosixPath(path).parents if str(one) in seen), None)
         if above is not None:
             raise UnsafePathError(f"{where} has a file {above!r} and a file {path!r}", reason="the first can't be a folder, too")
-
-
-def _path_of_address(name: str) -> str:
-    return unquote(urlsplit(name).path).lstrip("/")

@@ -19,7 +19,7 @@ from holdfast.sources.supabase.answers import FunctionInfo
 from holdfast.sources.supabase.client import ManagementApi
 
 Json = dict[str, Any]
-_RECORD = "redeployment.json"
+RECORD = "redeployment.json"
 _SCHEMA = 1
 _MODE = 0o600
 
@@ -42,7 +42,7 @@ class Previous:
             for info in present:
                 if info.slug in slugs:
                     kept._keep_one(api, info, staged)
-            staged.write(_RECORD, canonical.to_bytes(kept._to_json()), _MODE)
+            staged.write(RECORD, canonical.to_bytes(kept._to_json()), _MODE)
             staged.take_place()
         return kept
 
@@ -71,13 +71,13 @@ class Previous:
     def read(cls, folder: Path) -> Previous:
         """Read what was kept. Raises NotFoundError, DamagedError."""
         try:
-            value = canonical.from_bytes((folder / _RECORD).read_bytes())
+            value = canonical.from_bytes((folder / RECORD).read_bytes())
             not_kept = [LeftOut(one["name"], one["reason"]) for one in value["not_kept"]]
             return cls(folder, value["project"], value["facts"], value["absent"], not_kept)
         except FileNotFoundError as error:
             raise NotFoundError(f"{folder} holds nothing that a redeployment replaced") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise DamagedError(f"{folder / _RECORD} can't be read", reason=str(error)) from error
+            raise DamagedError(f"{folder / RECORD} can't be read", reason=str(error)) from error
 
     @property
     def lost(self) -> HoldfastError | None:

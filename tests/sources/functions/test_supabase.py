@@ -177,8 +177,22 @@ def test_an_entrypoint_that_the_service_does_not_give_is_listed_as_left_out(
     source.parts()
     _give_body(server, multipart([b'Content-Disposition: form-data; name="file"; filename="other.ts"\r\n\r\nx']))
     content = source.read(Part("function/hello", "tar"))
-    assert [one.name for one in content.left_out] == ["entrypoint of function hello"]
+    assert [one.name for one in content.left_out] == ["entrypoint of function hello", "import map of function hello"]
     assert content.facts["entrypoint"] is None
+
+
+def test_an_import_map_is_found_where_the_service_cut_the_folder_off_that_all_files_have_in_common(
+    source: SupabaseFunctions, server: ManagementServer
+) -> None:
+    source.parts()
+    names = ("source/hello/index.ts", "source/deno.json", "source/_shared/hi.ts")
+    files = [f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n\r\nx'.encode() for name in names]
+    metadata = b'Content-Disposition: form-data; name="metadata"\r\n\r\n{"deno2_entrypoint_path":"source/hello/index.ts"}'
+    _give_body(server, multipart([metadata, *files]))
+    content = source.read(Part("function/hello", "tar"))
+    assert content.facts["entrypoint"] == "functions/hello/source/hello/index.ts"
+    assert content.facts["import_map"] == "functions/hello/source/deno.json"
+    assert content.left_out == []
 
 
 def test_names_as_an_old_deployment_has_them_are_kept(source: SupabaseFunctions, server: ManagementServer) -> None:

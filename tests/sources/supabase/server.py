@@ -16,6 +16,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -55,8 +56,7 @@ class ManagementServer:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"api": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True  # one may be waiting in a connection that its client keeps open
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
@@ -165,6 +165,14 @@ class ManagementServer:
                 secrets.pop(name, None)
             return 200, "", b""
         return _json(200, [{"name": name, "value": digest, "updated_at": at} for name, (digest, at) in secrets.items()])
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True  # one may be waiting in a connection that its client keeps open
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client may go away, or be killed
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
