@@ -55,7 +55,7 @@ def take_over(folder: Path, target: Path) -> Path:
 def roll_back(target: Path, kept: Path | None) -> Path:
     """Bring back what a restore kept, or nothing where nothing was; return where that which it had brought is now."""
     undone = _beside(target, "undone")
-    with only_one_at(target.parent), write_errors(target, "rolled back"):
+    with write_errors(target, "rolled back"), only_one_at(target.parent):
         if kept is None:
             target.rename(undone)
         elif not kept.is_dir() or kept.is_symlink():

@@ -66,6 +66,8 @@ class TarStream(EntryStream):
             yield _padding(found.size_bytes)
 
     def _from_memory(self, file: SourceFile) -> Iterator[bytes]:
+        if file.kind == "file" and file.content is None:
+            raise SourceFailedError(f"{shown(file.path)} can't be stored", reason="the source gave no content for it")
         data = file.content if isinstance(file.content, bytes) else b""
         digest = hashlib.sha256(data).hexdigest() if file.kind == "file" else None
         self.records.append(FileRecord(file.path, file.kind, file.mode, len(data), digest, file.link_target))

@@ -27,12 +27,15 @@ from holdfast.errors import (
     TargetNotEmptyError,
     UnsafePathError,
 )
+from holdfast.repository import Compression, Repository, UserKey
 from holdfast.sources import placing
 from holdfast.sources.files import FileRecord, SourceFile
 from holdfast.sources.placing import roll_back
 from holdfast.sources.staging import FolderRestore
 from holdfast.sources.tar import TarStream
 from holdfast.sources.tree import walk
+from holdfast.storage import LocalStorage
+from tests.repository.making import one_bit_off
 from tests.sources.files import make_tree, seen
 
 JOB = "restore_1_abc"
@@ -82,6 +85,26 @@ def test_everything_comes_back_as_it_was_names_modes_times_links_and_all(tmp_pat
     Backup(walk(source)).restore(tmp_path / "target")
     assert seen(tmp_path / "target") == seen(source)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+
+
+def test_a_folder_that_went_through_a_repository_comes_back_and_one_that_was_damaged_there_does_not(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "source")
+    storage = LocalStorage(tmp_path / "repository")
+    repository = Repository.create(storage, key=UserKey.parse("11" * 32))
+    stream = TarStream(walk(source), [])
+    with repository.lease("backup") as lease, repository.writer(lease, compression=Compression("zstd")) as writer:
+        entry = writer.store("files", "tar", stream)
+    with FolderRestore(tmp_path / "target", "new", job_id=JOB) as restore, repository.open_entry(entry) as stored:
+        restore.extract(stored, stream.records)
+        assert restore.check(stream.records) == []
+        restore.take_place()
+    assert seen(tmp_path / "target") == seen(source)
+    chunks = sorted(storage.list("chunks"), key=lambda one: one.size_bytes)
+    storage.put(chunks[-1].name, one_bit_off(storage.get(chunks[-1].name)), replace=True)
+    other = FolderRestore(tmp_path / "other", "new", job_id=JOB)
+    with other, repository.open_entry(entry) as stored, pytest.raises(DamagedError):
+        other.extract(stored, stream.records)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["repository", "source", "target"]
 
 
 def test_an_empty_folder_may_be_restored_into(tmp_path: Path) -> None:
@@ -367,47 +390,51 @@ def test_a_long_name_can_be_restored_to(tmp_path: Path) -> None:
 
 def test_the_live_folder_is_whole_wherever_its_replacement_is_killed(tmp_path: Path) -> None:
     script = """
-        import io, os, signal, sys
+        import os, signal, sys
         from pathlib import Path
         from holdfast.sources import placing
+        from tests.repository.dying import die_before_each_step
         from tests.sources.test_staging import NEW
 
-        steps = int(sys.argv[2])
+        def prepare(folder, _=None):
+            (folder / "live").mkdir(parents=True)
+            (folder / "live" / "a.ts").write_bytes(b"old")
 
-        def mortal(deed):
-            def run(*args, **kwargs):
-                global steps
-                steps -= 1
-                if steps < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return deed(*args, **kwargs)
-            return run
+        def work(folder, steps):
+            def mortal(call):
+                def run(*args, **kwargs):
+                    nonlocal steps
+                    if steps is not None:
+                        steps -= 1
+                        if steps < 0:
+                            os.kill(os.getpid(), signal.SIGKILL)
+                    return call(*args, **kwargs)
+                return run
 
-        Path.rename = mortal(Path.rename)
-        placing._exchange_at_once = mortal(placing._exchange_at_once)
-        placing.sync_path = mortal(placing.sync_path)
-        NEW.restore(Path(sys.argv[1]), "promote")
+            for owner, name in ((Path, "rename"), (Path, "mkdir"), (placing, "_exchange_at_once"), (placing, "sync_path")):
+                setattr(owner, name, mortal(getattr(owner, name)))
+            NEW.restore(folder / "live", "promote")
+
+        def look(folder, _=None):
+            live = folder / "live"
+            now = {str(path.relative_to(live)): path.read_bytes() for path in live.rglob("*.ts")}
+            assert now in ({"a.ts": b"old"}, {"a.ts": b"new", "b/c.ts": b"new"}), now
+            NEW.restore(live, "promote")
+            names = sorted(path.name for path in folder.iterdir())
+            assert not [name for name in names if name.startswith(".")], names
+            assert b"old" in [(folder / name / "a.ts").read_bytes() for name in names if name != "live"], names
+
+        print(die_before_each_step(prepare, work, look, Path(sys.argv[1])))
     """
-    deaths = 0
-    while True:
-        live = tmp_path / str(deaths) / "live"
-        live.mkdir(parents=True)
-        (live / "a.ts").write_bytes(b"old")
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script), str(live), str(deaths)], check=False, cwd=Path(__file__).parents[2]
-        )
-        states = [{b"a.ts": b"old"}, {b"a.ts": b"new", b"b/c.ts": b"new"}]
-        assert {os.fsencode(path.relative_to(live)): path.read_bytes() for path in live.rglob("*.ts")} in states
-        folders = [path for path in live.parent.iterdir() if path != live]
-        assert any((path / "a.ts").read_bytes() == b"old" for path in [live, *folders] if (path / "a.ts").exists())
-        NEW.restore(live, "promote")
-        assert not [path for path in live.parent.iterdir() if path.name.startswith(".")]
-        assert any((path / "a.ts").read_bytes() == b"old" for path in live.parent.iterdir() if path != live)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL
-        deaths += 1
-    assert deaths >= 4
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 8
 
 
 def test_a_full_disk_is_said_and_leaves_the_target_and_nothing_else(tmp_path: Path) -> None:
