@@ -29,15 +29,16 @@ class Matches:
 
 
 def match(patterns: Sequence[str], working_directory: Path, *, without: Sequence[Path] = ()) -> Matches:
-    """Find what the patterns mean, but for what lies in the folders `without`."""
+    """Find what the patterns mean, but for what lies in the folders `without`; no path leads through a link."""
     found = Matches()
+    working_directory, without = working_directory.resolve(), [folder.resolve() for folder in without]
     paths: set[Path] = set()
     for pattern in patterns:
         of_pattern = set(_of_pattern(pattern, working_directory, without, found.left_out))
         files = {path for path in of_pattern if path.is_symlink() or not path.is_dir()}
         if not files:
             found.left_out.append(LeftOut(f"file:{shown(pattern)}", _nothing(pattern, is_folder=bool(of_pattern))))
-        paths |= files
+        paths |= {path.parent.resolve() / path.name for path in files}
     found.paths = sorted(paths, key=os.fsencode)
     return found
 

@@ -42,7 +42,7 @@ class NeverKept:
         return cls(
             names=frozenset({*names, "BACKUP_TARGET_URL"}),
             texts=frozenset(text for text in stripped if len(text) >= _SHORTEST_TEXT),
-            files=frozenset() if file is None else frozenset([file]),
+            files=frozenset() if file is None else frozenset([file.resolve()]),
         )
 
     def has(self, name: str, value: str) -> bool:

@@ -132,7 +132,7 @@ class ConfigurationSource(Source):
         return content
 
     def _each(self, paths: list[Path], content: Content) -> Iterator[SourceFile]:
-        names = tar_paths(paths, self._options.working_directory)
+        names = tar_paths(paths, self._options.working_directory.resolve())
         for name, path in sorted(names.items(), key=lambda item: os.fsencode(item[0])):
             try:
                 file = _read(name, path)

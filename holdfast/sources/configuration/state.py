@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.repository import Manifest, Repository
 from holdfast.repository.intake import Reads
-from holdfast.sources.configuration.formats import format_of, parse
+from holdfast.sources.configuration.formats import Format, format_of, parse
 from holdfast.sources.configuration.source import ENVIRONMENT, FILES, ConfigurationSource
 from holdfast.sources.contract import LeftOut
 from holdfast.sources.files import FileRecord
+from holdfast.sources.stable import read_stably, unreadable
 from holdfast.sources.tar import TarStream, read_tar
 from holdfast.sources.truth import content_entries, read_document, read_truth
 
@@ -78,13 +82,37 @@ def state_of_source(source: ConfigurationSource) -> ConfigurationState:
     return state
 
 
+def state_of_file(place: Path, path: str) -> FileState | None:
+    """Read a file as it is now, under its path in a backup; None where there is none."""
+    try:
+        found = place.lstat()
+        mode = stat.S_IMODE(found.st_mode)
+        if stat.S_ISLNK(found.st_mode):
+            return FileState(FileRecord(path, "link", mode, link_target=os.readlink(place)))  # noqa: PTH115  pathlib tidies it
+        if stat.S_ISDIR(found.st_mode):
+            return FileState(FileRecord(path, "folder", mode))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unreadable(place, error) from error
+    with read_stably(place) as file:
+        record = FileRecord(path, "file", file.mode, file.size_bytes, file.sha256)
+        kind = format_of(path)
+        return FileState(record, _parsed(kind, file.content.read()) if kind else None)
+
+
 def _values(stream: Reads) -> dict[str, dict[str, str]]:
     found = {}
     for file, content in read_tar(stream):
         kind = format_of(file.path)
-        if content is not None and kind is not None and (parsed := parse(kind, content.read())).invalid is None:
-            found[file.path] = parsed.values
+        if content is not None and kind is not None and (values := _parsed(kind, content.read())) is not None:
+            found[file.path] = values
     return found
+
+
+def _parsed(kind: Format, data: bytes) -> dict[str, str] | None:
+    parsed = parse(kind, data)
+    return None if parsed.invalid else parsed.values
 
 
 def _by_name(left_out: list[LeftOut]) -> dict[str, str]:

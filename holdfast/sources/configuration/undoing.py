@@ -1,0 +1,89 @@
+"""What a restore of the configuration has replaced, kept in one folder so that all of it can be undone, also after a death."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.configuration import update_backup_config
+from holdfast.errors import DamagedError, NotFoundError, RefusedError, SettingsError
+from holdfast.sources import replacing
+from holdfast.sources.configuration.source import BACKUP_CONFIG
+from holdfast.sources.placing import sync_path, write_errors
+from holdfast.sources.replaced import JOURNAL
+
+if TYPE_CHECKING:
+    from holdfast.catalog import Catalog
+
+SETTINGS = "backup_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """The folder in which one restore keeps what it replaces."""
+
+    folder: Path
+
+    @classmethod
+    def begin(cls, folder: Path) -> Undoing:
+        """Make the folder. Raises RefusedError where another restore has kept something in it."""
+        with write_errors(folder, "made"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise RefusedError(
+                    f"{folder} is not empty, so what is replaced now can't be kept there",
+                    reason="a roll-back would undo what is not of this restore",
+                    next_step="Choose another folder, or roll the earlier restore back first",
+                )
+        return cls(folder)
+
+    def update(self, catalog: Catalog, settings: dict[str, Any]) -> None:
+        """Change settings in the catalog, once the former ones are kept. Raises SettingsError, with nothing changed."""
+        stored = catalog.config()
+        former = {name: stored.get(name) for name in settings}
+        with write_errors(self.folder, "written"):
+            half = self.folder / f"{SETTINGS}.half"
+            half.write_text(json.dumps(former), encoding="utf-8")
+            sync_path(half)
+            half.replace(self.folder / SETTINGS)
+            sync_path(self.folder)
+        try:
+            update_backup_config(catalog=catalog, **settings)
+        except SettingsError:  # it changed nothing, so there is nothing to undo
+            (self.folder / SETTINGS).unlink()
+            raise
+
+    def undo(self, catalog: Catalog | None = None) -> list[str]:
+        """Bring back all that is kept here; return the names of it. What was undone before is passed over."""
+        return [*self._undo_files(), *self._undo_settings(catalog)]
+
+    def _undo_settings(self, catalog: Catalog | None) -> list[str]:
+        file = self.folder / SETTINGS
+        try:
+            former = json.loads(file.read_text(encoding="utf-8"))
+            names = [f"{BACKUP_CONFIG.name}:{name}" for name in former]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError) as error:
+            raise DamagedError(f"{file} can't be read, so the former settings are not known", reason=str(error)) from error
+        update_backup_config(catalog=catalog, **former)
+        with write_errors(file, "removed"):
+            file.unlink()
+        return names
+
+    def _undo_files(self) -> list[str]:
+        if not (self.folder / JOURNAL).exists():
+            return []
+        return [f"file:{path}" for path in replacing.roll_back(self.folder)]
+
+
+def roll_back(keep_in: Path, catalog: Catalog | None = None) -> list[str]:
+    """Undo a restore by what it kept; settings in this catalog, else in the one that the settings name.
+
+    It may be done again, and after a death in the middle. Raises NotFoundError where there is no such folder, DamagedError.
+    """
+    if not keep_in.is_dir():
+        raise NotFoundError(f"there is no folder {keep_in}, so no restore can be rolled back by it")
+    return Undoing(keep_in).undo(catalog)
