@@ -11,7 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient
 Json = dict[str, Any]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
-_PAGE = 200
+_MOST_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ def ask(client: SyncPrefectClient, method: Method, path: str, body: Json) -> Any
     return answer.json() if answer.content else None
 
 
-def read_all(client: SyncPrefectClient, path: str, **filters: Any) -> list[Json]:
-    """Read all pages of what this path of the API filters."""
+def read_all(client: SyncPrefectClient, path: str, *, page: int = _MOST_AT_ONCE, **filters: Any) -> list[Json]:
+    """Read all that this path of the API gives, page by page."""
     found: list[Json] = []
     while True:
-        page: list[Json] = ask(client, "POST", path, {"limit": _PAGE, "offset": len(found)} | filters)
-        found += page
-        if len(page) < _PAGE:
+        more: list[Json] = ask(client, "POST", path, {"limit": page, "offset": len(found)} | filters)
+        found += more
+        if len(more) < page:
             return found

@@ -41,11 +41,9 @@ _DEPLOYMENT = (
     "storage_document_id",
     "version",
     "work_pool_name",
-    "work_queue_name",
 )
 _SCHEDULE = ("active", "max_scheduled_runs", "parameters", "schedule", "slug")
 _AUTOMATION = ("actions", "actions_on_resolve", "actions_on_trigger", "description", "enabled", "name", "tags")
-_Identified = tuple[Json, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +80,6 @@ def project_objects(objects: ServerObjects, references: References, also: Json |
     ours = {name: one for name, one in deployments.items() if _is_ours(one) or name in named["deployments"]}
     flows = {name.rpartition("/")[0] for name in ours} | named["flows"]
     pools = {one["work_pool_name"] for one in ours.values()} | {WORK_POOL} | named["work_pools"]
-    automations = [(references.named(_automation(one)), one["id"]) for one in objects.automations]
-    keyed = _keyed(_of_project(automations, _mentions(ours, flows), named["automations"]))
     kinds: dict[str, dict[str, Json]] = {
         "work_pools": {one["name"]: _only(_POOL, one) for one in objects.work_pools if one["name"] in pools},
         "work_queues": {queue_name(one): _only(_QUEUE, one) for one in objects.work_queues if one["work_pool_name"] in pools},
@@ -92,10 +88,12 @@ def project_objects(objects: ServerObjects, references: References, also: Json |
         "variables": {one["name"]: {"tags": sorted(one["tags"]), "value": one["value"]} for one in objects.variables},
         "blocks": {block_name(one): {"type": one["block_type"]["name"]} for one in objects.blocks},
     }
-    return ProjectObjects(
-        kinds=references.named(kinds) | {"automations": {key: one for key, (one, _) in keyed.items()}},
-        automation_ids={key: identity for key, (_, identity) in keyed.items()},
-    )
+    automations = {one["id"]: _automation(one) for one in objects.automations}
+    named_ones = {identity: references.named(one) for identity, one in automations.items()}
+    ids = _keyed(_of_project(named_ones, _mentions(ours, flows), named["automations"]))
+    references.call_automations(ids)
+    kinds["automations"] = {key: automations[identity] for key, identity in ids.items()}
+    return ProjectObjects(kinds=references.named(kinds), automation_ids=ids)
 
 
 def _is_ours(deployment: Json) -> bool:
@@ -112,22 +110,22 @@ def _mentions(deployments: Iterable[str], flows: Iterable[str]) -> Callable[[Jso
     return mentions
 
 
-def _of_project(automations: list[_Identified], is_ours: Callable[[Json], bool], named: set[str]) -> list[_Identified]:
+def _of_project(automations: dict[str, Json], is_ours: Callable[[Json], bool], named: set[str]) -> dict[str, Json]:
     """One that only has the name of ours counts where none of ours has it: it is ours, changed."""
-    ours = [one for one in automations if is_ours(one[0])]
-    missing = named - {automation["name"] for automation, _ in ours}
-    return ours + [one for one in automations if one[0]["name"] in missing]
+    ours = {identity: one for identity, one in automations.items() if is_ours(one)}
+    missing = named - {one["name"] for one in ours.values()}
+    return ours | {identity: one for identity, one in automations.items() if one["name"] in missing}
 
 
-def _keyed(automations: list[_Identified]) -> dict[str, _Identified]:
+def _keyed(automations: dict[str, Json]) -> dict[str, str]:
     """Give each automation a key: its name, with a number where several have one name, in the order of what they say."""
-    found: dict[str, _Identified] = {}
-    for automation, identity in sorted(automations, key=lambda one: canonical.to_bytes(one[0])):
+    found: dict[str, str] = {}
+    for identity, automation in sorted(automations.items(), key=lambda item: canonical.to_bytes(item[1])):
         key, number = automation["name"], 1
         while key in found:
             number += 1
             key = f"{automation['name']} ({number})"
-        found[key] = automation, identity
+        found[key] = identity
     return found
 
 
@@ -140,6 +138,7 @@ def _deployment(deployment: Json) -> Json:
         "labels": labels,
         "schedules": schedules,
         "tags": sorted(deployment["tags"]),
+        "work_queue_name": deployment["work_queue_name"] if deployment["work_pool_name"] else None,  # a remnant without one
     }
 
 

@@ -34,6 +34,12 @@ class References:
         """Know the id of what was made meanwhile."""
         self._ids.setdefault(reference(kind, name), identity)
 
+    def call_automations(self, ids: dict[str, str]) -> None:
+        """Refer to automations by these keys from now on: several may have one name."""
+        for key, identity in ids.items():
+            self._names[identity] = reference("automation", key)
+            self._ids[reference("automation", key)] = identity
+
     def knows(self, kind: str, name: str) -> bool:
         return reference(kind, name) in self._ids
 

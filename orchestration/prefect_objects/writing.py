@@ -72,6 +72,8 @@ class Writer:
         flow, _, own_name = name.rpartition("/")
         made = self._ask("POST", "/deployments/", {"name": own_name, "flow_id": self._flow_id(flow)} | deployment)
         self._references.add("deployment", name, made["id"])
+        if deployment["work_pool_name"] is None and made["work_pool_name"] is not None:
+            self._ask("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})  # to make it so is to leave it as it was
         self._limit_scheduled_runs(made, deployment["schedules"])
 
     def _limit_scheduled_runs(self, made: Json, schedules: list[Json]) -> None:
