@@ -59,15 +59,12 @@ class Redeployment:
         now = {one.slug: one for one in self._api.functions()}
         not_taken = [one.slug for one in self._bundled if one.slug not in now or now[one.slug].version < one.version]
         gone = [one.slug for one in self._before if one.slug not in now and one.slug not in self._slugs]
-        if not_taken or gone:
+        problems = [f"not switched: {', '.join(not_taken)}"] if not_taken else []
+        problems += [f"gone, and not by us: {', '.join(gone)}"] if gone else []
+        if problems:
             raise SourceFailedError(
                 f"the functions of Supabase project {self._api.project} are not as they should be after the switch",
-                reason="; ".join(
-                    text
-                    for text, slugs in (("not switched", not_taken), ("gone, and not by us", gone))
-                    for text in [f"{text}: {', '.join(slugs)}"]
-                    if slugs
-                ),
+                reason="; ".join(problems),
                 next_step="Look at the project, and deploy those functions from the backup",
             )
         return [now[one.slug] for one in self._bundled]

@@ -116,9 +116,8 @@ def _from_folder(facts: Json, folder: Path) -> Deployable:
     entrypoints = [facts.get("entrypoint"), *(f"{own}/{name}" for name in _ENTRYPOINTS)]
     import_maps = [facts.get("import_map"), *(pattern.format(own=own) for pattern in _IMPORT_MAPS)]
     patterns = [_configured(slug, pattern) for pattern in facts.get("static_files") or ()]
-    files |= {
-        path.relative_to(folder).as_posix(): path for pattern in patterns for path in folder.glob(pattern) if path.is_file()
-    }
+    for pattern in patterns:
+        files |= _matching(slug, pattern, folder)
     entrypoint = _first(slug, entrypoints, files, folder)
     if entrypoint is None:
         raise _without_entrypoint(slug, f"the backup has neither the one that config.toml names nor {own}/index.ts")
@@ -143,6 +142,15 @@ def _reachable(slug: str, folder: Path) -> Iterator[tuple[str, Path]]:
     for file in walk(root, leave=leave):
         if (root / file.path).is_file():
             yield f"functions/{file.path}", root / file.path
+
+
+def _matching(slug: str, pattern: str, folder: Path) -> dict[str, Path]:
+    try:
+        return {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if path.is_file()}
+    except ValueError as error:
+        raise SourceFailedError(
+            f"function {slug} can't be deployed: its static_files have the pattern {pattern!r}", reason=str(error)
+        ) from error
 
 
 def _first(slug: str, paths: list[str | None], files: dict[str, Path], folder: Path) -> str | None:
@@ -173,4 +181,8 @@ def _content(path: Path) -> bytes:
 
 
 def _without_entrypoint(slug: str, reason: str) -> SourceFailedError:
-    return SourceFailedError(f"function {slug} can't be deployed: its entrypoint is missing", reason=reason)
+    return SourceFailedError(
+        f"function {slug} can't be deployed: its entrypoint is missing",
+        reason=reason,
+        next_step="Deploy the others by their names",
+    )

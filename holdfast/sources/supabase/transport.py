@@ -25,7 +25,7 @@ from holdfast.sources.supabase.address import api_address, bearer, is_loopback
 from holdfast.storage.retrying import RetryPolicy
 
 _log = logging.getLogger(__name__)
-_MOST_BYTES = 128 << 20  # far above what a function may hold
+_MOST_BYTES = 64 << 20  # a function may have 20 MB, bundled and compressed
 _MOST_BYTES_SAID = 64 << 10
 _REASON_CHARACTERS = 300
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

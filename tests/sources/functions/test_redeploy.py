@@ -368,6 +368,28 @@ def test_a_function_without_its_entrypoint_is_named_before_anything_is_sent(fold
         deployables(facts, tmp_path / "restored")
 
 
+def test_static_files_are_sent_from_wherever_config_toml_names_them(folder: Path, tmp_path: Path) -> None:
+    (folder / "assets").mkdir()
+    (folder / "assets/größe [1].bin").write_bytes(bytes(range(256)))
+    (folder / "config.toml").write_text('[functions.hello]\nstatic_files = ["assets/*.bin"]\n')
+    facts = back_up_and_restore(FunctionDirectory(folder), tmp_path / "restored")
+    [hello] = deployables(facts, tmp_path / "restored", ["hello"])
+    assert hello.metadata()["static_patterns"] == ["assets/*.bin"]
+    assert {file.name: file.content for file in hello.contents()}["assets/größe [1].bin"] == bytes(range(256))
+
+
+@pytest.mark.parametrize(
+    "said", ['static_files = ["assets/**.bin"]', 'static_files = ["../*.bin"]', 'entrypoint = "/etc/passwd"']
+)
+def test_a_configuration_that_names_what_can_not_be_sent_is_refused_with_the_function(
+    folder: Path, tmp_path: Path, said: str
+) -> None:
+    (folder / "config.toml").write_text(f"[functions.hello]\n{said}\n")
+    facts = back_up_and_restore(FunctionDirectory(folder), tmp_path / "restored")
+    with pytest.raises((SourceFailedError, UnsafePathError), match="function hello"):
+        deployables(facts, tmp_path / "restored", ["hello"])
+
+
 def test_a_backup_with_nothing_to_deploy_is_refused(api: ManagementApi, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="no function to deploy"):
         Redeployment(api, [], tmp_path / "previous").preflight()
