@@ -52,8 +52,11 @@ def take_over(folder: Path, target: Path) -> Path:
     return kept
 
 
-def roll_back(target: Path, kept: Path | None) -> Path:
-    """Bring back what a restore kept, or nothing where nothing was; return where that which it had brought is now."""
+def roll_back(target: Path, kept: Path | None) -> Path | None:
+    """Bring back what a restore kept, or nothing where nothing was; return where what it had brought is now.
+
+    Raises NotFoundError, SourceDeniedError, WorkFailedError.
+    """
     undone = _beside(target, "undone")
     with write_errors(target, "rolled back"), only_one_at(target.parent):
         if kept is None:
@@ -66,7 +69,7 @@ def roll_back(target: Path, kept: Path | None) -> Path:
         else:
             kept.rename(target)
         sync_path(target.parent)
-    return undone
+    return undone if undone.exists() else None
 
 
 def sync_tree(root: Path) -> None:

@@ -123,6 +123,7 @@ def test_promoting_keeps_the_former_folder_and_rolling_back_brings_it_back(tmp_p
     assert seen(restore.kept) == before
     undone = roll_back(live, restore.kept)
     assert seen(live) == before
+    assert undone is not None
     assert (undone / "a.ts").read_bytes() == b"new"
     assert undone.name.startswith("live_undone_2")
     assert sorted(tmp_path.iterdir()) == sorted([live, undone])
@@ -147,6 +148,14 @@ def test_promoting_to_a_folder_that_is_not_there_makes_it_and_rolling_back_takes
     assert restore.kept is None
     undone = roll_back(tmp_path / "live", None)
     assert list(tmp_path.iterdir()) == [undone]
+
+
+def test_a_former_folder_comes_back_also_where_the_restored_one_was_removed(tmp_path: Path, live: Path) -> None:
+    before = seen(live)
+    kept = NEW.restore(live, "promote").kept
+    live.rename(tmp_path / "elsewhere")
+    assert roll_back(live, kept) is None
+    assert seen(live) == before
 
 
 def test_a_roll_back_to_a_folder_that_is_gone_changes_nothing(tmp_path: Path, live: Path) -> None:

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast.errors import DamagedError, SourceFailedError, UnsafePathError
 from holdfast.sources.contract import LeftOut
@@ -84,6 +86,29 @@ def test_the_same_folder_gives_the_same_bytes_however_it_is_read(tmp_path: Path)
 def test_a_document_that_is_on_no_disk_is_a_file_like_any_other() -> None:
     data = _tar(SourceFile("made/up.json", "file", 0o600, 5_500_000_000, content=b"{}"))
     assert _read_all(data) == [(SourceFile("made/up.json", "file", 0o600, 5_500_000_000), b"{}")]
+
+
+_NAMES = st.lists(
+    st.binary(min_size=1, max_size=200).filter(lambda name: not {0, ord("/")} & set(name) and name not in (b".", b"..")),
+    min_size=1,
+    max_size=4,
+).map(lambda parts: os.fsdecode(b"/".join(parts)))
+
+
+@given(
+    path=_NAMES,
+    target=_NAMES,
+    content=st.binary(max_size=1500),
+    mode=st.integers(0, 0o7777),
+    modified_ns=st.integers(-(2**62), 2**62),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_name_any_time_and_any_content_come_back(path: str, target: str, content: bytes, mode: int, modified_ns: int) -> None:
+    file = SourceFile(path, "file", mode, modified_ns, content=content)
+    link = SourceFile(path + "-link", "link", 0o777, modified_ns, link_target=target)
+    folder = SourceFile(path + "-folder", "folder", mode, modified_ns)
+    come_back = _read_all(_tar(file, link, folder))
+    assert come_back == [(SourceFile(path, "file", mode, modified_ns), content), (link, None), (folder, None)]
 
 
 def test_a_large_file_takes_no_memory(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from holdfast.sources.tree import walk
 _PROJECT = "project"
 _FUNCTIONS = "functions"
 _CONFIG = "config.toml"
-_RUBBISH = {".git", ".DS_Store", "Thumbs.db", ".temp", ".branches"}  # the last two are the state of Supabase's own command line
-_OF_EDITORS = (".swp", "~")
-_SECRET = {".env", ".envrc", "signing_key.json", "signing_keys.json"}
+_RUBBISH = {".git", ".DS_Store", "Thumbs.db"}
+_STATE = {".temp", ".branches"}  # of Supabase's own command line, at the top of the folder
+_SIGNING_KEYS = {"signing_key.json", "signing_keys.json"}  # at the top, too
 _EXAMPLES = {".env.example", ".env.sample", ".env.template"}
 
 
@@ -54,6 +54,8 @@ class FunctionDirectory(Source):
 
     def read(self, part: Part) -> Content:
         """Read one part. Raises NotFoundError for a function that was removed since."""
+        if not self._folders:
+            self.parts()
         settings, problem = self._settings()
         if part.name == _PROJECT:
             apart = {f"{_FUNCTIONS}/{name}" for name in self._folders.values()}
@@ -85,7 +87,8 @@ class FunctionDirectory(Source):
         if place.is_symlink() or not place.is_dir():
             return False
         try:
-            return any(file.kind != "folder" for file in walk(place, leave=_is_never_kept))
+            below = f"{_FUNCTIONS}/{name}"
+            return any(file.kind != "folder" for file in walk(self._root, below=below, leave=_is_never_kept))
         except HoldfastError:
             return True  # then reading it tells why it can't be read
 
@@ -119,7 +122,8 @@ class FunctionDirectory(Source):
 def never_kept(root: Path, *, below: str = "") -> Iterator[SourceFile]:
     """Yield what of such a folder no backup holds, as secrets: a restore that takes the folder's place has to carry it over."""
     for file in walk(root, below=below):
-        if any(_is_never_kept(part) for part in file.path.split("/")):
+        parts = file.path.split("/")
+        if any(_is_never_kept("/".join(parts[:count])) for count in range(1, len(parts) + 1)):
             yield file
 
 
@@ -142,13 +146,13 @@ def _path(value: object) -> str | None:
 
 
 def _is_never_kept(path: str) -> bool:
-    name = posixpath.basename(path)
-    return name in _RUBBISH or name.endswith(_OF_EDITORS) or _is_secret(path)
+    return posixpath.basename(path) in _RUBBISH or path in _STATE or _is_secret(path)
 
 
 def _is_secret(path: str) -> bool:
     name = posixpath.basename(path)
-    return name in _SECRET or (name.startswith(".env.") and name not in _EXAMPLES)
+    is_env = name in (".env", ".envrc") or (name.startswith(".env.") and name not in _EXAMPLES)
+    return is_env or path in _SIGNING_KEYS
 
 
 def _printable(name: str) -> str:
