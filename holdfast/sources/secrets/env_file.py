@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from holdfast.errors import NotFoundError, RefusedError, SettingsError, SourceFa
 from holdfast.repository import canonical
 from holdfast.sources.contract import LeftOut
 from holdfast.sources.files import shown
+from holdfast.sources.placing import only_one_at, sync_path, write_errors
 from holdfast.sources.secrets.contract import (
     Digest,
     Json,
@@ -31,7 +30,7 @@ from holdfast.sources.secrets.contract import (
 )
 from holdfast.sources.secrets.dotenv import Dotenv, is_name
 from holdfast.sources.secrets.usage import uses
-from holdfast.sources.stable import read_stably, unreadable
+from holdfast.sources.stable import read_stably
 
 _LARGEST_BYTES = 4 << 20
 _PRIVATE = 0o600
@@ -82,7 +81,7 @@ class EnvFile(SecretProvider):
         return SecretsFound(records, left_out)
 
     def rotate(self, name: str) -> Rotation:
-        """Raises NotFoundError, SourceDeniedError, SourceFailedError."""
+        """Raises NotFoundError, SourceDeniedError, SourceFailedError, WorkFailedError."""
         self._change(lambda dotenv: self._with(dotenv, name, new_value()))
         return Rotation(self.name, name, canonical.now())
 
@@ -102,7 +101,7 @@ class EnvFile(SecretProvider):
     def restore(self, records: Iterable[SecretRecord], *, dry_run: bool = False) -> RestoredSecrets:
         """Add the missing names to the file's end, or make the file.
 
-        Raises SourceDeniedError, SourceFailedError.
+        Raises SourceDeniedError, SourceFailedError, WorkFailedError.
         """
         wanted = {record.name: record for record in records}
         done = RestoredSecrets(self.name, dry_run)
@@ -143,51 +142,35 @@ class EnvFile(SecretProvider):
     def _change(self, change: Callable[[Dotenv], str], *, make: bool = False) -> None:
         """Replace the file's text, alone among those of us who do; with `make`, also where there is no file."""
         place = self._path.resolve()
-        try:
-            with _alone(place, make=make):
-                dotenv = self._read().dotenv
-                text = change(dotenv)
-                if text != dotenv.text:
-                    _replace(place, _bytes(text))
-        except OSError as error:
-            raise unreadable(place, error) from error
-
-
-@contextmanager
-def _alone(path: Path, *, make: bool) -> Iterator[None]:
-    """Hold the file locked; what takes its place while we wait is what we hold then."""
-    while True:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), _PRIVATE)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.fstat(handle).st_ino == path.stat().st_ino:
-                yield
-                return
-        finally:
-            os.close(handle)
+        with write_errors(place, "changed"), only_one_at(place.parent):
+            dotenv = self._read_or_empty() if make else self._read().dotenv
+            text = change(dotenv)
+            if text != dotenv.text:
+                _replace(place, _bytes(text))
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Put new content in a file's place at once, with its mode and, where we may, its owner; whoever reads, reads one whole."""
-    found = path.stat()
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Put new content in a file's place at once, with its mode and, where we may, its owner; whoever reads, reads one whole.
+
+    Nothing is kept of the former content: it may hold what was just taken out of use.
+    """
+    former = path.stat() if path.exists() else None
+    beside = path.with_name(f".{path.name}.holdfast-new")
+    beside.unlink(missing_ok=True)  # of a run that was killed here
     try:
-        with os.fdopen(handle, "wb") as file:
-            with suppress(PermissionError):
-                os.fchown(handle, found.st_uid, found.st_gid)
-            os.fchmod(handle, stat.S_IMODE(found.st_mode))
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE), "wb") as file:
             file.write(data)
+            if former is not None:
+                with suppress(PermissionError):
+                    os.fchown(file.fileno(), former.st_uid, former.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(former.st_mode))
             file.flush()
-            os.fsync(handle)
-        Path(beside).replace(path)
+            os.fsync(file.fileno())
+        beside.replace(path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_path(path.parent)
 
 
 def _bytes(text: str) -> bytes:
