@@ -52,8 +52,8 @@ def take_over(folder: Path, target: Path) -> Path:
     return kept
 
 
-def roll_back(target: Path, kept: Path | None) -> Path | None:
-    """Bring back what a restore kept, or nothing where nothing was; return where what it had brought is now.
+def roll_back(target: Path, kept: Path | None) -> Path:
+    """Bring back what a restore kept, or nothing where nothing was; return where what it had brought is now, if it was there.
 
     Raises NotFoundError, SourceDeniedError, WorkFailedError.
     """
@@ -69,7 +69,7 @@ def roll_back(target: Path, kept: Path | None) -> Path | None:
         else:
             kept.rename(target)
         sync_path(target.parent)
-    return undone if undone.exists() else None
+    return undone
 
 
 def sync_tree(root: Path) -> None:
