@@ -14,7 +14,23 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, config, demonstration, init, keys, listing, logs, output, repo, restore, serve, status, storage, verify
+from cli import (
+    backup,
+    config,
+    demonstration,
+    init,
+    keys,
+    listing,
+    logs,
+    output,
+    repo,
+    restore,
+    roll_back,
+    serve,
+    status,
+    storage,
+    verify,
+)
 from cli.app import AsJson, Commands, Verbose
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
@@ -48,7 +64,7 @@ def shared(
     """The options that all commands share may stand before the command too."""
 
 
-for group in (init, backup, verify, restore, listing, status, serve, demonstration):
+for group in (init, backup, verify, restore, roll_back, listing, status, serve, demonstration):
     app.add_typer(group.commands)
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,6 +61,10 @@ Only = Annotated[
         show_default=False,
     ),
 ]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(help="The .env file that variables of a configuration are put into.", show_default=False),
+]
 
 
 @commands.command(rich_help_panel="Back up and bring back")
@@ -70,6 +75,7 @@ def restore(
     mode: ModeOption = Mode.NEW,
     tables: Tables = None,
     only: Only = None,
+    env_file: EnvFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be lost; change nothing.")] = False,
     kind: TypeOption = BackupType.DATABASE,
     source: FromReplica = None,
@@ -80,7 +86,7 @@ def restore(
     """
     place = _database_target(target) if kind is BackupType.DATABASE else contextlib.nullcontext(source_target(target))
     parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value}
-    parameters |= {"tables": names(tables), "only": names(only)}
+    parameters |= {"tables": names(tables), "only": names(only), "env_file": env_file and env_file.absolute()}
     ready_for_flows(settings())
     from flows.restore import restore as restore_flow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from prefect import flow
@@ -9,10 +10,11 @@ from prefect import flow
 from holdfast.repository import BackupType
 from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
+from orchestration.live_restore import bring_source_back
 from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.restore import Restoring, completed, restoring
-from orchestration.source_restore import Wanted, bring_source_back
+from orchestration.source_restore import Wanted
 from orchestration.tasks import readers, second_net, step
 
 Mode = Literal["new", "promote", "in_place"]
@@ -33,6 +35,7 @@ def restore(
     mode: Mode = "new",
     tables: list[str] | None = None,
     only: list[str] | None = None,
+    env_file: Path | None = None,
     job_id: str | None = None,
     dry_run: bool = False,
     from_replica: str | None = None,
@@ -41,8 +44,8 @@ def restore(
 ) -> dict[str, Any]:
     """Restore a backup, or the newest of a type.
 
-    `target` is a database's block or URL without password; a folder; or, for functions and secrets, the block of the service that
-    they are brought back to, as type/name. `tables` and `only` restore a part.
+    `target` is a database's block or URL without password; a folder; or `live`, for all but databases: the place that was backed
+    up. `tables` and `only` restore a part, `env_file` is where variables of a configuration are put.
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
     `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """
@@ -59,7 +62,7 @@ def restore(
                 if not dry_run:
                     bring_back(work)
                 return completed(job, work, dry_run=dry_run)
-        return bring_source_back(job, repository, Wanted(backup_id, target, mode, only or [], dry_run))
+        return bring_source_back(job, repository, Wanted(backup_id, target, mode, only or [], dry_run, env_file))
 
 
 def bring_back(work: Restoring) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from holdfast.errors import NotFoundError, NotProvenError, SettingsError
 from holdfast.repository import Entry, Manifest, Repository
 from holdfast.sources.files import FileRecord
+from holdfast.sources.functions.directory import never_kept
 from holdfast.sources.staging import FolderRestore
 from holdfast.sources.truth import SourceTruth, content_entries, read_document, read_truth
 
@@ -79,10 +80,19 @@ class SourceRestore:
         """Refuse what can't end well. Raises TargetNotEmptyError, NotFoundError, DamagedError."""
         self._truth = read_truth(self.repository, self.manifest)
         entries = self.entries
-        if self.only and self.mode == "promote" and self.target.exists():
-            roots = {records[0].path for records in (self._records(entry.name) for entry in entries) if records}
-            self._carried = self._folder.carry_over(lambda path: path in roots)
+        if self.mode == "promote" and self.target.exists():
+            self._carry_over([self._records(entry.name) for entry in entries])
         self.report.notes += [f"not in the backup: {one}" for one in self._truth.left_out]
+
+    def _carry_over(self, restored: list[list[FileRecord]]) -> None:
+        """Take from the live folder what no backup of it holds, and with `only` all but what is restored."""
+        roots = {records[0].path for records in restored if records}
+        if self.only:
+            self._carried = self._folder.carry_over(lambda path: path in roots)
+        if self.manifest.source.get("kind") == "directory":
+            for below in roots if self.only else ("",):
+                if (self.target / below).is_dir():
+                    self._carried += self._folder.carry_over_files(never_kept(self.target, below=below))
 
     @property
     def expected_bytes(self) -> int:

@@ -1,4 +1,8 @@
-"""What a restore of functions, configuration or secrets metadata needs beside its tasks: the lease, and how it is told."""
+"""Restores of functions, configuration and secrets metadata: into a folder, or to the place that was backed up.
+
+Here is what such restores share: the lease, where they go, and how they are told. `live_restore` has what goes elsewhere than
+into a folder.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from holdfast.errors import SettingsError
 from holdfast.opening import notes_on_reading
-from holdfast.repository import Repository
+from holdfast.repository import Manifest, Repository
 from holdfast.source_restore import SourceRestore, folder_mode
 from holdfast.verification import find_backup
 from orchestration import artifacts
@@ -17,85 +22,95 @@ from orchestration.job import Job, time_text
 from orchestration.rows import Json
 from orchestration.source_rebuilding import compare, follow, look_first, restore_all, take_place
 
+LIVE = "live"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be restored, how, and to where: a folder as an absolute path, or a block as type/name."""
+    """What is to be restored, how, and to where: a folder as an absolute path, or `live`, the place that was backed up."""
 
     backup_id: str
     target: str
     mode: str
     only: Sequence[str] = ()
     dry_run: bool = False
+    env_file: Path | None = None
+    """Where environment variables are put, if anywhere."""
+
+    @property
+    def is_live(self) -> bool:
+        return self.target == LIVE
 
 
-def bring_source_back(job: Job, repository: Repository, wanted: Wanted) -> Json:
-    """Restore functions, configuration or secrets metadata, and return the job's document."""
-    return _to_folder(job, repository, wanted)
+@contextmanager
+def leased_backup(job: Job, repository: Repository, wanted: Wanted) -> Iterator[Manifest]:
+    """Hold a lease on the repository while a backup is restored. Raises NotFoundError, DamagedError (no readable manifest)."""
+    manifest = find_backup(repository, wanted.backup_id, job.type)
+    job.note(target=wanted.target, mode=wanted.mode, only=list(wanted.only))
+    with job.leased(repository, f"restore {manifest.id}", backup_id=manifest.id):
+        yield manifest
 
 
-def _to_folder(job: Job, repository: Repository, wanted: Wanted) -> Json:
-    target = _folder(wanted.target)
-    with restoring_files(job, repository, wanted.backup_id, target=target, mode=wanted.mode, only=wanted.only) as restore:
+def to_folder(job: Job, repository: Repository, manifest: Manifest, target: Path, wanted: Wanted) -> SourceRestore:
+    """Restore into a folder: staged beside it, compared, then in its place. Raises SettingsError for a mode that none has."""
+    with SourceRestore(repository, manifest, target, job_id=job.id, mode=folder_mode(wanted.mode), only=wanted.only) as restore:
+        follow(job, restore)
         look_first(restore)
         if not wanted.dry_run:
             restore_all(restore)
             compare(restore)
             take_place(restore)
-        return completed_files(job, restore, dry_run=wanted.dry_run)
+    return restore
 
 
-def _folder(target: str) -> Path:
+def folder_of(target: str) -> Path:
+    """Read a target that is a folder. Raises SettingsError."""
     path = Path(target)
     if not path.is_absolute():
         raise SettingsError(
             f"the target {target!r} can't be used",
-            reason="it is a folder, as an absolute path, or the block of a service, as type/name",
+            reason=f"it is a folder, as an absolute path, or {LIVE!r}: the place that was backed up",
         )
     return path
 
 
-@contextmanager
-def restoring_files(
-    job: Job, repository: Repository, backup_id: str, *, target: Path, mode: str, only: Sequence[str]
-) -> Iterator[SourceRestore]:
-    """Hold a lease on the repository, and have removed at the end what did not take its place.
-
-    Raises NotFoundError, DamagedError (no readable manifest), SettingsError (a mode that a folder has not).
-    """
-    manifest = find_backup(repository, backup_id, job.type)
-    job.note(target=str(target), mode=mode, only=list(only))
-    with (
-        job.leased(repository, f"restore {manifest.id}", backup_id=manifest.id),
-        SourceRestore(repository, manifest, target, job_id=job.id, mode=folder_mode(mode), only=only) as restore,
-    ):
-        follow(job, restore)
-        yield restore
-
-
-def completed_files(job: Job, restore: SourceRestore, *, dry_run: bool = False) -> Json:
-    """Close the job, show what was done, and return its document."""
-    report, manifest = restore.report, restore.manifest
-    document = {
-        "backupId": manifest.id,
-        "mode": restore.mode,
+def of_folder(restore: SourceRestore, wanted: Wanted) -> Json:
+    """Say what a restore into a folder did."""
+    report = restore.report
+    return {
         "target": str(restore.target),
-        "snapshotAt": time_text(manifest.snapshot_at),
         "sizeBytes": report.size_bytes,
         "files": report.files,
         "documents": report.documents,
         "kept": report.kept,
-        "proven": None if dry_run else not report.problems,
+        "proven": None if wanted.dry_run else not report.problems,
         "problems": report.problems,
-        "readFrom": restore.repository.standing_in,
-        "notes": [*report.notes, *notes_on_reading(restore.repository)],
-        "dryRun": dry_run,
+        "notes": report.notes,
     }
-    return shown_and_completed(job, document)
 
 
-def shown_and_completed(job: Job, document: Json) -> Json:
-    """Show a restore's document in the UI, and close its job with it."""
+def completed_restore(job: Job, repository: Repository, manifest: Manifest, wanted: Wanted, done: dict[str, Any]) -> Json:
+    """Close the job, show what was done, and return its document."""
+    document = {
+        "backupId": manifest.id,
+        "mode": wanted.mode,
+        "target": wanted.target,
+        "snapshotAt": time_text(manifest.snapshot_at),
+        "sizeBytes": None,
+        "kept": None,
+        "proven": None,
+        "problems": [],
+        "readFrom": repository.standing_in,
+        **done,
+        "notes": [*done.get("notes", []), *notes_on_reading(repository)],
+        "dryRun": wanted.dry_run,
+    }
+    _show(job, document)
+    told = {name: value for name, value in document.items() if name not in ("backupId", "problems", "dryRun")}
+    return job.completed(document, metadata=told)
+
+
+def _show(job: Job, document: Json) -> None:
     facts = {
         "Backup": document["backupId"],
         "Read from the replica": document["readFrom"],
@@ -104,10 +119,10 @@ def shown_and_completed(job: Job, document: Json) -> Json:
         "Mode": document["mode"] + (" (only looked at)" if document["dryRun"] else ""),
         "Files": document.get("files"),
         "Documents": document.get("documents"),
+        "Functions": document.get("functions"),
+        "Secrets": document.get("secrets"),
         "Read": artifacts.size(document["sizeBytes"]),
         "The former ones are kept in": document["kept"],
         "Equal to the source": document["proven"],
     }
     artifacts.summary(f"{job.type}-restore-summary", f"Restore {job.id}", facts, [*document["problems"], *document["notes"]])
-    told = {name: value for name, value in document.items() if name not in ("backupId", "problems", "dryRun")}
-    return job.completed(document, metadata=told)

@@ -142,7 +142,7 @@ class Repository:
         return self._description
 
     def secret_digest(self, text: bytes) -> str | None:
-        """Digest a secret's value under a key of this repository; None where it is not encrypted, for then anybody could guess."""
+        """Digest a secret's value under a key of this repository; None without encryption, for then anybody could guess."""
         master = self._sealed.master
         return None if master is None else master.secret_digest(text)
 

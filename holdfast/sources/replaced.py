@@ -11,7 +11,7 @@ from typing import Literal
 from holdfast.errors import DamagedError, NotFoundError
 from holdfast.sources.placing import sync_path
 
-_FILE = "replaced.json"
+JOURNAL = "replaced.json"
 _SCHEMA = 1
 
 State = Literal["begun", "kept", "undone"]
@@ -42,7 +42,7 @@ class Journal:
         """Read it. Raises NotFoundError, DamagedError."""
         journal = cls(keep_in)
         try:
-            value = json.loads((keep_in / _FILE).read_bytes())
+            value = json.loads((keep_in / JOURNAL).read_bytes())
             if value["schema"] != _SCHEMA:
                 raise ValueError(f"it has schema {value['schema']!r}, and this Holdfast reads schema {_SCHEMA}")
             journal.entries = [Replaced(**entry) for entry in value["replaced"]]
@@ -50,14 +50,14 @@ class Journal:
             raise NotFoundError(f"there is nothing in {keep_in} that a restore has replaced") from error
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(
-                f"{keep_in / _FILE} can't be read, so what was replaced is not known", reason=str(error)
+                f"{keep_in / JOURNAL} can't be read, so what was replaced is not known", reason=str(error)
             ) from error
         return journal
 
     @classmethod
     def open(cls, keep_in: Path) -> Journal:
         """Read it, or begin one."""
-        return cls.read(keep_in) if (keep_in / _FILE).exists() else cls(keep_in)
+        return cls.read(keep_in) if (keep_in / JOURNAL).exists() else cls(keep_in)
 
     def add(self, entry: Replaced) -> int:
         """Note one more, for good; return its number."""
@@ -72,10 +72,10 @@ class Journal:
 
     def _write(self) -> None:
         value = {"schema": _SCHEMA, "replaced": [asdict(entry) for entry in self.entries]}
-        half = self.folder / f"{_FILE}.half"
+        half = self.folder / f"{JOURNAL}.half"
         with half.open("w", encoding="ascii") as file:
             json.dump(value, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        half.replace(self.folder / _FILE)
+        half.replace(self.folder / JOURNAL)
         sync_path(self.folder)

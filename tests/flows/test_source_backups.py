@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,30 @@ BACKUPS: dict[str, Callable[..., dict[str, Any]]] = {
 every_type = pytest.mark.parametrize("kind", BACKUPS)
 
 
+@pytest.fixture(scope="module")
+def place(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that settings and blocks name: of functions, configuration and secrets, once there are any."""
+    folder = tmp_path_factory.mktemp("sources")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKUP_FUNCTIONS_PATH", f"{folder}/pipeline/supabase")
+        patch.setenv("BACKUP_CONFIG_FILES", f"{folder}/pipeline/settings/*")
+        patch.setenv("BACKUP_CONFIG_ENV", "PIPELINE_*")
+        patch.setenv("PIPELINE_REGION", "eu-central-1")
+        patch.setenv("PIPELINE_API_TOKEN", SECRET)
+        patch.setenv("BACKUP_SECRETS_ENV_FILE", f"{folder}/pipeline/secrets.env")
+        register_and_save(installation.settings)
+        yield folder
+
+
 @pytest.fixture
-def sources(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with functions, configuration and secrets, which the settings and blocks name."""
-    monkeypatch.setenv("BACKUP_FUNCTIONS_PATH", str(make_functions(tmp_path / "supabase")))
-    make_configuration(tmp_path / "settings")
-    monkeypatch.setenv("BACKUP_CONFIG_FILES", f"{tmp_path}/settings/*")
-    monkeypatch.setenv("BACKUP_CONFIG_ENV", "PIPELINE_*")
-    monkeypatch.setenv("PIPELINE_REGION", "eu-central-1")
-    monkeypatch.setenv("PIPELINE_API_TOKEN", SECRET)
-    monkeypatch.setenv("BACKUP_SECRETS_ENV_FILE", str(make_env_file(tmp_path / "secrets.env")))
-    register_and_save(installation.settings)
-    return tmp_path
+def sources(place: Path) -> Iterator[Path]:
+    """The same, with a small pipeline in it."""
+    folder = place / "pipeline"
+    make_functions(folder / "supabase")
+    make_configuration(folder / "settings")
+    make_env_file(folder / "secrets.env")
+    yield folder
+    shutil.rmtree(folder)
 
 
 @every_type
@@ -213,9 +225,7 @@ def test_all_types_are_backed_up_at_once(installation: Installation) -> None:
     assert {installation.row(job["jobId"]).status for job in jobs} == {"completed"}
 
 
-def test_of_all_types_one_that_fails_stops_no_other_and_the_result_says_which(
-    installation: Installation, sources: Path
-) -> None:
+def test_of_all_types_one_that_fails_stops_no_other_and_the_result_says_which(installation: Installation, sources: Path) -> None:
     (sources / "supabase").rename(sources / "away")
     with pytest.raises(BackupsFailedError, match="1 of 4 backups failed: function") as raised:
         backup_all()
