@@ -221,6 +221,36 @@ def test_a_file_that_may_not_be_read_is_left_out_by_name(tmp_path: Path) -> None
     assert done.stdout == "[] ['secret: this user may not read it']\n", done.stderr
 
 
+def test_a_full_temporary_folder_is_said_and_not_taken_for_a_file_that_can_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(6 << 20))
+    (tmp_path / "full").mkdir()
+    script = """
+        import sys
+        from pathlib import Path
+        from holdfast.errors import WorkFailedError
+        from holdfast.sources.files import SourceFile
+        from holdfast.sources.tar import TarStream
+
+        left_out = []
+        try:
+            TarStream([SourceFile("large", "file", 0o644, content=Path(sys.argv[1]))], left_out).readall()
+        except WorkFailedError as error:
+            print(type(error).__name__, error.reason, "TMPDIR" in str(error), left_out)
+    """
+    as_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    full = tmp_path / "full"
+    command = (
+        f'mount -t tmpfs -o size=2m tmpfs "{full}" && TMPDIR="{full}" "{sys.executable}" -W error -c "$0" "{tmp_path / "large"}"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", *as_user, "sh", "-c", command, textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "WorkFailedError No space left on device True []\n", done.stderr
+
+
 def test_names_that_no_text_can_hold_are_shown_so_that_a_person_can_read_them(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     _, left_out = _left_out(_file(name, tmp_path / name))
