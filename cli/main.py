@@ -26,6 +26,7 @@ from cli import (
     repo,
     restore,
     roll_back,
+    secrets,
     serve,
     status,
     storage,
@@ -69,6 +70,7 @@ for group in (init, backup, verify, restore, roll_back, listing, status, serve, 
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")
+app.add_typer(secrets.commands, name="secrets", rich_help_panel="Look")
 app.add_typer(config.commands, name="config", rich_help_panel="Set up")
 
 

@@ -105,7 +105,10 @@ class SourceRestore:
         entries = content_entries(self.manifest)
         if not self.only:
             return entries
-        found = {entry.name.rpartition("/")[2]: entry for entry in entries}
+        apart = [
+            entry for entry in entries if "/" in entry.name or self.mode == "new"
+        ]  # what is shared is not put into a live tree
+        found = {entry.name.partition("/")[2] or entry.name: entry for entry in apart}
         if missing := [name for name in self.only if name not in found]:
             raise NotFoundError(
                 f"backup {self.manifest.id} holds no {missing[0]!r}",

@@ -71,6 +71,7 @@ def _to_project(job: Job, repository: Repository, manifest: Manifest, block: Sup
             reason="new refuses to replace any, promote replaces them and keeps the former ones",
         )
     kept = job.settings.home / "kept" / job.id
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with Spool(job.settings.home / "spool") as spool, closing(block.api()) as api:
         folder = spool.folder / "functions"
         whole = replace(wanted, mode="new", only=(), dry_run=False)

@@ -16,9 +16,9 @@ from holdfast.postgres.archive import Archive
 from holdfast.postgres.connection import qualified, quote_identifier
 from holdfast.postgres.dump import BASE, GLOBALS, TRUTH
 from holdfast.postgres.globals import RoleStatement, parse_roles
-from holdfast.spool import Spool
 from holdfast.postgres.truth import TableTruth, Truth
 from holdfast.repository import Entry, Manifest, Repository
+from holdfast.spool import Spool
 
 _BLOCK_BYTES = 1 << 20
 _NAMES_ROLES = frozenset({"ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"})
