@@ -60,7 +60,7 @@ class PrefectSecrets(SecretProvider):
 
     def rotate(self, name: str) -> Rotation:
         """Raises NotFoundError; RefusedError for a value that is no text; PrefectUnreachableError."""
-        with asked(f"the value of {name!r} may be the old one or the new one"), get_client(sync_client=True) as client:
+        with asked("it keeps the Secret blocks"), get_client(sync_client=True) as client:
             block = next((one for one in _secret_blocks(client) if one["name"] == name), None)
             if block is None:
                 raise NotFoundError(f"there is no Secret block {name!r}")
@@ -70,8 +70,9 @@ class PrefectSecrets(SecretProvider):
                     reason="its value is no text but JSON, of which only its users know what may be in it",
                     next_step="Change it by hand",
                 )
-            changed = {"data": {"value": new_value()}, "merge_existing_data": False}
-            ask(client, "PATCH", f"/block_documents/{block['id']}", changed)
+            with asked(f"the value of {name!r} may be the old one or the new one"):
+                changed = {"data": {"value": new_value()}, "merge_existing_data": False}
+                ask(client, "PATCH", f"/block_documents/{block['id']}", changed)
         return Rotation(self.name, name, canonical.now())
 
     def restore(self, records: Iterable[SecretRecord], *, dry_run: bool = False) -> RestoredSecrets:
@@ -110,7 +111,9 @@ def _created(name: str) -> bool:
     """Make a block with a placeholder; tell whether we did, or somebody else was quicker."""
     try:
         Secret(value=placeholder()).save(name)
-    except (ObjectAlreadyExists, ValueError):
+    except ValueError as error:
+        if not isinstance(error.__cause__, ObjectAlreadyExists):
+            raise
         return False
     return True
 

@@ -29,11 +29,14 @@ class ServerObjects:
     @classmethod
     def fetch(cls, client: SyncPrefectClient) -> ServerObjects:
         """Ask the server for everything, page by page."""
+        deployments = read_all(client, "/deployments/filter", sort="NAME_ASC")
+        flows = read_all(client, "/flows/filter", sort="NAME_ASC")
+        there = {flow["id"] for flow in flows}
         return cls(
             work_pools=read_all(client, "/work_pools/filter"),
             work_queues=read_all(client, "/work_queues/filter"),
-            flows=read_all(client, "/flows/filter", sort="NAME_ASC"),
-            deployments=read_all(client, "/deployments/filter", sort="NAME_ASC"),
+            flows=flows,
+            deployments=[one for one in deployments if one["flow_id"] in there],  # others went with their flow just now
             variables=read_all(client, "/variables/filter", sort="NAME_ASC"),
             automations=read_all(client, "/automations/filter"),
             blocks=read_all(client, "/block_documents/filter", include_secrets=False),

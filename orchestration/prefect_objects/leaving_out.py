@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator, Set
 from typing import Any
 
+from holdfast.sources.configuration.prefect_diff import LEFT_OUT
 from holdfast.sources.configuration.secretness import looks_secret
-
-LEFT_OUT = "@{left out: looks like a secret}"
 
 _TEMPLATE = re.compile(r"\A\s*\{\{[^{}]*\}\}\s*\Z")
 

@@ -57,7 +57,8 @@ class ProjectObjects:
 def read_prefect_objects(*, include_secrets: bool = False) -> Json:
     """Read a document of all that is of this project; what looks like a secret is left out and named, unless it is asked for.
 
-    It has a `schema`, objects by name under each of KINDS, and `left_out`. Raises PrefectUnreachableError.
+    It has a `schema`, whether `secrets_included`, objects by name under each of KINDS, and `left_out`.
+    Raises PrefectUnreachableError.
     """
     with asked("it has the deployments to read"), get_client(sync_client=True) as client:
         objects = ServerObjects.fetch(client)
@@ -70,7 +71,7 @@ def document_of(kinds: dict[str, dict[str, Json]], *, include_secrets: bool = Fa
     if not include_secrets:
         block_names = {STORAGE, KEY, DATABASE} | {name.rpartition("/")[2] for name in kinds["blocks"]}
         said = {kind: {name: _masked(kind, name, one, block_names) for name, one in said[kind].items()} for kind in KINDS}
-    return {"schema": SCHEMA} | said | {"left_out": _left_out(said)}
+    return {"schema": SCHEMA, "secrets_included": include_secrets} | said | {"left_out": _left_out(said)}
 
 
 def project_objects(objects: ServerObjects, references: References, also: Json | None = None) -> ProjectObjects:

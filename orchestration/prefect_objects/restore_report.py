@@ -14,7 +14,7 @@ class RestoreReport:
 
     `changed` has, for each, the paths of the fields that differed. `more` are there and not in the document; they were left
     alone. `left_out` are what could not be brought back, or not whole. `replaced` is a document of what was changed, as it was
-    before: to restore it takes the changes back; what was created stays.
+    before, with secrets where the one that was restored has them: to restore it takes the changes back; what was created stays.
     """
 
     dry_run: bool
@@ -23,7 +23,7 @@ class RestoreReport:
     same: list[str] = field(default_factory=list)
     more: list[str] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    replaced: Json = field(default_factory=dict)
+    replaced: Json = field(default_factory=dict, repr=False)
 
     def to_json(self) -> Json:
         return {

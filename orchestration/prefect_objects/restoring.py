@@ -21,7 +21,7 @@ from orchestration.prefect_objects.references import References, UnknownReferenc
 from orchestration.prefect_objects.restore_report import RestoreReport
 from orchestration.prefect_objects.writing import Writer
 
-_REFUSED = {400, 404, 409, 422}
+_REFUSED = {400, 404, 409, 422, 500}  # for what the object is; any other answer would be the same for all
 _PLANNED = "00000000-0000-0000-0000-000000000000"
 
 
@@ -34,6 +34,7 @@ def restore_prefect_objects(document: Json, *, only: Collection[str] = (), dry_r
     with asked("it is to get its deployments back"), get_client(sync_client=True) as client:
         restore = _Restore(client, chosen, dry_run)
         restore.run()
+    restore.report.replaced = document_of(restore.replaced, include_secrets=document.get("secrets_included", False))
     restore.report.more = restore.more(document, _whole_kinds(only))
     return restore.report
 
@@ -73,7 +74,7 @@ class _Restore:
         self._live = project_objects(objects, self._references, chosen)
         self._writer = Writer(client, self._references, self._live.automation_ids)
         # With the blocks: their names are no secrets in what was replaced.
-        self._replaced: dict[str, dict[str, Json]] = {kind: {} for kind in KINDS} | {"blocks": self._live.kinds["blocks"]}
+        self.replaced: dict[str, dict[str, Json]] = {kind: {} for kind in KINDS} | {"blocks": self._live.kinds["blocks"]}
         self.report = RestoreReport(dry_run=dry_run)
 
     def run(self) -> None:
@@ -85,7 +86,6 @@ class _Restore:
                     self._leave_out(f"{kind}/{name}", str(error))
         self._restore_automations()
         self._name_missing_blocks()
-        self.report.replaced = document_of(self._replaced)
 
     def more(self, document: Json, kinds: list[str]) -> list[str]:
         """Name what lives and is not in the document."""
@@ -140,7 +140,7 @@ class _Restore:
             self.report.created.append(f"{kind}/{name}")
         else:
             self.report.changed[f"{kind}/{name}"] = fields
-            self._replaced[kind][name] = live
+            self.replaced[kind][name] = live
 
     def _restore_automations(self) -> None:
         """Restore those first that others refer to: what refers to what is not there yet waits, as long as something comes."""

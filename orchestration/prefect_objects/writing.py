@@ -74,14 +74,14 @@ class Writer:
         self._references.add("deployment", name, made["id"])
         if deployment["work_pool_name"] is None and made["work_pool_name"] is not None:
             self._ask("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})  # to make it so is to leave it as it was
-        self._limit_scheduled_runs(made, deployment["schedules"])
+        self._limit_scheduled_runs(made, [one for one in deployment["schedules"] if one["max_scheduled_runs"] is not None])
 
     def _limit_scheduled_runs(self, made: Json, schedules: list[Json]) -> None:
         """Set what Prefect forgets of a new schedule: how many runs it may have ahead."""
-        limits = {one["slug"]: one for one in schedules if one["max_scheduled_runs"] is not None}
         for schedule in made["schedules"]:
-            if (wanted := limits.get(schedule["slug"])) is not None:
-                self._ask("PATCH", f"/deployments/{made['id']}/schedules/{schedule['id']}", wanted)
+            for wanted in schedules:
+                if wanted == {field: schedule[field] for field in wanted} | {"max_scheduled_runs": wanted["max_scheduled_runs"]}:
+                    self._ask("PATCH", f"/deployments/{made['id']}/schedules/{schedule['id']}", wanted)
 
     def _variable(self, name: str, variable: Json, live: Json | None) -> None:
         if live is None:

@@ -168,15 +168,21 @@ def test_what_is_deployed_is_read_whole_by_name_and_the_same_each_time(deployed:
     assert _same(deployed, read_prefect_objects())
 
 
-def test_a_wiped_server_gets_everything_back(lived_in: Server) -> None:
+def test_a_wiped_server_gets_everything_back_and_a_dry_run_tells_what(lived_in: Server) -> None:
     before = read_prefect_objects()
     assert len(before["deployments"][BACKUP]["schedules"]) == 3
     assert before["automations"].keys() == {"Both", "Tell them", "Tell them (2)", REPLICATION_TRIGGER}
     assert not UUID.search(canonical.to_bytes(before))
 
     lived_in.wipe()
-    assert read_prefect_objects()["deployments"] == {}
+    empty = read_prefect_objects()
+    assert empty["deployments"] == {}
+    would = restore_prefect_objects(before, dry_run=True)
+    assert would.dry_run
+    assert _same(empty, read_prefect_objects())
+
     report = restore_prefect_objects(before)
+    assert report.created == would.created
     assert (report.left_out, report.changed, report.more) == ([], {}, [])
     assert _same(before, read_prefect_objects())
     assert lived_in.deployment(BACKUP)["global_concurrency_limit"]["limit"] == 1
@@ -234,27 +240,17 @@ def test_a_restore_changes_what_differs_leaves_what_is_more_and_can_be_taken_bac
     assert _same(changed, read_prefect_objects())
 
 
-def test_one_kind_or_one_object_is_restored_alone(lived_in: Server) -> None:
-    before = read_prefect_objects()
-    lived_in.wipe()
-    report = restore_prefect_objects(before, only=["variables"])
+def test_one_kind_or_one_object_is_restored_alone(deployed: Json, server: Server) -> None:
+    document = deployed | {"variables": {"limit": {"value": 1, "tags": []}}}
+    server.wipe()
+    report = restore_prefect_objects(document, only=["variables"])
     assert (report.created, report.more) == (["variables/limit"], [])
-    report = restore_prefect_objects(before, only=["deployments/restore/restore"])
+    report = restore_prefect_objects(document, only=["deployments/restore/restore"])
     assert report.created == []
     assert [str(one) for one in report.left_out] == ["deployments/restore/restore: the work pool holdfast is not there"]
-    report = restore_prefect_objects(before, only=["work_pools", "deployments/restore/restore"])
+    report = restore_prefect_objects(document, only=["work_pools", "deployments/restore/restore"])
     assert report.created == ["work_pools/holdfast", "deployments/restore/restore"]
     assert read_prefect_objects()["deployments"].keys() == {"restore/restore"}
-
-
-def test_a_dry_run_tells_what_would_be_done_and_does_nothing(lived_in: Server) -> None:
-    before = read_prefect_objects()
-    lived_in.wipe()
-    empty = read_prefect_objects()
-    would = restore_prefect_objects(before, dry_run=True)
-    assert _same(empty, read_prefect_objects())
-    assert would.dry_run
-    assert would.created == restore_prefect_objects(before).created
 
 
 def test_what_belongs_to_others_is_neither_read_nor_touched(deployed: Json, server: Server) -> None:
@@ -312,6 +308,13 @@ def test_nothing_that_looks_like_a_secret_is_in_the_document_and_what_lives_is_k
     assert CANARY not in repr(report)
     assert _same(whole, read_prefect_objects(include_secrets=True))
 
+    server.ask("PATCH", "/variables/name/api_token", {"value": "the-next-one-6hq2"})
+    report = restore_prefect_objects(whole)
+    assert report.changed == {"variables/api_token": ["value"]}
+    assert "the-next-one" not in repr(report)
+    restore_prefect_objects(report.replaced)
+    assert server.ask("GET", "/variables/name/api_token")["value"] == "the-next-one-6hq2"
+
     server.wipe()
     report = restore_prefect_objects(document)
     assert {one.name for one in report.left_out} == {
@@ -367,11 +370,9 @@ def test_a_restore_that_was_killed_is_finished_by_the_next(deployed: Json, serve
 
 
 def test_a_server_that_is_gone_is_named_for_what_it_is(deployed: Json) -> None:
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
-        with pytest.raises(PrefectUnreachableError):
-            read_prefect_objects()
-        with pytest.raises(PrefectUnreachableError):
-            restore_prefect_objects(deployed)
+    gone = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(gone), pytest.raises(PrefectUnreachableError):
+        restore_prefect_objects(deployed)
 
 
 def test_a_wish_that_can_not_be_met_is_refused_before_anything_is_done(deployed: Json) -> None:

@@ -11,6 +11,10 @@ KINDS = ("work_pools", "work_queues", "flows", "deployments", "variables", "auto
 """The kinds of objects in a document, in the order in which they can be rebuilt."""
 
 
+LEFT_OUT = "@{left out: looks like a secret}"
+"""Stands in a document where a value was left out. Nothing is known of it, so it differs from nothing."""
+
+
 class FieldChange(TypedDict):
     """A field, by its path such as `schedules.0.active`; None for what is not there. Not masked: mask before showing."""
 
@@ -44,6 +48,8 @@ def changed_fields(before: Any, after: Any, path: str = "") -> Iterator[FieldCha
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for place, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from changed_fields(one, other, _joined(path, str(place)))
+    elif LEFT_OUT in (before, after):
+        return
     elif before != after or isinstance(before, bool) != isinstance(after, bool):  # to Python, 1 is True
         yield FieldChange(field=path, before=before, after=after)
 
