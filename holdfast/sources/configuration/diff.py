@@ -14,7 +14,7 @@ from typing import Any, Literal
 from holdfast.sources.configuration.environment import NO_VARIABLE
 from holdfast.sources.configuration.globs import NO_FILE
 from holdfast.sources.configuration.prefect_diff import changed_fields, diff_prefect_objects
-from holdfast.sources.configuration.secretness import looks_secret, masked
+from holdfast.sources.configuration.secretness import looks_secret, masked, shown_name
 from holdfast.sources.configuration.source import BACKUP_CONFIG, ENVIRONMENT, FILES, PREFECT
 from holdfast.sources.configuration.state import ConfigurationState, FileState
 from holdfast.sources.files import shown
@@ -98,12 +98,13 @@ def diff(before: ConfigurationState, after: ConfigurationState) -> Configuration
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
     """Compare values by name, in the order of names."""
     for name in sorted(before.keys() | after.keys()):
+        called = shown_name(shown(name))
         if name not in after:
-            yield Change(shown(name), "removed", before=_masked(name, before[name]))
+            yield Change(called, "removed", before=_masked(name, before[name]))
         elif name not in before:
-            yield Change(shown(name), "added", after=_masked(name, after[name]))
+            yield Change(called, "added", after=_masked(name, after[name]))
         elif before[name] != after[name]:
-            yield Change(shown(name), "changed", _masked(name, before[name]), _masked(name, after[name]))
+            yield Change(called, "changed", _masked(name, before[name]), _masked(name, after[name]))
 
 
 def _masked(name: str, value: str) -> str:

@@ -88,14 +88,16 @@ class _Walk:
             yield from self.below(path, rest)
 
     def _through(self, folder: str, rest: Sequence[str]) -> Iterator[Path]:
-        if rest:
-            yield from self.below(folder, rest)
-        for entry in self._listed(folder):
-            if entry.is_dir(follow_symlinks=False):
-                if Path(entry.path) not in self.without:
-                    yield from self._through(entry.path, rest)
-            elif not rest:
-                yield Path(entry.path)
+        waiting = [folder]
+        while waiting:
+            here = waiting.pop()
+            if rest:
+                yield from self.below(here, rest)
+            for entry in self._listed(here):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting += [] if Path(entry.path) in self.without else [entry.path]
+                elif not rest:
+                    yield Path(entry.path)
 
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
         try:

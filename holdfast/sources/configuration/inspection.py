@@ -1,7 +1,8 @@
 """A look into a configuration file: whether it is well formed, and what in it looks like a secret.
 
 A file is kept byte for byte or not at all: a secret can't be cut out of it. Files of formats that are understood are looked at
-value by value; all are looked at as text, for lines that give a name a value, and for what can only be a secret.
+value by value; all are looked at as text, for lines that give a name a value, and for what can only be a secret. What is
+packed or enciphered is not seen through.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 from holdfast.sources.configuration.formats import Pair, Parsed, format_of, parse
 from holdfast.sources.configuration.never import NeverKept
-from holdfast.sources.configuration.secretness import has_known_form, looks_secret, name_looks_secret
+from holdfast.sources.configuration.secretness import has_known_form, looks_secret, name_looks_secret, shown_name
 
 _OF_SECRETS = re.compile(
     r"(?:id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?|\.pgpass|[._]netrc|\.htpasswd|\.git-credentials|.*\.(?:p12|pfx|jks|keystore|kdbx|ppk))"
@@ -42,22 +43,35 @@ def inspect(path: str, data: bytes, never: NeverKept) -> Inspection:
     kind = format_of(path)
     parsed = parse(kind, data) if kind else Parsed()
     text = _text_of(data)
-    lines = () if "\0" in text else _assignments(text, comments_only=kind is not None and not parsed.invalid)
-    pairs = [*parsed.pairs, *lines]
+    pairs = [*parsed.pairs, *_assignments(text, comments_only=kind is not None and not parsed.invalid)]
     held = [name for name, value in pairs if never.has(name.rpartition(".")[2], value)]
     if never.in_text(text) and not held:
         held = ["the key that opens the backups"]
     secret = [name for name, value in pairs if looks_secret(name, value)]
     secret += [f"line {number}" for number in _lines_of_known_form(text)] if not secret else []
-    if _OF_SECRETS.fullmatch(path.rpartition("/")[2]):
-        secret.append("its name")
-    return Inspection(parsed.invalid, list(dict.fromkeys(secret)), list(dict.fromkeys(held)))
+    if _is_a_secret(path.rpartition("/")[2], text, is_structured=kind is not None):
+        secret.append("the file itself")
+    return Inspection(parsed.invalid, _names(secret), _names(held))
+
+
+def _is_a_secret(name: str, text: str, *, is_structured: bool) -> bool:
+    """Whether a file is kept for the sake of one secret: a key, a store of passwords, a line that is a token."""
+    if _OF_SECRETS.fullmatch(name):
+        return True
+    line = text.strip()
+    if is_structured or len(line.split()) != 1:
+        return False
+    return looks_secret(name.partition(".")[0] or name, line)
+
+
+def _names(found: list[str]) -> list[str]:
+    """Each name once; a name that could itself be a secret is not told."""
+    return list(dict.fromkeys(shown_name(name) for name in found))
 
 
 def _text_of(data: bytes) -> str:
-    """Read any file as text: what is not UTF-8 keeps its plain letters, and a token is made of those."""
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    return data.decode(encoding, "replace")
+    """Read any file as text: plain letters, of which a token is made, are the same in all encodings but for zero bytes."""
+    return data.decode("utf-8-sig", "replace").replace("\0", "")
 
 
 def _assignments(text: str, *, comments_only: bool) -> Iterator[Pair]:

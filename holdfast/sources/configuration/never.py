@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.sources.configuration.secretness import name_looks_secret, says_nothing
+from holdfast.sources.configuration.secretness import name_looks_secret, says_nothing, value_looks_secret
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
@@ -49,8 +49,9 @@ class NeverKept:
         """Tell whether a variable is never kept; an example's value under such a name is nobody's secret."""
         if any(text in value for text in self.texts):
             return True
-        ours = name in self.names or (name.startswith(_OURS) and name_looks_secret(name))
-        return ours and not says_nothing(name, value)
+        if says_nothing(name, value):
+            return False
+        return name in self.names or (name.startswith(_OURS) and (name_looks_secret(name) or value_looks_secret(value, name)))
 
     def in_text(self, text: str) -> bool:
         """Tell whether one of the texts occurs anywhere."""

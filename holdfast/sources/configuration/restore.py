@@ -79,6 +79,8 @@ class ConfigurationRestore:
         """
         wanted = self._wanted(target, only)
         changes = diff(self._there(wanted, target), wanted)
+        if changes.equal:
+            return changes
         undoing = Undoing.begin(keep_in)
         try:
             for path in self._restore_files({change.path for change in changes.files}, wanted, target, undoing):

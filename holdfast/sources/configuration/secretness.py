@@ -141,6 +141,11 @@ def masked(value: str) -> str:
     return f"{value[0]}…{value[-1]} ({len(value)} characters)"
 
 
+def shown_name(name: str) -> str:
+    """Return a name, unless it is itself of a form that only secrets have."""
+    return _MASK if has_known_form(name) else name
+
+
 def _leaf(name: str) -> str:
     """The part of a dotted path that says what the value is: the last, with the one before where the last says nothing."""
     parts = name.split(".")

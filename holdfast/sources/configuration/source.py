@@ -37,7 +37,7 @@ PREFECT = Part("prefect", "json")
 DOCUMENTS = "_holdfast"
 _OUTSIDE = "_outside"
 _KEYS_NAMED = 20
-_LONGEST_BYTES = 8 << 20
+_LONGEST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)

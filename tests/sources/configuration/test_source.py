@@ -212,6 +212,10 @@ def test_nothing_secret_of_variables_or_files_is_stored_unless_asked_for(place: 
         "k.txt": f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n",
         "id_ed25519": CANARY,
         "l.php": f"<?php $config = ['password' => '{CANARY}'];",
+        "n.conf": f"requirepass {CANARY}\n".encode("utf-16-le"),
+        "o.bin": b"\0\1\2" + f"-----BEGIN PRIVATE KEY-----{CANARY}".encode(),
+        "db_password": f"{CANARY}\n",
+        "note.txt": "4fJ9sLq2Xv7Tz1Wn8Rb3Kd6M" + CANARY,
         "m.conf": f"url http://user:{CANARY}@proxy:3128/\n".encode("utf-16"),
     }
     for name, text in files.items():
@@ -241,6 +245,7 @@ def test_what_opens_the_backups_is_never_in_one_even_if_asked_for(place: Place, 
     monkeypatch.setenv("BACKUP_STORAGE_SECRET_KEY", CANARY)
     monkeypatch.setenv("PREFECT_API_KEY", CANARY)
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", f"admin:{CANARY}")
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", f"postgresql://p:{CANARY}@db/prefect")
     monkeypatch.setenv("OTHER_NAME", f"key={CANARY * 2}")
     monkeypatch.setenv("BACKUP_RETENTION_NOTE", "a year")
     keyfile = place.write("holdfast.key", CANARY * 3)
@@ -249,7 +254,10 @@ def test_what_opens_the_backups_is_never_in_one_even_if_asked_for(place: Place, 
     place.write(".env.example", "BACKUP_ENCRYPTION_KEY=your-encryption-key\n")
     never = NeverKept.of(Settings(BACKUP_ENCRYPTION_KEY_FILE=keyfile))
     made = place.back_up(
-        files=("*",), environment=("BACKUP_*", "PREFECT_*_KEY", "*_AUTH_STRING", "OTHER_*"), include_secrets=True, never=never
+        files=("*",),
+        environment=("BACKUP_*", "PREFECT_*_KEY", "PREFECT_*_URL", "*_AUTH_STRING", "OTHER_*"),
+        include_secrets=True,
+        never=never,
     )
     named = left_out(place.truth(made))
     assert CANARY.encode() not in place.content(made)
