@@ -27,6 +27,7 @@ from holdfast.sources.secrets.contract import (
     SecretsFound,
     new_value,
     placeholder,
+    require_replaceable,
     state_of,
 )
 
@@ -122,8 +123,8 @@ class AwsSecrets(SecretProvider):
 
     def _record(self, one: dict[str, Any], digest: Digest, lacking: _Lacking) -> SecretRecord:
         name = str(one["Name"])
-        value = lacking.unless_denied("value", lambda: self._current(name))
-        policy = lacking.unless_denied("policy", lambda: self._policy(name))
+        value = lacking.unless_refused("value", lambda: self._current(name))
+        policy = lacking.unless_refused("policy", lambda: self._policy(name))
         plain = None if value is None else _bytes(value)
         current = [version for version, stages in one.get("SecretVersionsToStages", {}).items() if "AWSCURRENT" in stages]
         return SecretRecord(
@@ -209,24 +210,24 @@ class AwsSecrets(SecretProvider):
 
 
 class _Lacking:
-    """Counts what we may not read, so that it is said once and not for each secret."""
+    """Counts what could not be read, so that it is said once and not for each secret."""
 
     def __init__(self) -> None:
-        self._denied: dict[str, int] = {}
+        self._errors: dict[str, list[HoldfastError]] = {"value": [], "policy": []}
 
-    def unless_denied(self, what: str, read: Callable[[], Answer]) -> Answer | None:
+    def unless_refused(self, what: str, read: Callable[[], Answer]) -> Answer | None:
         try:
             return read()
-        except (SourceDeniedError, SourceFailedError):
-            self._denied[what] = self._denied.get(what, 0) + 1
+        except (SourceDeniedError, SourceFailedError) as error:
+            self._errors[what].append(error)
             return None
 
     def notes(self) -> list[str]:
         said = {
-            "value": "the values of {} secrets could not be read, so they have no digest",
-            "policy": "who may read {} secrets is not known: their policies could not be read",
+            "value": "the values of {} secrets could not be read, so they have no digest: {}",
+            "policy": "who may read {} secrets is not known, for their policies could not be read: {}",
         }
-        return [said[what].format(count) for what, count in sorted(self._denied.items(), reverse=True)]
+        return [said[what].format(len(errors), errors[0].what_and_why) for what, errors in self._errors.items() if errors]
 
 
 def _rotation(one: dict[str, Any]) -> Json | None:
@@ -250,8 +251,10 @@ def _next_value(name: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
     """Make a new value of the same form. Raises RefusedError, NotFoundError."""
     if "SecretBinary" in value:
         return {"SecretBinary": secrets.token_bytes(_BINARY_BYTES)}
-    fields = _fields(str(value.get("SecretString", "")))
+    text = str(value.get("SecretString", ""))
+    fields = _fields(text)
     if not key and fields is None:
+        require_replaceable(f"secret {name}", text)
         return {"SecretString": new_value()}
     if not key:
         raise RefusedError(
@@ -263,6 +266,7 @@ def _next_value(name: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
         raise NotFoundError(f"there is no {name!r} in AWS Secrets Manager", reason="the secret has no such field")
     if not isinstance(fields[key], str):
         raise RefusedError(f"{name} was not rotated", reason="its value is no text")
+    require_replaceable(f"secret {name}", fields[key])
     return {"SecretString": json.dumps(fields | {key: new_value()}, ensure_ascii=False)}
 
 

@@ -15,6 +15,7 @@ What a source, a command and a recovery plan rely on:
 
 from __future__ import annotations
 
+import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -31,6 +32,12 @@ Digest = Callable[[bytes], str | None]
 """Digests a value under a key of the repository (`Repository.secret_digest`); None where the repository has none."""
 
 PLACEHOLDER = "__holdfast_placeholder__"
+_FORMS = {
+    r"\A[A-Za-z][A-Za-z0-9+.-]*://": "an address",
+    r"-----BEGIN ": "a key or certificate",
+    r"\A\s*[{\[]": "JSON",
+    r"\A(?i:true|false|yes|no|on|off|[0-9.,]{1,11})\Z": "a number or a switch",
+}
 _TIMES = ("created_at", "changed_at", "last_accessed_at")
 
 
@@ -158,6 +165,20 @@ def placeholder() -> str:
 def new_value() -> str:
     """Make a new value: 256 random bits, of characters that need no quoting anywhere."""
     return secrets.token_hex(32)
+
+
+def require_replaceable(name: str, value: str) -> None:
+    """Refuse to put a random text where it would be none of what was there: nobody could bring the old value back.
+
+    Raises RefusedError.
+    """
+    for form, what in _FORMS.items():
+        if re.search(form, value):
+            raise RefusedError(
+                f"{name} was not rotated",
+                reason=f"its value is {what}, and a random text is none",
+                next_step="Change it by hand, where what it belongs to is changed",
+            )
 
 
 def state_of(value: bytes) -> State:

@@ -26,6 +26,7 @@ from holdfast.sources.secrets.contract import (
     SecretsFound,
     new_value,
     placeholder,
+    require_replaceable,
     state_of,
 )
 from holdfast.sources.secrets.dotenv import Dotenv, is_name
@@ -81,8 +82,16 @@ class EnvFile(SecretProvider):
         return SecretsFound(records, left_out)
 
     def rotate(self, name: str) -> Rotation:
-        """Raises NotFoundError, SourceDeniedError, SourceFailedError, WorkFailedError."""
-        self._change(lambda dotenv: self._with(dotenv, name, new_value()))
+        """Raises NotFoundError, RefusedError, SourceDeniedError, SourceFailedError, WorkFailedError."""
+
+        def change(dotenv: Dotenv) -> str:
+            there = dotenv.values().get(name)
+            if there is None:
+                raise NotFoundError(f"there is no {name!r} in {shown(str(self._path))}")
+            require_replaceable(f"{name} of {self.name}", there.value)
+            return dotenv.with_value(name, new_value())
+
+        self._change(change)
         return Rotation(self.name, name, canonical.now())
 
     def put(self, name: str, value: str) -> None:
@@ -119,11 +128,6 @@ class EnvFile(SecretProvider):
         else:
             self._change(add, make=True)
         return done
-
-    def _with(self, dotenv: Dotenv, name: str, value: str) -> str:
-        if name not in dotenv.values():
-            raise NotFoundError(f"there is no {name!r} in {shown(str(self._path))}")
-        return dotenv.with_value(name, value)
 
     def _read(self) -> _Read:
         with read_stably(self._path.resolve()) as file:

@@ -80,6 +80,7 @@ class PostgresRoles(SecretProvider):
 
     def rotate(self, name: str, *, deliver: Deliver | None = None, force: bool = False) -> Rotation:
         """Give a role a new password, which `deliver` is handed to keep before it is in force; what it raises undoes everything.
+        A death just between leaves the old one in force, and the new one delivered: rotate again.
 
         Without it, and for the role that we log in as, it is refused unless forced: nobody would know the password.
         Raises NotFoundError, RefusedError, AccessDeniedError, DatabaseUnreachableError, WorkFailedError.

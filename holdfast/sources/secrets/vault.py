@@ -25,6 +25,7 @@ from holdfast.sources.secrets.contract import (
     SecretProvider,
     SecretRecord,
     SecretsFound,
+    require_replaceable,
     state_of,
 )
 
@@ -40,6 +41,7 @@ _MAY_READ_VALUES = """
 SELECT has_schema_privilege('vault', 'USAGE') AND has_table_privilege('vault.decrypted_secrets', 'SELECT')
 """
 _VALUES = "SELECT id::text, decrypted_secret FROM vault.decrypted_secrets"
+_VALUE = "SELECT decrypted_secret FROM vault.decrypted_secrets WHERE id = %s"
 _READERS = """
 SELECT rolname FROM pg_roles
  WHERE NOT rolname LIKE 'pg\\_%'
@@ -77,13 +79,16 @@ class SupabaseVault(SecretProvider):
         return SecretsFound(sorted(records, key=lambda record: record.name), notes=notes)
 
     def rotate(self, name: str) -> Rotation:
-        """Raises NotFoundError, AccessDeniedError, DatabaseUnreachableError, WorkFailedError."""
+        """Raises NotFoundError, RefusedError, AccessDeniedError, DatabaseUnreachableError, WorkFailedError."""
         doing = f"changing secret {name!r} of the vault"
         with closing(self._connected()) as connection, self._refusals(doing), connection.cursor() as cursor:
             cursor.execute(_FIND, (name, name))
             found = cursor.fetchone()
             if found is None:
                 raise NotFoundError(f"there is no secret {name!r} in the vault of {self._url.redacted}")
+            if _rows(connection, _MAY_READ_VALUES)[0][0]:
+                cursor.execute(_VALUE, found)
+                require_replaceable(f"secret {name} of the vault", *cursor.fetchone() or ("",))
             cursor.execute(_UPDATE, found)
         return Rotation(self.name, name, canonical.now())
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from holdfast.errors import AccessDeniedError, NotFoundError
+from holdfast.errors import AccessDeniedError, NotFoundError, RefusedError
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.sources.secrets.contract import PLACEHOLDER, SecretRecord
 from holdfast.sources.secrets.vault import SupabaseVault
@@ -66,6 +66,14 @@ def test_a_new_value_is_made_by_the_server_and_is_in_no_statement(
     assert new not in server_log()
     with pytest.raises(NotFoundError, match="nothing"):
         SupabaseVault(filled).rotate("nothing")
+
+
+def test_what_a_random_text_can_not_stand_for_is_not_replaced(filled: DatabaseUrl, run_sql: RunSql) -> None:
+    run_sql("SELECT vault.create_secret('https://me:canary@host', 'hook')")
+    with pytest.raises(RefusedError, match="an address") as refused:
+        SupabaseVault(filled).rotate("hook")
+    assert "canary" not in str(refused.value)
+    assert value_of(run_sql, "hook") == "https://me:canary@host"
 
 
 def test_lost_names_come_back_as_placeholders_and_present_ones_keep_their_values(filled: DatabaseUrl, run_sql: RunSql) -> None:
