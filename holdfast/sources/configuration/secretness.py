@@ -36,7 +36,7 @@ _SAYS_ABOUT = re.compile(
     | minutes? | hours | days | enabled | disabled | required | optional | policy | types? | algorithm | algo | alg | method
     | mode | headers? | fields? | prefix | suffix | version | rotation | interval | hint | label | location | providers? | store
     | manager | region | issuer | audience | format | encoding | rounds | cost | iterations | usage | used | budget | window
-    | per | separator | env | ref
+    | per | separator | env | ref | retention
     """,
     re.VERBOSE,
 )
@@ -44,14 +44,16 @@ _OPENS_NOTHING = re.compile(  # such a key
     r"""
       public | primary | foreign | sort | partition | cache | routing | lookup | unique | join | group | grouping | config
     | natural | translation | index | object | map | row | host | event | topic | message | hot | short | function | dedup
-    | idempotency | shard | feature | label | property | arrow | home | end | delete | escape
+    | idempotency | shard | feature | label | property | arrow | home | end | delete | escape | limit | result | output | input
+    | aggregate | tag | attribute | lock
     """,
     re.VERBOSE,
 )
-_DIGEST = re.compile(r"sha|sha1|sha256|sha512|md5|digest|hash|checksum|commit|revision|rev|fingerprint|etag|integrity")
+_DIGEST = re.compile(r"sha|sha1|sha256|sha512|md5|digest|hash|checksum|commit|revision|rev|fingerprint|etag|integrity|git|head")
 _SAYS_NOTHING = re.compile(r"[0-9]+|(?i:values?|data|default|text|string)")
 _NO_VALUE = re.compile(
-    r"|true|false|yes|no|on|off|none|null|nil|~|undefined|required|optional|\$(?-i:[A-Z_][A-Z0-9_]*)", re.IGNORECASE
+    r"|true|false|yes|no|on|off|none|null|nil|~|undefined|required|optional|\$(?-i:[A-Z_][A-Z0-9_]*)|[\^~]?\d+\.\d+\.\d+",
+    re.IGNORECASE,
 )
 
 _KNOWN = re.compile(
@@ -75,6 +77,8 @@ _KNOWN = re.compile(
     re.VERBOSE,
 )
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'<>]+")
+_CAMEL_WORD = re.compile(r"[A-Z]?[a-z]{3,}")
+_MOSTLY = 0.6
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _STATED_DIGEST = re.compile(r"(?:sha(?:1|224|256|384|512)|md5)[-:][A-Za-z0-9+/=]+")
 _BETWEEN_TOKENS = re.compile(r"[\s,;'\"&?()<>{}\[\]|:@]+|=(?!=|$)")
@@ -177,8 +181,12 @@ def _is_random(token: str, is_digest: bool) -> bool:
         return False
     if _HEX.fullmatch(token):
         return len(token) >= _SHORTEST_HEX and not is_digest and not token.isdigit() and _entropy_bits(token) > 3
-    least = _LEAST_CHANGES_ONE_CASE if token in (token.upper(), token.lower()) else _LEAST_CHANGES
-    return not is_digest and _entropy_bits(token) >= _LEAST_ENTROPY_BITS and _changes(token) >= least
+    if is_digest or _entropy_bits(token) < _LEAST_ENTROPY_BITS:
+        return False
+    if token in (token.upper(), token.lower()):
+        return _changes(token) >= _LEAST_CHANGES_ONE_CASE
+    in_words = sum(map(len, _CAMEL_WORD.findall(token)))
+    return _changes(token) >= _LEAST_CHANGES and in_words < _MOSTLY * len(token)
 
 
 def _entropy_bits(text: str) -> float:

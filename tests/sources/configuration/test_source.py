@@ -14,6 +14,8 @@ from pydantic import SecretStr
 
 from holdfast.errors import DatabaseUnreachableError, SourceEmptyError
 from holdfast.settings import Settings
+from holdfast.settings.keys import variable_of
+from holdfast.settings.kinds import is_secret
 from holdfast.sources.configuration.never import NeverKept
 from holdfast.sources.configuration.source import ConfigurationOptions, origins_of
 from tests.sources.configuration.conftest import CANARY, Place, left_out
@@ -265,6 +267,13 @@ def test_what_opens_the_backups_is_never_in_one_even_if_asked_for(place: Place, 
     assert set(stored(place, made)) == {".env.example"}
     assert "BACKUP_ENCRYPTION_KEY" in named["file:.env"]
     assert all("no backup ever holds" in reason for reason in named.values())
+
+
+def test_every_setting_that_is_no_secret_may_be_kept_and_no_other() -> None:
+    never = NeverKept.of(Settings())
+    for name, field in Settings.model_fields.items():
+        value = str(field.default).lower() if isinstance(field.default, bool) else "365"
+        assert never.has(variable_of(name), value) == is_secret(field), name
 
 
 def test_a_denied_variable_is_left_out_whatever_allows_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
