@@ -116,7 +116,7 @@ def says_nothing(name: str, value: str) -> bool:
     text = value.strip()
     if _NO_VALUE.fullmatch(text) or is_placeholder(text):
         return True
-    counts_tokens = _words(_leaf(name))[-1:] in (["tokens"], ["token"])  # of a language model, or of a bucket of them
+    counts_tokens = _words(_leaf(name))[-1:] == ["tokens"]  # of a language model, or of a bucket of them
     return counts_tokens and len(text) <= 7 and text.isdigit()
 
 
