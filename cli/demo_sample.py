@@ -1,0 +1,124 @@
+"""The system that `holdfast demo` protects and loses: a database, functions on Deno, configuration files, and a `.env`."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import SecretStr
+
+from cli.witness import FileWitness, Witness, values_in, witness, witness_files
+from examples.content_pipeline.edge_function import function_names
+from examples.content_pipeline.edge_runtime import EdgeRuntime
+from examples.content_pipeline.generate import build
+from examples.content_pipeline.sample_files import lay_out
+from holdfast.postgres.connection import DatabaseUrl, connect, quote_identifier
+from holdfast.postgres.embedded import EmbeddedServer
+from holdfast.sources.functions.calling import Answer, call_all
+from holdfast.sources.secrets.contract import PLACEHOLDER
+
+DATABASE = "content_pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The whole system at one moment, as its parts themselves tell: two sights are equal, or something did not come back."""
+
+    database: Witness
+    functions: FileWitness
+    answers: list[Answer]
+    settings: FileWitness
+    secret_names: list[str]
+
+
+class Sample:
+    """The system below `folder`; a context manager, for the functions run as long as it lasts.
+
+    The database's server lies in Holdfast's home, so that `holdfast down` stops it, too.
+    """
+
+    def __init__(self, folder: Path, *, home: Path) -> None:
+        self.folder = folder
+        self.server = EmbeddedServer(home / "pipeline")
+        self._call_token = SecretStr(secrets.token_hex(24))
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def lay_out(self) -> None:
+        """Make everything but the database's rows, and start what runs."""
+        self.folder.mkdir()
+        self.server.start()
+        self.server.create_database(DATABASE)
+        self.files = lay_out(self.folder)
+        self.names = function_names(self.files.functions)
+        self._runtime = self._running.enter_context(
+            EdgeRuntime(
+                self.files.functions,
+                environment=self.files.environment,
+                home=self.folder.with_name("edge"),
+                call_token=self._call_token.get_secret_value(),
+            )
+        )
+
+    def fill_database(self, megabytes: int) -> None:
+        """Make at least so many MiB of rows."""
+        build(self.url.without_password(), megabytes=megabytes)
+
+    @property
+    def url(self) -> DatabaseUrl:
+        """The database."""
+        return self.server.url(DATABASE)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables that tell Holdfast what to protect."""
+        return {
+            "BACKUP_DATABASE_URL": str(self.url.without_password()),
+            "BACKUP_FUNCTIONS_PATH": str(self.files.functions),
+            "BACKUP_CONFIG_FILES": f"{self.files.settings}/*",
+            "BACKUP_SECRETS_ENV_FILE": str(self.files.env_file),
+        }
+
+    @property
+    def calling(self) -> dict[str, str]:
+        """The variables that let a restore call the functions; only while they run."""
+        return {"BACKUP_FUNCTIONS_URL": self._runtime.url, "BACKUP_FUNCTIONS_CALL_TOKEN": self._call_token.get_secret_value()}
+
+    def look(self) -> Sight:
+        """Look at everything, and call every function."""
+        return Sight(
+            witness(self.url),
+            witness_files(self.files.functions),
+            self.call_functions(),
+            witness_files(self.files.settings),
+            sorted(values_in(self.files.env_file)),
+        )
+
+    def call_functions(self, time_limit_seconds: float = 60.0) -> list[Answer]:
+        """Call every function that there was at first."""
+        return call_all(self._runtime.url, self.names, token=self._call_token, time_limit_seconds=time_limit_seconds)
+
+    @property
+    def secret_values(self) -> list[str]:
+        """What no backup may hold."""
+        return [*self.files.secrets.values(), self._call_token.get_secret_value()]
+
+    def names_without_placeholder(self) -> list[str]:
+        """Name the secrets of the restored `.env` that hold something else."""
+        return [name for name, value in values_in(self.files.env_file).items() if not value.startswith(PLACEHOLDER)]
+
+    def lose(self) -> None:
+        """Drop and delete all of it, for real."""
+        with closing(connect(self.url.maintenance())) as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {quote_identifier(DATABASE)} WITH (FORCE)")
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
