@@ -47,8 +47,28 @@ def filled(value: Any, live: Any) -> Any:
         return {key: filled(one, beside.get(key)) for key, one in value.items()}
     if isinstance(value, list):
         also = live if isinstance(live, list) else []
-        return [filled(one, also[place] if place < len(also) else None) for place, one in enumerate(value)]
+        return [filled(one, _counterpart(place, value, also)) for place, one in enumerate(value)]
     return value
+
+
+def _counterpart(place: int, value: list[Any], live: list[Any]) -> Any:
+    """Find which of a living list an element is: no secret may come to another schedule than its own.
+
+    It is one that says the same, else one of its slug, else the one in its place of a list as long that has no slugs.
+    """
+    one = value[place]
+    slug = _slug(one)
+    for other in live[place : place + 1] + live:
+        if filled(one, other) == other:
+            return other
+    for other in live:
+        if slug is not None and _slug(other) == slug:
+            return other
+    return live[place] if len(live) == len(value) and slug is None and _slug(live[place]) is None else None
+
+
+def _slug(element: Any) -> Any:
+    return element.get("slug") if isinstance(element, dict) else None
 
 
 def without_marks(value: Any) -> Any:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from blocks.server_objects import ServerObjects
 
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-_REFERENCE = re.compile(r"@\{([a-z_]+):([^{}]*)\}")
+_REFERENCE = re.compile(r"@\{(automation|block|deployment|flow|work_pool|work_queue):([^{}]*)\}")
 
 
 class UnknownReferenceError(LookupError):

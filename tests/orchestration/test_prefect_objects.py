@@ -22,6 +22,7 @@ from blocks.server_objects import read_all
 from holdfast.errors import NotFoundError, PrefectUnreachableError, RefusedError, SettingsError
 from holdfast.repository import canonical
 from holdfast.settings import Settings
+from holdfast.sources.configuration.prefect_diff import LEFT_OUT, diff_prefect_objects
 from orchestration.deployments import REPLICATION_TRIGGER, deploy
 from orchestration.local_server import LocalServer
 from orchestration.prefect_objects import read_prefect_objects, restore_prefect_objects
@@ -272,6 +273,7 @@ def test_nothing_that_looks_like_a_secret_is_in_the_document_and_what_lives_is_k
         "nested": {"smtp": {"password": CANARY, "port": 25}},
         "address": f"https://ann:{CANARY}@example.org/",
         "reference": {"token": "{{ prefect.blocks.secret.token }}"},
+        "several_tokens": [f"{CANARY}-1", f"{CANARY}-2"],
         "whole_token": {"value": CANARY},
     }.items():
         server.ask("POST", "/variables/", {"name": name, "value": value})
@@ -293,6 +295,8 @@ def test_nothing_that_looks_like_a_secret_is_in_the_document_and_what_lives_is_k
         "variables/address value",
         "variables/api_token value",
         "variables/nested value.smtp.password",
+        "variables/several_tokens value.0",
+        "variables/several_tokens value.1",
         "variables/whole_token value.value",
         "automations/Call actions.0.payload",
     ]
@@ -301,9 +305,14 @@ def test_nothing_that_looks_like_a_secret_is_in_the_document_and_what_lives_is_k
     assert whole["left_out"] == []
 
     server.ask("PATCH", "/variables/name/nested", {"value": {"smtp": {"password": CANARY, "port": 26}}})
+    server.ask("PATCH", "/variables/name/several_tokens", {"value": [f"{CANARY}-1", f"{CANARY}-2"], "tags": ["new"]})
     server.ask("PATCH", path, {"description": "Changed."})
     report = restore_prefect_objects(document)
-    assert report.changed == {f"deployments/{BACKUP}": ["description"], "variables/nested": ["value.smtp.port"]}
+    assert report.changed == {
+        f"deployments/{BACKUP}": ["description"],
+        "variables/nested": ["value.smtp.port"],
+        "variables/several_tokens": ["tags"],
+    }
     assert report.left_out == []
     assert CANARY not in repr(report)
     assert _same(whole, read_prefect_objects(include_secrets=True))
@@ -323,12 +332,31 @@ def test_nothing_that_looks_like_a_secret_is_in_the_document_and_what_lives_is_k
         "variables/address",
         "variables/api_token",
         "variables/nested value.smtp.password",
+        "variables/several_tokens value.0",
+        "variables/several_tokens value.1",
         "variables/whole_token value.value",
         "automations/Call",
         "blocks/secret/hook",
     }
-    assert read_prefect_objects()["variables"].keys() == {"nested", "reference", "whole_token"}
+    assert read_prefect_objects()["variables"].keys() == {"nested", "reference", "several_tokens", "whole_token"}
     assert server.deployment(BACKUP)["schedules"][0]["parameters"] == {"rows": 3}
+
+
+def test_a_secret_stays_with_its_own_schedule(server: Server) -> None:
+    path = f"/deployments/{server.deployment(BACKUP)['id']}/schedules"
+    every_day = {"interval": 86400, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}
+    for slug in ("b", "c"):
+        server.ask("POST", path, [{"slug": slug, "schedule": every_day, "parameters": {"api_key": f"{CANARY}-{slug}"}}])
+    document = read_prefect_objects()
+    server.ask("POST", path, [{"slug": "a", "schedule": every_day, "parameters": {"api_key": f"{CANARY}-a"}}])
+    (found,) = [one for one in server.deployment(BACKUP)["schedules"] if one["slug"] == "c"]
+    server.ask("PATCH", f"{path}/{found['id']}", {"active": False, "parameters": found["parameters"]})
+    report = restore_prefect_objects(document)
+    assert report.left_out == []
+    schedules = {one["slug"]: one for one in server.deployment(BACKUP)["schedules"]}
+    assert schedules.keys() == {"b", "c", "database-backup"}
+    assert {slug: schedules[slug]["parameters"]["api_key"] for slug in ("b", "c")} == {"b": f"{CANARY}-b", "c": f"{CANARY}-c"}
+    assert schedules["c"]["active"]
 
 
 def test_what_can_not_be_brought_back_is_named_and_keeps_nothing_else_from_it(deployed: Json, server: Server) -> None:
@@ -382,3 +410,24 @@ def test_a_wish_that_can_not_be_met_is_refused_before_anything_is_done(deployed:
         restore_prefect_objects(deployed, only=["variables/absent"])
     with pytest.raises(RefusedError, match="schema is 2"):
         restore_prefect_objects(deployed | {"schema": 2})
+
+
+def test_what_changed_between_two_backups_is_told_by_field(deployed: Json) -> None:
+    after = copy.deepcopy(deployed)
+    after["deployments"][BACKUP]["schedules"][0] |= {"active": "changed", "parameters": {"rows": True}}
+    after["variables"] = {"limit": {"value": LEFT_OUT, "tags": []}}
+    del after["automations"][REPLICATION_TRIGGER]
+    assert diff_prefect_objects(deployed, deployed) == []
+    found = [(one["kind"], one["name"], one["change"]) for one in diff_prefect_objects(deployed, after)]
+    assert found == [
+        ("deployments", BACKUP, "changed"),
+        ("variables", "limit", "added"),
+        ("automations", REPLICATION_TRIGGER, "removed"),
+    ]
+    (changed, *_) = diff_prefect_objects(deployed, after)
+    assert [(one["field"], one["after"]) for one in changed["fields"]] == [
+        ("schedules.0.active", "changed"),
+        ("schedules.0.parameters.rows", True),
+    ]
+    known = after | {"variables": {"limit": {"value": "not a secret after all", "tags": []}}}
+    assert diff_prefect_objects(after, known) == []
