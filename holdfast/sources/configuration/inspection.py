@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from holdfast.sources.configuration.formats import Pair, Parsed, format_of, parse
 from holdfast.sources.configuration.never import NeverKept
@@ -43,7 +44,7 @@ def inspect(path: str, data: bytes, never: NeverKept) -> Inspection:
     kind = format_of(path)
     parsed = parse(kind, data) if kind else Parsed()
     text = _text_of(data)
-    pairs = [*parsed.pairs, *_assignments(text, comments_only=kind is not None and not parsed.invalid)]
+    pairs = [*parsed.pairs, *_labelled(parsed.pairs), *_assignments(text, comments_only=kind is not None and not parsed.invalid)]
     held = [name for name, value in pairs if never.has(name.rpartition(".")[2], value)]
     if never.in_text(text) and not held:
         held = ["the key that opens the backups"]
@@ -52,6 +53,15 @@ def inspect(path: str, data: bytes, never: NeverKept) -> Inspection:
     if _is_a_secret(path.rpartition("/")[2], text, is_structured=kind is not None):
         secret.append("the file itself")
     return Inspection(parsed.invalid, _names(secret), _names(held))
+
+
+def _labelled(pairs: list[Pair]) -> Iterator[Pair]:
+    """Yield values under the names that the value before gives them: `{name: X, value: …}`, and options of a command."""
+    for (before, label), (path, value) in pairwise(pairs):
+        parent, _, leaf = path.rpartition(".")
+        is_named = leaf == "value" and before in (f"{parent}.name", f"{parent}.key")
+        if is_named or (label.startswith("-") and not value.startswith("-")):
+            yield f"{path}.{label.lstrip('-')}", value
 
 
 def _is_a_secret(name: str, text: str, *, is_structured: bool) -> bool:

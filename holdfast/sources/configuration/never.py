@@ -6,11 +6,12 @@ by its name, by its file and by its text.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.sources.configuration.secretness import name_looks_secret, says_nothing, value_looks_secret
+from holdfast.sources.configuration.secretness import assignments_in, name_looks_secret, says_nothing, value_looks_secret
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
@@ -36,8 +37,9 @@ class NeverKept:
         names = {variable_of(name) for name, field in type(settings).model_fields.items() if is_secret(field)}
         texts = {settings.encryption_key.get_secret_value()} if settings.encryption_key else set()
         file = settings.encryption_key_file
-        if file is not None and file.is_file():
-            texts.add(file.read_text("utf-8", "replace"))
+        if file is not None:
+            with suppress(OSError):  # a key that can't be read here can't be backed up here, either
+                texts.add(file.read_text("utf-8", "replace"))
         stripped = {text.strip() for text in texts}
         return cls(
             names=frozenset({*names, "BACKUP_TARGET_URL"}),
@@ -49,10 +51,13 @@ class NeverKept:
         """Tell whether a variable is never kept; an example's value under such a name is nobody's secret."""
         if any(text in value for text in self.texts):
             return True
-        if says_nothing(name, value):
-            return False
-        return name in self.names or (name.startswith(_OURS) and (name_looks_secret(name) or value_looks_secret(value, name)))
+        return any(self._is_ours(*pair) for pair in ((name, value), *assignments_in(value)))
 
     def in_text(self, text: str) -> bool:
         """Tell whether one of the texts occurs anywhere."""
         return any(one in text for one in self.texts)
+
+    def _is_ours(self, name: str, value: str) -> bool:
+        if says_nothing(name, value):
+            return False
+        return name in self.names or (name.startswith(_OURS) and (name_looks_secret(name) or value_looks_secret(value, name)))

@@ -119,10 +119,10 @@ class ConfigurationRestore:
                 path = self._places.path_of(rest)
                 wanted.files[path] = self._one(held.files, path, name)
             elif kind == "environment":
-                _require(target.env_file, name, "name the .env file that it is to be put into")
+                _require(target.env_file, name, "Name the .env file that it is to be put into")
                 wanted.environment[rest] = self._one(held.environment, rest, name)
             elif kind == BACKUP_CONFIG.name:
-                _require(target.catalog, name, "name the catalog that it is to be put into")
+                _require(target.catalog, name, "Name the catalog that it is to be put into")
                 wanted.documents.setdefault(kind, {})[rest] = self._one(settings, rest, name)
             else:
                 raise SettingsError(f"{name!r} names nothing", next_step="Write file:PATH, environment:NAME or backup_config:KEY")
@@ -204,4 +204,4 @@ def _changed(settings: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
 
 def _require(place: object, name: str, next_step: str) -> None:
     if place is None:
-        raise SettingsError(f"{name} can't be restored", reason="it has no place", next_step=next_step.capitalize())
+        raise SettingsError(f"{name} can't be restored", reason="it has no place", next_step=next_step)

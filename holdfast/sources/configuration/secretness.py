@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from urllib.parse import parse_qsl, urlsplit
 
@@ -72,7 +73,7 @@ _KNOWN = re.compile(
       )
     | hooks\.slack\.com/(?:services|workflows)/\w+ | discord(?:app)?\.com/api/webhooks/\d+ | \.webhook\.office\.com/
     | (?i:\bBearer\s+[A-Za-z0-9._~+/-]{12,} | \bBasic\s+[A-Za-z0-9+/]{12,}={0,2}(?![A-Za-z0-9+/]))
-    | (?i:(?:^|[;\s"'])(?:AccountKey|SharedAccessKey|SharedAccessSignature|Password|Pwd)\s*=\s*[^\s;"']+)
+    | (?i:(?:^|[;\s"'])(?:SharedAccessSignature|Password|Pwd)\s*=\s*[^\s;"']+)
     """,
     re.VERBOSE,
 )
@@ -81,6 +82,7 @@ _CAMEL_WORD = re.compile(r"[A-Z]?[a-z]{3,}")
 _MOSTLY = 0.6
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _STATED_DIGEST = re.compile(r"(?:sha(?:1|224|256|384|512)|md5)[-:][A-Za-z0-9+/=]+")
+_ASSIGNMENT = re.compile(r"(?<![\w.-])-{0,2}([A-Za-z_][\w.-]{0,100})=(?=([^\s\"',;&]{1,200}))")
 _BETWEEN_TOKENS = re.compile(r"[\s,;'\"&?()<>{}\[\]|:@]+|=(?!=|$)")
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_.~-]+")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -124,13 +126,18 @@ def value_looks_secret(value: str, name: str = "") -> bool:
     """Tell whether a value is a secret by its form, whatever its name; a name such as `commit` excuses a digest."""
     if says_nothing(name, value):
         return False
-    if has_known_form(value):
+    if has_known_form(value) or any(name_looks_secret(one) and not says_nothing(one, it) for one, it in assignments_in(value)):
         return True
     if _PATH.match(value) and "\n" not in value and "=" not in value:
         return False
     is_digest = any(_DIGEST.fullmatch(word) for word in _words(_leaf(name)))
     rest = _STATED_DIGEST.sub(" ", _UUID.sub(" ", _URL.sub(" ", value)))
     return any(_is_random(token, is_digest) for token in _BETWEEN_TOKENS.split(rest))
+
+
+def assignments_in(value: str) -> Iterator[tuple[str, str]]:
+    """Yield what a value itself gives names to, as options of a command and lists of variables do: `--level=info`."""
+    return ((found[1], found[2]) for found in _ASSIGNMENT.finditer(value))
 
 
 def has_known_form(text: str) -> bool:
@@ -155,7 +162,8 @@ def _leaf(name: str) -> str:
     parts = name.split(".")
     while len(parts) > 1 and _SAYS_NOTHING.fullmatch(parts[-1]):
         parts.pop()
-    return ".".join(parts[-2:]) if parts[-1].lower() in {"key", "keys"} else parts[-1]
+    refers = len(parts) > 1 and parts[-2].lower().endswith("ref")
+    return ".".join(parts[-2:]) if parts[-1].lower() in {"key", "keys"} and not refers else parts[-1]
 
 
 def _words(name: str) -> list[str]:

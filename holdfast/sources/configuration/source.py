@@ -11,7 +11,7 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.errors import HoldfastError, RefusedError
@@ -182,14 +182,25 @@ def _read(name: str, path: Path) -> SourceFile:
 def tar_paths(paths: list[Path], folder: Path) -> dict[str, Path]:
     """Name files as a backup does: relative to the folder, else as absolute without the first `/`.
 
-    Where that is no longer one name a file, or one of our own, what lies outside goes below a folder of its own.
+    Where that would not be a name of its own, or one of ours, a file goes below a folder for such.
     """
-    below = {str(path.relative_to(folder)): path for path in paths if path.is_relative_to(folder)}
-    named = {name: path for name, path in below.items() if name.partition("/")[0] not in (DOCUMENTS, _OUTSIDE)}
-    for path in (path for path in paths if path not in named.values()):
-        name = str(path).lstrip("/")
-        named[f"{_OUTSIDE}/{name}" if name in named or path in below.values() else name] = path
+    named: dict[str, Path] = {}
+    others: list[tuple[str, Path]] = []
+    for path in paths:
+        name = str(path.relative_to(folder)) if path.is_relative_to(folder) else ""
+        if name and not _is_ours(name):
+            named[name] = path
+        else:
+            others.append((str(path).lstrip("/"), path))
+    folders = {str(parent) for name in named for parent in PurePosixPath(name).parents}
+    for name, path in others:
+        clashes = name in folders or any(str(one) in named for one in (PurePosixPath(name), *PurePosixPath(name).parents))
+        named[f"{_OUTSIDE}/{name}" if clashes or _is_ours(name) or path.is_relative_to(folder) else name] = path
     return named
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition("/")[0] in (DOCUMENTS, _OUTSIDE)
 
 
 def remember_origin(facts: Json, name: str, path: Path) -> None:

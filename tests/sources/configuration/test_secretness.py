@@ -126,6 +126,9 @@ def test_a_name_that_only_sounds_like_it_is_none(name: str) -> None:
         "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2hvcnQ=",
         "Server=db;User Id=app;Password=hunter2;",
         "host=db user=app password=hunter2",
+        "/bin/app --level=info --db-password=hunter2",
+        "-Xmx2g -Dapp.token=hunter2",
+        "LEVEL=info,API_KEY=hunter2",
         "Authorization: Bearer abcdef0123456789",
         f"--flag --header {RANDOM}",
         f"first,{RANDOM},last",
@@ -171,6 +174,7 @@ def test_a_value_of_such_a_form_is_a_secret_under_any_name(value: str) -> None:
         "arn:aws:iam::123456789012:role/ContentPipelineBackupRole",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         "abcdefghijklmnopqrstuvwxyz",
+        "/bin/app --token-ttl=5 --sort-key=name --password=$DB_PASSWORD",
         "00000000000000000000000000000000",
     ],
 )

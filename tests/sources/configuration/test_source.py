@@ -155,13 +155,16 @@ def test_a_home_a_parent_folder_and_a_name_with_brackets_can_be_meant(
 
 def test_two_files_that_would_have_one_name_in_the_backup_are_both_kept(place: Place, tmp_path: Path) -> None:
     outside = place.write(str(tmp_path / "twin.toml"), "outside = true\n")
+    below = place.write(str(tmp_path / "folder" / "beneath.toml"), "")
     place.write(str(outside).lstrip("/"), "inside = true\n")
+    place.write(str(tmp_path / "folder").lstrip("/"), "a file that has a folder's name")
     place.write("_holdfast/environment.json", "{}")
-    made = place.back_up(files=("**", str(outside)))
+    made = place.back_up(files=("**", str(outside), str(below)))
     origins = origins_of(place.truth(made).parts["files"].facts)
-    assert sorted(origins.values()) == sorted(
-        map(str, [outside, place.folder / str(outside).lstrip("/"), place.folder / "_holdfast" / "environment.json"])
-    )
+    inside = [str(outside).lstrip("/"), str(tmp_path / "folder").lstrip("/"), "_holdfast/environment.json"]
+    assert sorted(origins.values()) == sorted(map(str, [outside, below, *(place.folder / name for name in inside)]))
+    folders = {str(parent) for name in origins for parent in Path(name).parents}
+    assert folders.isdisjoint(origins)
 
 
 def test_what_can_not_be_read_is_named_and_costs_nothing_else(place: Place) -> None:
@@ -214,6 +217,10 @@ def test_nothing_secret_of_variables_or_files_is_stored_unless_asked_for(place: 
         "k.txt": f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n",
         "id_ed25519": CANARY,
         "l.php": f"<?php $config = ['password' => '{CANARY}'];",
+        "p.yaml": f"services: {{app: {{environment: [LEVEL=info, DB_PASSWORD={CANARY}]}}}}",
+        "q.yaml": f"env: [{{name: LEVEL, value: info}}, {{name: DB_PASSWORD, value: {CANARY}}}]",
+        "r.json": f'["serve", "--password", "{CANARY}", "--level", "info"]',
+        "s.service": f"[Service]\nExecStart=/bin/app --level=info --db-password={CANARY}\n",
         "n.conf": f"requirepass {CANARY}\n".encode("utf-16-le"),
         "o.bin": b"\0\1\2" + f"-----BEGIN PRIVATE KEY-----{CANARY}".encode(),
         "db_password": f"{CANARY}\n",
@@ -222,7 +229,13 @@ def test_nothing_secret_of_variables_or_files_is_stored_unless_asked_for(place: 
     }
     for name, text in files.items():
         place.write(f"files/{name}", text)
-    place.write("files/plain.toml", "level = 'info'\n")
+    plain = {
+        "plain.toml": "level = 'info'\n",
+        "plain.yaml": "env: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: {name: db, key: password}}}, {name: L, value: info}]",
+        "plain.json": '["serve", "--level", "info", "--token-ttl=5", "--password", "--quiet"]',
+    }
+    for name, text in plain.items():
+        place.write(f"files/{name}", text)
     wanted = {"files": ("files/*",), "environment": ("APP_*",)}
     made = place.back_up(**wanted)
     named = left_out(place.truth(made))
@@ -238,7 +251,7 @@ def test_nothing_secret_of_variables_or_files_is_stored_unless_asked_for(place: 
 
     asked = place.back_up(**wanted, include_secrets=True)
     assert place.document(asked, "environment")["APP_API_KEY"] == CANARY
-    assert len(stored(place, asked)) == len(files) + 1
+    assert len(stored(place, asked)) == len(files) + len(plain)
     assert not place.truth(asked).left_out
 
 
@@ -253,6 +266,7 @@ def test_what_opens_the_backups_is_never_in_one_even_if_asked_for(place: Place, 
     keyfile = place.write("holdfast.key", CANARY * 3)
     place.write("copy.txt", f"the key: {CANARY * 3}\n")
     place.write(".env", f"BACKUP_ENCRYPTION_KEY={CANARY}\n")
+    place.write("compose.yaml", f"environment: [A=b, BACKUP_ENCRYPTION_KEY={CANARY}]")
     place.write(".env.example", "BACKUP_ENCRYPTION_KEY=your-encryption-key\n")
     never = NeverKept.of(Settings(BACKUP_ENCRYPTION_KEY_FILE=keyfile))
     made = place.back_up(
