@@ -7,6 +7,7 @@ fetches nothing from the network, and ends with whoever started it.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +20,8 @@ from holdfast.errors import SettingsError
 from holdfast.postgres import supervise
 
 _MAIN = Path(__file__).with_name("edge_main.ts")
-_BOOT_SECONDS = 20.0
+_LISTENING = re.compile(rb"edge_main: listening on (\d+)\n")
+_BOOT_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _MOST_MEGABYTES = 128  # of JavaScript heap; a process of the sample takes about 37 MB in all
 
@@ -94,15 +96,27 @@ def _stamp(folder: Path) -> int:
     return hash(tuple(sorted(found)))
 
 
+def find_deno() -> Path:
+    """Find the program that the package `deno` brings, beside this Python. Raises SettingsError."""
+    deno = Path(sys.executable).with_name("deno")
+    if not deno.exists():
+        raise SettingsError(
+            "The sample's functions can't run",
+            reason=f"there is no Deno beside {sys.executable}",
+            next_step="Install it with: pip install 'holdfast[demo]'",
+        )
+    return deno
+
+
 class FunctionProcess:
     """A function at work. `port` is None where it could not be booted: the log says why."""
 
-    def __init__(self, function: EdgeFunction, *, environment: dict[str, str], home: Path, log: BinaryIO) -> None:
+    def __init__(self, function: EdgeFunction, *, deno: Path, environment: dict[str, str], home: Path, log: BinaryIO) -> None:
         self.function = function
         self.port: int | None = None
         self._log = log
         self._booted = threading.Event()
-        self._process, self._death_end = _start(function, environment, home)
+        self._process, self._death_end = _start(_command(deno, function), environment, home)
         self._reader = threading.Thread(target=self._read, name=f"function {function.slug}", daemon=True)
         self._reader.start()
         self._booted.wait(_BOOT_SECONDS)
@@ -116,9 +130,12 @@ class FunctionProcess:
 
     def stop(self) -> None:
         """End the process, and wait for its end."""
-        if self._process.poll() is None:
-            self._process.terminate()
+        self._process.terminate()  # does nothing once the process was waited for
+        try:
             self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # the kernel then kills Deno
+            self._process.wait()
         self._reader.join()
         if self._death_end >= 0:
             os.close(self._death_end)
@@ -129,21 +146,21 @@ class FunctionProcess:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
-                first, _, port = line.partition(b" ")
-                if self.port is None and first == b"listening":
-                    self.port = int(port)
+                found = None if self.port else _LISTENING.fullmatch(line)
+                if found:
+                    self.port = int(found[1])
                     self._booted.set()
                 else:
                     self._log.write(f"[{self.function.slug}] ".encode() + line)
         self._booted.set()
 
 
-def _start(function: EdgeFunction, environment: dict[str, str], home: Path) -> tuple[subprocess.Popen[bytes], int]:
+def _start(command: list[str], environment: dict[str, str], home: Path) -> tuple[subprocess.Popen[bytes], int]:
     own = {"DENO_DIR": str(home / "deno"), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
     death, death_end = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(supervise.__file__), str(death), "--", *_command(function)],
+            [sys.executable, "-I", "-S", str(supervise.__file__), str(death), "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -160,10 +177,7 @@ def _start(function: EdgeFunction, environment: dict[str, str], home: Path) -> t
     return process, death_end
 
 
-def _command(function: EdgeFunction) -> list[str]:
-    deno = Path(sys.executable).with_name("deno")
-    if not deno.exists():
-        raise SettingsError("Deno is not installed", next_step="Install it with: pip install deno")
+def _command(deno: Path, function: EdgeFunction) -> list[str]:
     return [
         str(deno),
         "run",

@@ -1,5 +1,5 @@
 // Runs one Edge Function: `edge_main.ts <address of its entrypoint>`. Whatever port the function asks for, it gets a free one of
-// this machine, and the first line that is printed names it. A module whose default export has `fetch` is served, too.
+// this machine, and a line of its output names it. A module whose default export has `fetch` is served, too.
 
 type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>;
 interface Served {
@@ -13,7 +13,8 @@ let serving = false;
 function listen({ handler, onError }: Served): Deno.HttpServer {
   if (!handler) throw new TypeError("Deno.serve was called without a handler");
   serving = true;
-  return serve({ hostname: "127.0.0.1", port: 0, onError, onListen: ({ port }) => console.log(`listening ${port}`) }, handler);
+  const onListen = ({ port }: Deno.NetAddr) => console.log(`edge_main: listening on ${port}`);
+  return serve({ hostname: "127.0.0.1", port: 0, onError, onListen }, handler);
 }
 
 Object.defineProperty(Deno, "serve", {

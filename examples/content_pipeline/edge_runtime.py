@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from examples.content_pipeline.edge_function import EdgeFunction, FunctionProcess, find_function
+from examples.content_pipeline.edge_function import EdgeFunction, FunctionProcess, find_deno, find_function
 
 _PREFIX = "/functions/v1/"
 _MOST_BYTES = 20 << 20
@@ -37,6 +37,7 @@ class EdgeRuntime:
         self, folder: Path, *, environment: dict[str, str], home: Path, port: int = 0, call_token: str | None = None
     ) -> None:
         self.folder = folder.absolute()
+        self._deno = find_deno()
         self._environment = environment
         self._home = home
         self._call_token = call_token
@@ -105,7 +106,7 @@ class EdgeRuntime:
                 return process
             if process is not None:
                 process.stop()
-            process = FunctionProcess(function, environment=self._environment, home=self._home, log=self._log)
+            process = FunctionProcess(function, deno=self._deno, environment=self._environment, home=self._home, log=self._log)
             self._processes[function.slug] = process
             return process
 

@@ -134,8 +134,12 @@ def test_a_function_that_fails_at_work_or_dies_is_told_and_boots_again(runtime: 
 def test_a_function_that_exports_fetch_is_served(runtime: EdgeRuntime, sample: SampleFiles) -> None:
     place = sample.functions / "functions" / "modern"
     place.mkdir()
-    (place / "index.ts").write_text("export default { fetch: (asked: Request) => new Response(new URL(asked.url).pathname) };")
+    (place / "index.ts").write_text("""
+        console.log("edge_main: listening on the sea");
+        export default { fetch: (asked: Request) => new Response(new URL(asked.url).pathname) };
+    """)
     assert call(runtime, "modern/a%20b").text == "/modern/a%20b"
+    assert "[modern] edge_main: listening on the sea" in runtime.log_path.read_text()
 
 
 def test_a_function_sees_its_own_environment_and_no_other_file(

@@ -27,7 +27,7 @@ from holdfast.sources.supabase.address import is_loopback
 Outcome = Literal["answers", "does not answer", "can't be told"]
 
 _AT_ONCE = 4
-_SHORTEST_TRY_SECONDS = 5.0
+_SHORTEST_TRY_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 3.0
 _MOST_BYTES_READ = 16 << 10
 _TOKEN = re.compile(r"[!-~]+")

@@ -91,6 +91,7 @@ def test_without_a_token_only_open_functions_can_be_told(runtime: EdgeRuntime) -
 
 
 def test_what_does_not_start_fails_or_is_missing_does_not_answer(runtime: EdgeRuntime) -> None:
+    assert call_function(runtime.url, "healthz").outcome == "answers"
     answers = call_all(runtime.url, ["broken", "fails", "gone", "healthz"], token=SecretStr(CANARY), time_limit_seconds=0.5)
     assert [(answer.outcome, answer.reason) for answer in answers] == [
         ("does not answer", "HTTP 503, BOOT_ERROR"),
