@@ -230,8 +230,8 @@ def _diff_text(document: dict[str, Any]) -> Iterator[RenderableType]:
 
 def _remarks(providers: list[dict[str, Any]]) -> Iterator[str]:
     for one in providers:
-        if one["error"]:
-            yield f"{one['name']}: {one['error']['message']}: {one['error']['reason']} ({one['error']['code']})"
+        if error := one["error"]:
+            yield f"{one['name']}: {': '.join(filter(None, (error['message'], error['reason'])))} ({error['code']})"
         else:
             yield from (f"{one['name']}: {text}" for text in (f"{one['unchanged']} unchanged", *one["notes"]))
 

@@ -225,7 +225,7 @@ class _Lacking:
     def notes(self) -> list[str]:
         said = {
             "value": "the values of {} secrets could not be read, so they have no digest: {}",
-            "policy": "who may read {} secrets is not known, for their policies could not be read: {}",
+            "policy": "the policies of {} secrets could not be read, so it is not known who may read them: {}",
         }
         return [said[what].format(len(errors), errors[0].what_and_why) for what, errors in self._errors.items() if errors]
 

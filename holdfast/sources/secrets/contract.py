@@ -6,8 +6,8 @@ What a source, a command and a recovery plan rely on:
   provider itself tells a digest, that is digested again: a plain one can be guessed from.
 - `read` lists every secret, sorted by name. One that can't be read is left out and named; a place that can't be read at all
   raises. A right that is lacking for the value alone costs the digest, not the record, and is said in `notes`.
-- `rotate` puts a new random value in force and keeps the rest as it was: if it raises, the old value is still in force, or the
-  error says what is.
+- `rotate` puts a new random value in force and keeps the rest as it was. If it raises, the old value is still in force; only
+  where a service did not answer it may be the new one, and rotating again settles it.
 - `restore` recreates names that are missing, each with a placeholder as its value, and what belongs to them. A value that is
   there is never touched, whatever the backup says; doing it twice does nothing more.
 - Errors are those of `holdfast.errors`, and name provider and secret.

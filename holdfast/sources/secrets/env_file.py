@@ -78,14 +78,16 @@ class EnvFile(SecretProvider):
             )
             for name, one in sorted(values.items())
         ]
-        left_out = [LeftOut(f"{self.name}, {one.name}", one.reason) for one in read.dotenv.broken]
+        left_out = [
+            LeftOut(f"{self.name}, {one.name}", one.reason) for one in (broken.left_out() for broken in read.dotenv.broken)
+        ]
         return SecretsFound(records, left_out)
 
     def rotate(self, name: str) -> Rotation:
         """Raises NotFoundError, RefusedError, SourceDeniedError, SourceFailedError, WorkFailedError."""
 
         def change(dotenv: Dotenv) -> str:
-            there = dotenv.values().get(name)
+            there = self._clear(dotenv, name).values().get(name)
             if there is None:
                 raise NotFoundError(f"there is no {name!r} in {shown(str(self._path))}")
             require_replaceable(f"{name} of {self.name}", there.value)
@@ -95,22 +97,25 @@ class EnvFile(SecretProvider):
         return Rotation(self.name, name, canonical.now())
 
     def put(self, name: str, value: str) -> None:
-        """Give a name this value, which is quoted where it must be; the name is added where it is missing.
+        """Give a name this value of letters and digits; the name is added where it is missing.
 
-        For a password that was made elsewhere, such as a PostgreSQL role's.
+        For a password that was made elsewhere, such as a PostgreSQL role's. Raises SettingsError, and what `rotate` raises.
         """
         if not is_name(name):
             raise SettingsError(f"{name!r} can't be a name in {shown(str(self._path))}", next_step="Use letters, digits and '_'")
         if not value.isalnum():
             raise RefusedError(f"{name} was not changed", reason="its new value would have to be quoted")
-        self._change(
-            lambda dotenv: dotenv.with_value(name, value) if name in dotenv.values() else dotenv.with_added({name: value})
-        )
+
+        def change(dotenv: Dotenv) -> str:
+            there = name in self._clear(dotenv, name).names()
+            return dotenv.with_value(name, value) if there else self._whole(dotenv).with_added({name: value})
+
+        self._change(change)
 
     def restore(self, records: Iterable[SecretRecord], *, dry_run: bool = False) -> RestoredSecrets:
         """Add the missing names to the file's end, or make the file.
 
-        Raises SourceDeniedError, SourceFailedError, WorkFailedError.
+        Raises RefusedError, SourceDeniedError, SourceFailedError, WorkFailedError.
         """
         wanted = {record.name: record for record in records}
         done = RestoredSecrets(self.name, dry_run)
@@ -118,7 +123,7 @@ class EnvFile(SecretProvider):
         names = [name for name in sorted(wanted) if is_name(name)]
 
         def add(dotenv: Dotenv) -> str:
-            present = dotenv.values()
+            present = self._whole(dotenv).names()
             done.kept = [name for name in names if name in present]
             done.created = [name for name in names if name not in present]
             return dotenv.with_added({name: placeholder() for name in done.created})
@@ -129,8 +134,27 @@ class EnvFile(SecretProvider):
             self._change(add, make=True)
         return done
 
+    def _whole(self, dotenv: Dotenv) -> Dotenv:
+        """Raises RefusedError where a name may be there that can't be seen: adding it would take its value out of force."""
+        if dotenv.ends_early:
+            raise RefusedError(
+                f"nothing was added to {shown(str(self._path))}",
+                reason="a quote in it is never closed, so what follows that can't be read",
+                next_step=f"Close the quote that begins in line {dotenv.broken[-1].line}",
+            )
+        return dotenv
+
+    def _clear(self, dotenv: Dotenv, name: str) -> Dotenv:
+        """Raises RefusedError where this name's line can't be understood."""
+        for one in dotenv.broken:
+            if one.name == name:
+                raise RefusedError(
+                    f"{name} was not changed", reason=f"line {one.line} of {shown(str(self._path))} is broken: {one.reason}"
+                )
+        return dotenv
+
     def _read(self) -> _Read:
-        with read_stably(self._path.resolve()) as file:
+        with read_stably(_real(self._path)) as file:
             if file.size_bytes > _LARGEST_BYTES:
                 raise SourceFailedError(f"{shown(str(self._path))} can't be read", reason="it is far too large for a .env file")
             text = file.content.read().decode("utf-8", "surrogateescape")
@@ -145,12 +169,17 @@ class EnvFile(SecretProvider):
 
     def _change(self, change: Callable[[Dotenv], str], *, make: bool = False) -> None:
         """Replace the file's text, alone among those of us who do; with `make`, also where there is no file."""
-        place = self._path.resolve()
+        place = _real(self._path)
         with write_errors(place, "changed"), only_one_at(place.parent):
             dotenv = self._read_or_empty() if make else self._read().dotenv
             text = change(dotenv)
             if text != dotenv.text:
                 _replace(place, _bytes(text))
+
+
+def _real(path: Path) -> Path:
+    """Follow links to the file itself; a circle of links is told when it is opened."""
+    return Path(os.path.realpath(path))
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -61,9 +61,10 @@ class PostgresRoles(SecretProvider):
     can_rotate = True
     can_restore = True
 
-    def __init__(self, url: DatabaseUrl, *, name: str | None = None) -> None:
+    def __init__(self, url: DatabaseUrl, *, name: str | None = None, lock_timeout_seconds: float = 10.0) -> None:
         super().__init__(name)
         self._url = url
+        self._lock_timeout_seconds = lock_timeout_seconds
 
     @property
     def description(self) -> Json:
@@ -118,6 +119,7 @@ class PostgresRoles(SecretProvider):
             closing(connect(self._url, autocommit=False)) as connection,
             database_errors(self._url, "making roles"),
         ):
+            self._wait_for_no_lock_long(connection)
             present = {name for (name,) in _rows(connection, "SELECT rolname FROM pg_roles")}
             done.kept = sorted(present & wanted.keys())
             missing = sorted(wanted.keys() - present)
@@ -162,6 +164,7 @@ class PostgresRoles(SecretProvider):
 
     def _set_password(self, connection: Connection, name: str, password: str) -> None:
         try:
+            self._wait_for_no_lock_long(connection)
             iterations = int(_rows(connection, _ITERATIONS)[0][0] or scram.DEFAULT_ITERATIONS)
             with connection.cursor() as cursor:
                 kept = scram.verifier(password, iterations=iterations)
@@ -174,6 +177,11 @@ class PostgresRoles(SecretProvider):
             ) from None
         except psycopg2.Error as error:
             raise database_error(error, self._url, f"changing the password of role {name!r}") from None
+
+    def _wait_for_no_lock_long(self, connection: Connection) -> None:
+        """Let a transaction that has just changed the same role, and does not end, be an error."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {int(self._lock_timeout_seconds * 1000)}")
 
     def _made(self, connection: Connection, record: SecretRecord, left_out: list[LeftOut]) -> bool:
         try:

@@ -94,7 +94,8 @@ def test_rights_that_are_lacking_cost_the_digest_and_not_the_record(service: Sec
     ]
     assert found.notes == [
         "the values of 2 secrets could not be read, so they have no digest: AWS refuses reading the value of secret one: 403",
-        "who may read 2 secrets is not known, for their policies could not be read: AWS refuses reading who may read secret one: 403",
+        "the policies of 2 secrets could not be read, so it is not known who may read them: "
+        "AWS refuses reading who may read secret one: 403",
     ]
     with pytest.raises(SourceDeniedError, match="secretsmanager:DescribeSecret"):
         lister.rotate("one")

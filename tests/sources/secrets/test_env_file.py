@@ -65,7 +65,7 @@ def values_in(path: Path) -> dict[str, str]:
 def test_every_way_to_write_a_value_is_understood(newline: str, mark: str) -> None:
     found = Dotenv.parse(mark + EXAMPLE.replace("\n", newline))
     assert {name: one.value for name, one in found.values().items()} == VALUES
-    assert [one.name for one in found.broken] == ["line 13", "line 14"]
+    assert [one.line for one in found.broken] == [13, 14]
 
 
 def test_records_tell_names_digests_and_times_and_no_value(file: Path) -> None:
@@ -88,7 +88,15 @@ def test_the_same_file_gives_the_same_records_again(file: Path) -> None:
     assert EnvFile(file).read(keyed) == EnvFile(file).read(keyed)
 
 
-@pytest.mark.parametrize("text", ['KEY="-----BEGIN\nQUJDREVG=\nNEXT=1\n', "KEY=-----BEGIN\nQUJD+REVG\nQUJDREVG==\nNEXT=1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'KEY="-----BEGIN\nQUJDREVG=\nNEXT=1\n',
+        "KEY=-----BEGIN\nQUJD+REVG\nQUJDREVG==\nNEXT=1\n",
+        'KEY=-----BEGIN\nQUJD+REVG\nQUJDREVG=="\nNEXT=1\n',
+        'KEY=-----BEGIN\nQUJD+REVG\nQUJDREVG="\nNEXT=1\n',
+    ],
+)
 def test_a_piece_of_a_broken_key_never_becomes_a_name(tmp_path: Path, text: str) -> None:
     (tmp_path / ".env").write_text(text)
     found = EnvFile(tmp_path / ".env").read(keyed)
@@ -207,6 +215,36 @@ def test_missing_names_come_back_as_placeholders_and_present_ones_keep_their_val
     assert states["EMPTY"] == "empty"
 
 
+def test_what_stands_in_a_broken_line_is_not_taken_for_missing(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    text = 'ONE=first\nTWO="second" and more\n'
+    path.write_text(text)
+    provider = EnvFile(path)
+    found = provider.read(keyed)
+    assert [str(one) for one in found.left_out] == ["env-file, TWO: line 2: something follows its closing quote"]
+    done = provider.restore([SecretRecord("env-file", name) for name in ("ONE", "TWO", "THREE")])
+    assert (done.created, done.kept) == (["THREE"], ["ONE", "TWO"])
+    assert path.read_text().startswith(text)
+    for change in (lambda: provider.rotate("TWO"), lambda: provider.put("TWO", "value")):
+        with pytest.raises(RefusedError, match="line 2"):
+            change()
+    assert "second" in path.read_text()
+
+
+def test_nothing_is_added_behind_a_quote_that_is_never_closed(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    text = 'ONE=first\nTWO="second\nTHREE=third\n'
+    path.write_text(text)
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError, match="line 2"):
+            EnvFile(path).restore([SecretRecord("env-file", "THREE")], dry_run=dry_run)
+    with pytest.raises(RefusedError, match="line 2"):
+        EnvFile(path).put("THREE", "value")
+    assert path.read_text() == text
+    EnvFile(path).rotate("ONE")
+    assert path.read_text().endswith(text.partition("\n")[2])
+
+
 def test_a_lost_file_comes_back_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     records = [SecretRecord("env-file", "ONE"), SecretRecord("env-file", "TWO")]
@@ -252,6 +290,10 @@ def test_what_can_not_be_read_or_found_is_named(tmp_path: Path) -> None:
     assert "canary" not in str(missing.value)
     path.write_bytes(b"#" * (5 << 20))
     with pytest.raises(SourceFailedError, match="too large"):
+        EnvFile(path).read(keyed)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(SourceFailedError):
         EnvFile(path).read(keyed)
     path.unlink()
     path.mkdir()

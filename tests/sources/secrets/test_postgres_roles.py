@@ -6,12 +6,20 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
-from holdfast.errors import AccessDeniedError, DatabaseUnreachableError, NotFoundError, RefusedError, WorkFailedError
+from holdfast.errors import (
+    AccessDeniedError,
+    DatabaseUnreachableError,
+    NotFoundError,
+    RefusedError,
+    TableLockedError,
+    WorkFailedError,
+)
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.sources.secrets import scram
 from holdfast.sources.secrets.contract import SecretRecord
@@ -101,6 +109,17 @@ def test_a_password_that_can_not_be_kept_is_not_put_in_force(database: DatabaseU
 
     with pytest.raises(WorkFailedError, match="full"):
         PostgresRoles(database).rotate("app", deliver=fail)
+    assert can_log_in(database, "app", "the old one")
+
+
+def test_a_role_that_another_session_changes_is_not_waited_for_without_end(database: DatabaseUrl, run_sql: RunSql) -> None:
+    run_sql("CREATE ROLE app LOGIN PASSWORD 'the old one'")
+    delivered: list[str] = []
+    with closing(connect(database, autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("ALTER ROLE app CONNECTION LIMIT 7")
+        with pytest.raises(TableLockedError):
+            PostgresRoles(database, lock_timeout_seconds=0.1).rotate("app", deliver=delivered.append)
+    assert delivered == []
     assert can_log_in(database, "app", "the old one")
 
 
