@@ -9,7 +9,7 @@ from urllib.parse import quote
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
-from blocks.server_objects import Json, ask
+from blocks.server_objects import Json, Method, ask
 from orchestration.deployments import REPLICATION_TRIGGER
 from orchestration.prefect_objects.references import References
 
@@ -73,7 +73,7 @@ class Writer:
         made = self._ask("POST", "/deployments/", {"name": own_name, "flow_id": self._flow_id(flow)} | deployment)
         self._references.add("deployment", name, made["id"])
         if deployment["work_pool_name"] is None and made["work_pool_name"] is not None:
-            self._ask("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})  # to make it so is to leave it as it was
+            self._ask("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})  # making it anew takes no pool away
         self._limit_scheduled_runs(made, [one for one in deployment["schedules"] if one["max_scheduled_runs"] is not None])
 
     def _limit_scheduled_runs(self, made: Json, schedules: list[Json]) -> None:
@@ -96,7 +96,7 @@ class Writer:
         made = self._ask("POST", "/automations/", automation | {"owner_resource": _owner(automation)})
         self._references.add("automation", name, made["id"])
 
-    def _ask(self, method: Any, path: str, body: Json) -> Any:
+    def _ask(self, method: Method, path: str, body: Json) -> Any:
         return ask(self._client, method, path, body)
 
 
