@@ -49,15 +49,11 @@ def test_what_changed_is_shown_between_two_backups_and_since_the_last(home: Home
     assert CANARY not in shown.out + shown.err + str(found)
 
 
-def test_two_backups_are_compared_by_the_repository_alone(home: Home, tmp_path: Path) -> None:
+def test_two_backups_are_compared_by_the_repository_alone_and_one_that_is_not_there_is_said(home: Home, tmp_path: Path) -> None:
     home.run("repo", "init")
     (tmp_path / "app.toml").write_text("a = 1\n")
     back_up(home, "config_1_aaaaaaaaa", {})
     back_up(home, "config_2_aaaaaaaaa", {})
     shown = home.run("config", "diff", "config_1_aaaaaaaaa", "latest", BACKUP_DATABASE_INTERVAL="never")
     assert (shown.code, shown.out) == (0, "Nothing changed from config_1_aaaaaaaaa to config_2_aaaaaaaaa.\n")
-
-
-def test_a_backup_that_is_not_there_is_said(home: Home) -> None:
-    home.run("repo", "init")
     assert home.error(3, "config", "diff", "config_9_aaaaaaaaa", "latest")["code"] == "HF-300"

@@ -14,6 +14,7 @@ from dotenv.parser import Binding, parse_stream
 
 from holdfast.errors import RefusedError
 
+_MARK = "\ufeff"  # some editors begin a file with it
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]*")
 _NAME = re.compile(r"[^=#\s'\"]+")
 _LINE = re.compile(
@@ -32,12 +33,14 @@ def document(variables: Mapping[str, str]) -> bytes:
 
 def read(text: str) -> dict[str, str]:
     """Read the variables of an `.env` file as they stand there; the last of a name counts."""
-    return {found.key: found.value or "" for found in parse_stream(io.StringIO(text)) if found.key is not None}
+    found = parse_stream(io.StringIO(text.removeprefix(_MARK)))
+    return {binding.key: binding.value or "" for binding in found if binding.key is not None}
 
 
 def with_variables(text: str, variables: Mapping[str, str]) -> str:
     """Return an `.env` file's text with these values. Raises RefusedError for a name that no such file can hold."""
-    bindings = list(parse_stream(io.StringIO(text)))
+    mark = _MARK if text.startswith(_MARK) else ""
+    bindings = list(parse_stream(io.StringIO(text.removeprefix(_MARK))))
     lines = [binding.original.string for binding in bindings]
     last = {binding.key: number for number, binding in enumerate(bindings) if binding.key is not None}
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -48,7 +51,7 @@ def with_variables(text: str, variables: Mapping[str, str]) -> str:
             if lines and not lines[-1].endswith(("\n", "\r")):
                 lines[-1] += newline
             lines.append(_assignment(name, value) + newline)
-    return "".join(lines)
+    return mark + "".join(lines)
 
 
 def _changed(binding: Binding, assignment: str, newline: str) -> str:

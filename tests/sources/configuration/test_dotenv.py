@@ -74,6 +74,7 @@ def test_a_file_keeps_its_line_ends_and_one_without_a_last_gets_it() -> None:
     assert dotenv.with_variables("A=1\r\nexport B=2\r\n", {"B": "3", "C": "4"}) == "A=1\r\nexport B=3\r\nC=4\r\n"
     assert dotenv.with_variables("A=1", {"B": "2"}) == "A=1\nB=2\n"
     assert dotenv.with_variables("A=1", {"A": "2"}) == "A=2"
+    assert dotenv.with_variables("\ufeffA=1\n", {"A": "2"}) == "\ufeffA=2\n"
     assert dotenv.with_variables("", {"A": "2"}) == "A=2\n"
     assert dotenv.with_variables("A='one\ntwo' # why\nB=2\n", {"A": "1"}) == "A=1 # why\nB=2\n"
     assert dotenv.with_variables("A\nB=2\n", {"A": "1"}) == "A=1\nB=2\n"
