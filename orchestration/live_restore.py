@@ -143,7 +143,7 @@ def _config(job: Job, repository: Repository, manifest: Manifest, wanted: Wanted
     kept = job.settings.home / "kept" / job.id
     prefect = [name.removeprefix(_PREFECT) for name in wanted.only if name.startswith(_PREFECT)]
     others = [name for name in wanted.only if not name.startswith(_PREFECT)]
-    done: Json = {"notes": []}
+    done: Json = {}
     if others or not wanted.only:
         with open_catalog(job.settings) as catalog:
             target = RestoreTarget(env_file=wanted.env_file, catalog=catalog)
@@ -153,6 +153,7 @@ def _config(job: Job, repository: Repository, manifest: Manifest, wanted: Wanted
         done["files"] = len(changes.files)
     if prefect or (not wanted.only and any(entry.name == PREFECT.name for entry in manifest.entries)):
         done["prefect"] = restore_prefect(repository, manifest, prefect, kept, dry_run=wanted.dry_run)
+        done["notes"] = [f"not brought back: {one['name']}: {one['reason']}" for one in done["prefect"]["left_out"]]
     return done | {"kept": str(kept) if kept.is_dir() else None}
 
 
@@ -206,7 +207,9 @@ def restore_prefect(repository: Repository, manifest: Manifest, only: list[str],
     replaced = told.pop("replaced")
     if replaced and not dry_run:
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (kept / PREFECT_KEPT).write_bytes(readable(replaced))
+        file = kept / PREFECT_KEPT
+        file.touch(mode=0o600)  # a backup that holds secrets has what is replaced hold some, too
+        file.write_bytes(readable(replaced))
     return told
 
 
