@@ -22,7 +22,7 @@ from holdfast.sources.configuration.diff import ConfigurationDiff, diff
 from holdfast.sources.configuration.places import Places
 from holdfast.sources.configuration.source import BACKUP_CONFIG, FILES
 from holdfast.sources.configuration.state import LIVE, ConfigurationState, state_of_backup, state_of_file
-from holdfast.sources.configuration.undoing import Undoing
+from holdfast.sources.configuration.undoing import Undoing, one_at_a_time
 from holdfast.sources.files import FileRecord, shown
 from holdfast.sources.replacing import replace_file, replace_link
 from holdfast.sources.stable import read_stably
@@ -75,25 +75,36 @@ class ConfigurationRestore:
         """Put back what differs, and return what that was; `on_restored` is told each thing once it is in its place.
 
         What is replaced is kept in `keep_in`, a folder of this restore's own (RefusedError where there is something in it), until
-        `roll_back`. Where one thing fails, what was done before is undone.
+        `roll_back`. Where one thing fails, what was done before is undone. Restores whose folders lie beside each other take
+        turns.
         """
         wanted = self._wanted(target, only)
-        changes = diff(self._there(wanted, target), wanted)
-        if changes.equal:
-            return changes
-        undoing = Undoing.begin(keep_in)
-        try:
-            for path in self._restore_files({change.path for change in changes.files}, wanted, target, undoing):
-                on_restored(f"file:{path}")
-            if changes.environment and target.env_file is not None:
-                _restore_variables(wanted.environment, target.env_file, undoing)
-                on_restored(f"file:{target.env_file}")
-            if changes.backup_config and target.catalog is not None:
-                undoing.update(target.catalog, _changed(wanted.documents[BACKUP_CONFIG.name], target.catalog))
-        except BaseException:
-            undoing.undo(target.catalog)
-            raise
+        with one_at_a_time(keep_in):
+            changes = diff(self._there(wanted, target), wanted)
+            if not changes.equal:
+                undoing = Undoing.begin(keep_in)
+                try:
+                    self._apply(changes, wanted, target, undoing, on_restored)
+                except BaseException:
+                    undoing.undo(target.catalog)
+                    raise
         return changes
+
+    def _apply(
+        self,
+        changes: ConfigurationDiff,
+        wanted: ConfigurationState,
+        target: RestoreTarget,
+        undoing: Undoing,
+        on_restored: Callable[[str], None],
+    ) -> None:
+        for path in self._restore_files({change.path for change in changes.files}, wanted, target, undoing):
+            on_restored(f"file:{path}")
+        if changes.environment and target.env_file is not None:
+            _restore_variables(wanted.environment, target.env_file, undoing)
+            on_restored(f"file:{target.env_file}")
+        if changes.backup_config and target.catalog is not None:
+            undoing.update(target.catalog, _changed(wanted.documents[BACKUP_CONFIG.name], target.catalog))
 
     @cached_property
     def _held(self) -> ConfigurationState:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from holdfast.configuration import update_backup_config
 from holdfast.errors import DamagedError, NotFoundError, RefusedError, SettingsError
 from holdfast.sources import replacing
 from holdfast.sources.configuration.source import BACKUP_CONFIG
-from holdfast.sources.placing import sync_path, write_errors
+from holdfast.sources.placing import only_one_at, sync_path, write_errors
 from holdfast.sources.replaced import JOURNAL
 
 if TYPE_CHECKING:
@@ -79,6 +81,15 @@ class Undoing:
         return [f"file:{path}" for path in replacing.roll_back(self.folder)]
 
 
+@contextmanager
+def one_at_a_time(keep_in: Path) -> Iterator[None]:
+    """Let no other restore or roll-back that keeps its things beside this one work meanwhile: they would undo each other."""
+    with write_errors(keep_in, "made"):
+        keep_in.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with only_one_at(keep_in.parent):
+        yield
+
+
 def roll_back(keep_in: Path, catalog: Catalog | None = None) -> list[str]:
     """Undo a restore by what it kept; settings in this catalog, else in the one that the settings name.
 
@@ -86,4 +97,5 @@ def roll_back(keep_in: Path, catalog: Catalog | None = None) -> list[str]:
     """
     if not keep_in.is_dir():
         raise NotFoundError(f"there is no folder {keep_in}, so no restore can be rolled back by it")
-    return Undoing(keep_in).undo(catalog)
+    with one_at_a_time(keep_in):
+        return Undoing(keep_in).undo(catalog)

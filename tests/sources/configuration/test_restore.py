@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -267,6 +268,19 @@ def test_what_has_no_place_and_what_names_nothing_is_refused(place: Place, name:
     restore = ConfigurationRestore(place.repository, place.back_up(environment=("PATH",), backup_config=lambda: {"x": 1}))
     with pytest.raises(SettingsError):
         restore.plan(HERE, [name])
+
+
+def test_two_restores_at_once_do_not_undo_each_other(place: Place, keep: Path) -> None:
+    restore, before, changed = made_and_changed(place)
+    again = ConfigurationRestore(place.repository, place.repository.latest("config"))
+    folders = [keep / "one", keep / "two"]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda one, folder: one.restore(HERE, keep_in=folder), [restore, again], folders))
+    assert tree(place.folder) == before | {"settings/more.toml": (0o644, b"")}
+    assert sorted(len(one.files) for one in done) == [0, 14]
+    (kept,) = (folder for folder in folders if folder.exists())
+    roll_back(kept)
+    assert tree(place.folder) == changed
 
 
 def test_two_restores_never_keep_what_they_replaced_in_one_folder(place: Place, keep: Path) -> None:
