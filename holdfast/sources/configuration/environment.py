@@ -57,7 +57,7 @@ def _take(found: Environment, name: str, value: str, *, include_secrets: bool, n
     if reason is None:
         found.variables[name] = value
     else:
-        found.left_out.append(LeftOut(f"environment:{shown(name)}", reason))
+        found.left_out.append(LeftOut(f"environment:{shown(name)}", reason, withheld=reason in (NEVER, SUSPECTED)))
 
 
 def _any(patterns: Sequence[str], name: str) -> bool:

@@ -5,13 +5,12 @@ What looks like a secret is left out, and named. The catalog's and Prefect's par
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.errors import HoldfastError, RefusedError
@@ -21,6 +20,7 @@ from holdfast.sources.configuration.environment import NEVER, SUSPECTED, Environ
 from holdfast.sources.configuration.globs import Matches, match
 from holdfast.sources.configuration.inspection import inspect
 from holdfast.sources.configuration.never import NeverKept
+from holdfast.sources.configuration.places import remember_origin, tar_paths
 from holdfast.sources.contract import Content, LeftOut, Part, Source
 from holdfast.sources.files import SourceFile, shown
 from holdfast.sources.stable import read_stably, unreadable
@@ -34,8 +34,6 @@ FILES = Part("files", "tar")
 BACKUP_CONFIG = Part("backup_config", "json")
 PREFECT = Part("prefect", "json")
 
-DOCUMENTS = "_holdfast"
-_OUTSIDE = "_outside"
 _KEYS_NAMED = 20
 _LONGEST_BYTES = 4 << 20
 
@@ -152,10 +150,10 @@ class ConfigurationSource(Source):
         if found.secret:
             content.facts["secret"][name] = found.secret
         if found.never or path in options.never.files:
-            content.left_out.append(LeftOut(f"file:{name}", f"{NEVER}: {_some(found.never or ['the key file'])}"))
+            content.left_out.append(LeftOut(f"file:{name}", f"{NEVER}: {_some(found.never or ['the key file'])}", withheld=True))
             return False
         if found.secret and not options.include_secrets:
-            content.left_out.append(LeftOut(f"file:{name}", f"{SUSPECTED}: {_some(found.secret)}"))
+            content.left_out.append(LeftOut(f"file:{name}", f"{SUSPECTED}: {_some(found.secret)}", withheld=True))
             return False
         if found.invalid:
             content.facts["invalid"][name] = found.invalid
@@ -179,46 +177,6 @@ def _read(name: str, path: Path) -> SourceFile:
         return SourceFile(name, "file", file.mode, file.modified_ns, content=file.content.read())
 
 
-def tar_paths(paths: list[Path], folder: Path) -> dict[str, Path]:
-    """Name files as a backup does: relative to the folder, else as absolute without the first `/`.
-
-    Where that would not be a name of its own, or one of ours, a file goes below a folder for such.
-    """
-    named: dict[str, Path] = {}
-    others: list[tuple[str, Path]] = []
-    for path in paths:
-        name = str(path.relative_to(folder)) if path.is_relative_to(folder) else ""
-        if name and not _is_ours(name):
-            named[name] = path
-        else:
-            others.append((str(path).lstrip("/"), path))
-    folders = {str(parent) for name in named for parent in PurePosixPath(name).parents}
-    for name, path in others:
-        clashes = name in folders or any(str(one) in named for one in (PurePosixPath(name), *PurePosixPath(name).parents))
-        named[f"{_OUTSIDE}/{name}" if clashes or _is_ours(name) or path.is_relative_to(folder) else name] = path
-    return named
-
-
-def _is_ours(name: str) -> bool:
-    return name.partition("/")[0] in (DOCUMENTS, _OUTSIDE)
-
-
-def remember_origin(facts: Json, name: str, path: Path) -> None:
-    """Write down where a file lay; names that are no UTF-8 in base64."""
-    try:
-        f"{name}{path}".encode()
-    except UnicodeEncodeError:
-        facts["origins_base64"][_base64(name)] = _base64(str(path))
-    else:
-        facts["origins"][name] = str(path)
-
-
-def origins_of(facts: Json) -> dict[str, str]:
-    """Read what `remember_origin` wrote: where each file lay, by its path in the backup."""
-    odd = facts.get("origins_base64", {}).items()
-    return dict(facts.get("origins", {})) | {_from_base64(name): _from_base64(path) for name, path in odd}
-
-
 def _holds_something(read: Callable[[], Json]) -> bool:
     """Whether there is something to read, or an error to be told when the part is read."""
     try:
@@ -230,11 +188,3 @@ def _holds_something(read: Callable[[], Json]) -> bool:
 def _some(names: list[str]) -> str:
     more = len(names) - _KEYS_NAMED
     return ", ".join(shown(name) for name in names[:_KEYS_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(os.fsencode(text)).decode("ascii")
-
-
-def _from_base64(text: str) -> str:
-    return os.fsdecode(base64.b64decode(text, validate=True))

@@ -17,7 +17,8 @@ from holdfast.settings import Settings
 from holdfast.settings.keys import variable_of
 from holdfast.settings.kinds import is_secret
 from holdfast.sources.configuration.never import NeverKept
-from holdfast.sources.configuration.source import ConfigurationOptions, origins_of
+from holdfast.sources.configuration.places import origins_of
+from holdfast.sources.configuration.source import ConfigurationOptions
 from tests.sources.configuration.conftest import CANARY, Place, left_out
 
 ODD = [
