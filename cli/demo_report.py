@@ -53,7 +53,7 @@ def _facts(figures: Figures, sight: Sight) -> list[tuple[str, str]]:
         ("Proofs", f"{levels}; {seconds['verify']:.1f} s"),
         ("Lost", f"DROP DATABASE {DATABASE}; functions, settings and .env deleted"),
         ("Restored", f"{seconds['restore']:.1f} s; every row, definition, file and mode is the same; every function answers"),
-        ("Kept in", str(figures.backups["database"]["location"])),
+        ("Backups in", str(figures.backups["database"]["location"])),
     ]
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import traceback
 from collections import defaultdict
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +90,11 @@ class EdgeRuntime:
             return _error(503, "BOOT_ERROR", "Worker failed to boot (please check logs)")
         return _forwarded(process.port, method, "/" + target[len(_PREFIX) :], headers, body)
 
+    def note(self, text: str) -> None:
+        """Write into the log."""
+        with suppress(ValueError):  # it is closed: the runtime ends
+            self._log.write(text.encode())
+
     def _refused(self, headers: dict[str, str]) -> Answer | None:
         shown = next((value for name, value in headers.items() if name.lower() == "authorization"), None)
         if shown is None:
@@ -139,6 +146,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], runtime: EdgeRuntime) -> None:
         super().__init__(address, _Handler)
         self.runtime = runtime
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Write into the log, not on the screen, what went wrong with a request, such as a caller that hung up."""
+        self.runtime.note(traceback.format_exc())
 
 
 class _Handler(BaseHTTPRequestHandler):

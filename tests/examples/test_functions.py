@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -196,6 +198,18 @@ def test_many_callers_at_once_share_one_process(runtime: EdgeRuntime) -> None:
         caller.join()
     assert statuses == [200] * 12
     assert len(_deno_below(psutil.Process())) == 1
+
+
+def test_a_caller_that_hangs_up_disturbs_nobody(runtime: EdgeRuntime, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", httpx.URL(runtime.url).port or 0)) as caller:
+        caller.sendall(b"GET /functions/v1/healthz HT")
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert call(runtime, "healthz").status_code == 200
+    end = time.monotonic() + 60
+    while "ConnectionResetError" not in runtime.log_path.read_text() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert "ConnectionResetError" in runtime.log_path.read_text()
+    assert capfd.readouterr().err == ""
 
 
 def test_nothing_is_left_running_even_when_the_runtime_is_killed(sample: SampleFiles, tmp_path: Path) -> None:

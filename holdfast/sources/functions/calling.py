@@ -156,11 +156,9 @@ class _Gateway:
             nobody = self._nobody
         if 0 < nobody.status < 400:
             return "can't be told", "the address answers to every name"
-        if reply != nobody:
-            return "answers", None
-        if reply.status == 404:
-            return "does not answer", "no function of that name is deployed"
-        return "can't be told", f"HTTP {reply.status}, as for a function that does not exist"
+        if reply.status == nobody.status and not _is_unknown(nobody):
+            return "can't be told", f"HTTP {reply.status}, as for a function that does not exist"
+        return "answers", None
 
     @cached_property
     def _nobody(self) -> _Reply:

@@ -145,9 +145,11 @@ def test_a_gateway_that_wants_a_token_hides_whether_the_function_answers(scene: 
 def test_an_address_that_says_the_same_of_every_name_shows_nothing() -> None:
     page = (200, {}, "<html>Welcome</html>")
     assert judged(page, nobody=page) == ("can't be told", "the address answers to every name")
-    for status, outcome in {404: "does not answer", 402: "can't be told", 401: "can't be told"}.items():
-        same = (status, {}, "the same words")
-        assert judged(same, nobody=same)[0] == outcome
+    for status in (401, 402, 404):
+        refusal = (status, {}, "in words of its own")
+        told = ("can't be told", f"HTTP {status}, as for a function that does not exist")
+        assert judged(refusal, nobody=(status, {}, "in other words")) == told
+        assert judged((201, {}, ""), nobody=refusal) == ("answers", None)
 
 
 def test_a_function_that_boots_slowly_is_waited_for() -> None:
