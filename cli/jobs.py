@@ -187,8 +187,8 @@ def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     yield "  Proven to", job["verifiedLevel"]
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]
-    left_out = job.get("leftOut")
-    yield "  Left out", "\n".join(left_out) if left_out else None
+    for label, name in (("  Left out", "leftOut"), ("  Withheld", "withheld")):
+        yield label, "\n".join(job[name]) if job.get(name) else None
     yield "  Copies", ", ".join(str(copy["storage"]) for copy in job["copies"]) if "copies" in job else None
 
 

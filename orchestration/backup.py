@@ -13,7 +13,7 @@ from orchestration.job import Job, time_text
 from orchestration.opening import open_database
 from orchestration.rows import Json
 
-_LEFT_OUT_IN_ROW = 100
+_NAMED_IN_ROW = 100
 
 
 @contextmanager
@@ -39,14 +39,15 @@ def completed(job: Job, repository: Repository, manifest: Manifest, *, left_out:
     """Close the job of a backup that was committed, show what it holds and what had to be left out, and return its document."""
     location = f"{repository.location.rstrip('/')}/manifests/{manifest.type}/{manifest.id}"
     level = repository.verified_level(manifest.id)
-    document = {
+    document: Json = {
         "sizeBytes": manifest.size_bytes,
         "storedBytes": manifest.stored_bytes,
         "checksum": manifest.checksum,
         "location": location,
         "verifiedLevel": level,
         "snapshotAt": time_text(manifest.snapshot_at),
-        "leftOut": [str(one) for one in left_out],
+        "leftOut": [str(one) for one in left_out if not one.withheld],
+        "withheld": [str(one) for one in left_out if one.withheld],
     }
     metadata: Json = {
         "storedBytes": manifest.stored_bytes,
@@ -56,8 +57,7 @@ def completed(job: Job, repository: Repository, manifest: Manifest, *, left_out:
         "entries": len(manifest.entries),
         "source": manifest.source,
     }
-    if left_out:
-        metadata["leftOut"] = [str(one) for one in left_out[:_LEFT_OUT_IN_ROW]]
+    metadata |= {name: document[name][:_NAMED_IN_ROW] for name in ("leftOut", "withheld") if document[name]}
     figures = {"size_bytes": manifest.size_bytes, "checksum": manifest.checksum, "location": location}
     ended = job.completed(document, metadata=metadata, **figures)
     _show(ended, manifest)
@@ -78,7 +78,7 @@ def _show(ended: Json, manifest: Manifest) -> None:
         "Checksum": manifest.checksum,
         "Kept in": ended["location"],
     }
-    notes = [f"not in the backup: {one}" for one in ended["leftOut"]]
+    notes = [f"not in the backup: {one}" for one in [*ended["leftOut"], *ended["withheld"]]]
     artifacts.summary(f"{kind}-summary", f"Backup {manifest.id}", facts, notes)
 
 

@@ -38,10 +38,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something that should have been in a backup and is not: its name, as a person knows it, and why."""
+    """Something that is not in a backup: its name, as a person knows it, and why.
+
+    `withheld` is what is kept out on purpose, as a secret; all else should have been in it.
+    """
 
     name: str
     reason: str
+    withheld: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"

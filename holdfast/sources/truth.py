@@ -6,7 +6,7 @@ It is an entry of the backup itself, of kind `truth`, and is what every restore 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from holdfast.errors import DamagedError
@@ -47,7 +47,7 @@ class SourceTruth:
             name: {"kind": part.kind, "files": [record.to_json() for record in part.files], "facts": part.facts}
             for name, part in self.parts.items()
         }
-        left_out = [{"name": one.name, "reason": one.reason} for one in self.left_out]
+        left_out = [asdict(one) for one in self.left_out]
         return canonical.to_bytes({"schema": SCHEMA, "parts": parts, "left_out": left_out})
 
     @classmethod
@@ -61,7 +61,7 @@ class SourceTruth:
                 name: PartTruth(part["kind"], [FileRecord.from_json(one) for one in part["files"]], part["facts"])
                 for name, part in value["parts"].items()
             }
-            return cls(parts, [LeftOut(one["name"], one["reason"]) for one in value["left_out"]])
+            return cls(parts, [LeftOut(**one) for one in value["left_out"]])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"a field is missing or wrong ({type(error).__name__})") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 SECRET = "canary-of-a-secret-4f1c9a07d2"
@@ -23,7 +22,7 @@ def make_functions(folder: Path) -> Path:
     (folder / "functions" / "_shared" / "cors.ts").write_text("export const cors = {}\n")
     (folder / "functions" / "publish" / "deno.json").write_text('{"imports": {}}\n')
     (folder / "functions" / "publish" / "index.ts").chmod(0o640)
-    os.symlink("../_shared/cors.ts", folder / "functions" / "publish" / "a 'quoted' link.ts")
+    (folder / "functions" / "publish" / "a 'quoted' link.ts").symlink_to("../_shared/cors.ts")
     (folder / "config.toml").write_text(CONFIG)
     return folder
 
@@ -51,7 +50,7 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes | str | None]]:
     for path in sorted(folder.rglob("*")):
         content: bytes | str | None = None
         if path.is_symlink():
-            content = os.readlink(path)
+            content = str(path.readlink())
         elif path.is_file():
             content = path.read_bytes()
         found[str(path.relative_to(folder))] = (path.lstat().st_mode, content)
