@@ -16,6 +16,7 @@ from examples.content_pipeline.edge_function import function_names
 from examples.content_pipeline.edge_runtime import EdgeRuntime
 from examples.content_pipeline.generate import build
 from examples.content_pipeline.sample_files import lay_out
+from holdfast.errors import NotProvenError
 from holdfast.postgres.connection import DatabaseUrl, connect, quote_identifier
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.sources.functions.calling import Answer, call_all
@@ -94,11 +95,14 @@ class Sample:
         return {"BACKUP_FUNCTIONS_URL": self._runtime.url, "BACKUP_FUNCTIONS_CALL_TOKEN": self._call_token.get_secret_value()}
 
     def look(self) -> Sight:
-        """Look at everything, and call every function."""
+        """Look at everything, and call every function. Raises NotProvenError where one does not answer."""
+        answers = self.call_functions()
+        if silent := [str(answer) for answer in answers if answer.outcome != "answers"]:
+            raise NotProvenError("Not every function of the sample answers", reason="; ".join(silent))
         return Sight(
             witness(self.url),
             witness_files(self.files.functions),
-            self.call_functions(),
+            answers,
             witness_files(self.files.settings),
             sorted(values_in(self.files.env_file)),
         )
