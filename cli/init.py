@@ -53,5 +53,5 @@ def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
         ("  Catalog", "embedded PostgreSQL" if document["catalog"]["kind"] == "embedded" else "BACKUP_CATALOG_URL"),
         ("  Prefect", document["prefect"]["url"].removesuffix("/api")),
         ("  Blocks", ", ".join(document["blocks"])),
-        ("  Next", "holdfast backup database"),
+        ("  Next", "holdfast backup all"),
     )

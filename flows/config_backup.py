@@ -33,4 +33,4 @@ def config_backup(
     """
     with Job("backup", "config", job_id) as job, opened_repository(storage, key) as repository:
         close_dead_work(job.mirror, repository)
-        return back_up_source(job, repository, lambda: open_configuration(source, job.settings))
+        return back_up_source(job, repository, lambda: open_configuration(source, key, job.settings, repository))

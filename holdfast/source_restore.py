@@ -16,15 +16,15 @@ from typing import Any, Literal, Self
 
 from holdfast.errors import NotFoundError, NotProvenError, SettingsError
 from holdfast.repository import Entry, Manifest, Repository
+from holdfast.sources.configuration import dotenv
+from holdfast.sources.configuration.places import DOCUMENTS
+from holdfast.sources.configuration.source import ENVIRONMENT
 from holdfast.sources.files import FileRecord
 from holdfast.sources.functions.directory import never_kept
 from holdfast.sources.staging import FolderRestore
 from holdfast.sources.truth import SourceTruth, content_entries, read_document, read_truth
 
 FolderMode = Literal["new", "promote"]
-DOCUMENTS = "_holdfast"
-"""The folder of a restored tree that holds what was no file: documents, as JSON that a person can read."""
-
 _DOCUMENT_MODE = 0o600
 
 
@@ -167,12 +167,19 @@ class SourceRestore:
         return self.truth.parts[name].files if name in self.truth.parts else []
 
     def _write_document(self, entry: Entry) -> None:
-        data = readable(read_document(self.repository, entry))
-        path = f"{DOCUMENTS}/{entry.name}.json"
+        """Write a document as JSON that a person can read; variables also as a shell and Holdfast read them."""
+        document = read_document(self.repository, entry)
+        self._write(f"{DOCUMENTS}/{entry.name}.json", readable(document))
+        if self.manifest.type == "config" and entry.name == ENVIRONMENT.name:
+            variables = {name: value for name, value in document.items() if dotenv.holds(name)}
+            self._write(f"{DOCUMENTS}/{entry.name}.env", dotenv.document(variables))
+        with self._lock:
+            self.report.documents += 1
+
+    def _write(self, path: str, data: bytes) -> None:
         self._folder.write(path, data, _DOCUMENT_MODE)
         with self._lock:
             self._documents.append(FileRecord(path, "file", _DOCUMENT_MODE, len(data), hashlib.sha256(data).hexdigest()))
-            self.report.documents += 1
 
 
 def readable(document: Any) -> bytes:

@@ -60,7 +60,13 @@ def _functions(job: Job, repository: Repository, manifest: Manifest, wanted: Wan
         done = _to_project(job, repository, manifest, block, wanted)
         slugs = done.pop("slugs")
         address = job.settings.functions_url or f"https://{block.project}.supabase.co/functions/v1"
-    return done if wanted.dry_run else done | _called(job, address, slugs)
+    if wanted.dry_run:
+        return done
+    if address is None:
+        note = "the functions were not called: BACKUP_FUNCTIONS_URL is not set"
+        return done | {"notes": [*done["notes"], note]}
+    answers = call_functions(address, slugs, job)
+    return done | {"functions": len(slugs), "answers": [answer.to_json() for answer in answers]}
 
 
 def _to_project(job: Job, repository: Repository, manifest: Manifest, block: SupabaseProject, wanted: Wanted) -> Json:
@@ -97,14 +103,6 @@ def _to_project(job: Job, repository: Repository, manifest: Manifest, block: Sup
         "notes": [*restore.report.notes, *notes],
         "slugs": [one.slug for one in planned],
     }
-
-
-def _called(job: Job, address: str | None, slugs: list[str]) -> Json:
-    """Call each function that was brought back. Raises SourceFailedError where one does not answer."""
-    if address is None:
-        return {"notes": ["the functions were not called: BACKUP_FUNCTIONS_URL is not set"]}
-    answers = call_functions(address, slugs, job)
-    return {"functions": len(slugs), "answers": [answer.to_json() for answer in answers]}
 
 
 def _slugs(restore: SourceRestore) -> list[str]:

@@ -6,11 +6,12 @@ What the blocks hold is hidden from the logs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from blocks import ConfigurationFiles, FunctionsDirectory, SupabaseProject
+from blocks import ConfigurationFiles, EncryptionKey, FunctionsDirectory, SupabaseProject
 from blocks.providers import load_provider, provider_references
-from holdfast.errors import NotFoundError
+from holdfast.errors import NotFoundError, RefusedError
 from holdfast.opening import open_catalog
 from holdfast.sources.configuration.source import ConfigurationSource
 from holdfast.sources.secrets.source import SecretsSource
@@ -19,6 +20,10 @@ from orchestration.opening import load
 from orchestration.prefect_objects import read_prefect_objects
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
     from holdfast.repository import Repository
     from holdfast.settings import Settings
     from holdfast.sources.contract import Json, Source
@@ -38,9 +43,19 @@ def open_functions(name: str) -> Source:
     return functions_block(name).source()
 
 
-def open_configuration(name: str, settings: Settings) -> ConfigurationSource:
-    """Open the configuration that a block names, with the catalog's and Prefect's own."""
+def open_configuration(name: str, key: str, settings: Settings, repository: Repository) -> ConfigurationSource:
+    """Open the configuration that a block names, with the catalog's and Prefect's own; the key of a block is never part of it.
+
+    Raises RefusedError where secrets were asked for, and would be stored in clear.
+    """
     options = load(ConfigurationFiles, name).options(settings)
+    if options.include_secrets and not repository.encrypted:
+        raise RefusedError(
+            "secrets of the configuration were asked for, and the repository is not encrypted",
+            reason="whoever can read the storage could read them",
+            next_step="Set BACKUP_CONFIG_INCLUDE_SECRETS to false, or use an encrypted repository",
+        )
+    options = replace(options, never=options.never.and_key(*_key(key)))
 
     def stored() -> Json:
         with open_catalog(settings) as catalog:
@@ -49,6 +64,14 @@ def open_configuration(name: str, settings: Settings) -> ConfigurationSource:
     return ConfigurationSource(
         options, backup_config=stored, prefect=lambda: read_prefect_objects(include_secrets=options.include_secrets)
     )
+
+
+def _key(name: str) -> tuple[SecretStr | None, Path | None]:
+    try:
+        block = load(EncryptionKey, name)
+    except NotFoundError:
+        return None, None
+    return block.key, block.key_file
 
 
 def open_providers(names: Sequence[str] | None, settings: Settings) -> list[SecretProvider]:

@@ -31,6 +31,11 @@ def document(variables: Mapping[str, str]) -> bytes:
     return "".join(f"{_assignment(name, value)}\n" for name, value in sorted(variables.items())).encode()
 
 
+def holds(name: str) -> bool:
+    """Tell whether an `.env` file can hold a variable of this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def read(text: str) -> dict[str, str]:
     """Read the variables of an `.env` file as they stand there; the last of a name counts."""
     found = parse_stream(io.StringIO(text.removeprefix(_MARK)))

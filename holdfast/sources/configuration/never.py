@@ -7,13 +7,15 @@ by its name, by its file and by its text.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.sources.configuration.secretness import assignments_in, name_looks_secret, says_nothing, value_looks_secret
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from holdfast.settings import Settings
 
 _SHORTEST_TEXT = 8
@@ -35,16 +37,20 @@ class NeverKept:
         from holdfast.settings.kinds import is_secret
 
         names = {variable_of(name) for name, field in type(settings).model_fields.items() if is_secret(field)}
-        texts = {settings.encryption_key.get_secret_value()} if settings.encryption_key else set()
-        file = settings.encryption_key_file
+        ours = cls(names=frozenset({*names, "BACKUP_TARGET_URL"}))
+        return ours.and_key(settings.encryption_key, settings.encryption_key_file)
+
+    def and_key(self, key: SecretStr | None, file: Path | None) -> NeverKept:
+        """Add a key: its text, or its file and the text in it."""
+        texts = {key.get_secret_value()} if key else set()
         if file is not None:
             with suppress(OSError):  # a key that can't be read here can't be backed up here, either
                 texts.add(file.read_text("utf-8", "replace"))
         stripped = {text.strip() for text in texts}
-        return cls(
-            names=frozenset({*names, "BACKUP_TARGET_URL"}),
-            texts=frozenset(text for text in stripped if len(text) >= _SHORTEST_TEXT),
-            files=frozenset() if file is None else frozenset([file.resolve()]),
+        return replace(
+            self,
+            texts=self.texts | {text for text in stripped if len(text) >= _SHORTEST_TEXT},
+            files=self.files if file is None else self.files | {file.resolve()},
         )
 
     def has(self, name: str, value: str) -> bool:
