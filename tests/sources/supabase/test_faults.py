@@ -32,7 +32,9 @@ def _opened(server: ManagementServer, *, token: str = TOKEN, project: str = REF,
     return ManagementApi(server.address, project, SecretStr(token), timeout_seconds=0.5, policy=policy)
 
 
-@pytest.mark.parametrize("after", ["0", formatdate(time.time() - 5, usegmt=True), "soon", None])
+@pytest.mark.parametrize(
+    "after", ["0", formatdate(time.time() - 5, usegmt=True), "soon", None], ids=["seconds", "a date", "nonsense", "nothing"]
+)
 def test_a_busy_service_is_asked_again_whatever_it_says_of_when(
     api: ManagementApi, server: ManagementServer, after: str | None
 ) -> None:
