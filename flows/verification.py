@@ -19,7 +19,7 @@ from orchestration.verification import concluded, rehearsing, rehearsing_files, 
 
 @flow(
     name="verification",
-    flow_run_name="verify {backup_id} to {level}",
+    flow_run_name="verify {type} {backup_id} to {level}",
     task_runner=readers(),
     timeout_seconds=second_net("verify_time_limit_minutes"),
     persist_result=False,
