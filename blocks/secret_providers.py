@@ -110,7 +110,7 @@ class PrefectSecretBlocks(Block):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
-    _block_type_name = "Prefect Secret Blocks"
+    _block_type_name = "Secret Blocks of Prefect"
     _block_type_slug = "holdfast-prefect-secret-blocks"
     _description = "The Secret blocks of this Prefect server, of which Holdfast backs the metadata up."
 

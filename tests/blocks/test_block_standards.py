@@ -36,6 +36,7 @@ def test_the_sweep_finds_every_block_that_is_exported() -> None:
 @every_block
 def test_a_person_finds_the_block_and_reads_what_it_is_for(block: type[Block]) -> None:
     assert block._block_type_name
+    assert not block._block_type_name.lower().startswith("prefect")  # such names are Prefect's own, and its server refuses them
     assert re.fullmatch(r"holdfast(-[a-z]+)+", block._block_type_slug or "")
     assert block._description
     assert block._description.endswith(".")
