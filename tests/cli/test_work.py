@@ -175,7 +175,11 @@ def test_configuration_is_shown_and_changed_and_holds_no_secret(shop: Shop) -> N
 
 def test_status_tells_what_is_up_what_is_down_and_what_to_do(shop: Shop) -> None:
     up = shop.home.json("status")
-    (database,) = up["types"]
+    database, *others = up["types"]
+    assert [(one["type"], one["on"], one["overdue"]) for one in others] == [
+        (kind, False, False) for kind in ("function", "config", "secrets")
+    ]
+    assert all("nothing to back up" in one["offBecause"] for one in others)
     assert database["lastGood"]["jobId"].startswith("backup_")
     assert database["overdue"] is False
     assert up["repository"]["ok"]
