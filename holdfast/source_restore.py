@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 from holdfast.errors import NotFoundError, NotProvenError, SettingsError
 from holdfast.repository import Entry, Manifest, Repository
-from holdfast.sources.configuration import dotenv
+from holdfast.sources import dotenv
 from holdfast.sources.configuration.places import DOCUMENTS
 from holdfast.sources.configuration.source import ENVIRONMENT
 from holdfast.sources.files import FileRecord
@@ -77,7 +77,7 @@ class SourceRestore:
         self._folder.__exit__(kind, error, trace)
 
     def preflight(self) -> None:
-        """Refuse what can't end well. Raises TargetNotEmptyError, NotFoundError, DamagedError."""
+        """Refuse what can't end well. Raises TargetNotEmptyError, NotFoundError, RefusedError, DamagedError."""
         self._truth = read_truth(self.repository, self.manifest)
         entries = self.entries
         if self.mode == "promote" and self.target.exists():

@@ -13,7 +13,7 @@ from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.repository import Compression, Repository, UserKey
 from holdfast.source_backup import SourceBackup, SourceBackupOptions
-from holdfast.sources.secrets.dotenv import Dotenv
+from holdfast.sources.dotenv import Dotenv
 from holdfast.sources.secrets.env_file import EnvFile
 from holdfast.sources.secrets.source import SecretsSource
 from holdfast.storage import LocalStorage

@@ -7,7 +7,6 @@ What is wrong with a file is told by its place alone and never quoted, for it ma
 from __future__ import annotations
 
 import configparser
-import io
 import json
 import re
 import tomllib
@@ -16,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import yaml
-from dotenv.parser import parse_stream
+
+from holdfast.sources.dotenv import Dotenv
 
 Format = Literal["TOML", "YAML", "JSON", "INI", ".env"]
 Pair = tuple[str, str]
@@ -84,11 +84,11 @@ def _ini(text: str) -> list[Pair]:
 
 
 def _env(text: str) -> list[Pair]:
-    found = list(parse_stream(io.StringIO(text)))
-    for binding in found:
-        if binding.error:
-            raise ValueError(f"line {binding.original.line}")
-    return [(binding.key, binding.value or "") for binding in found if binding.key is not None]
+    found = Dotenv.parse(text, any_name=True)
+    for broken in found.broken:
+        if broken.bare is None:
+            raise ValueError(f"line {broken.line}")
+    return [(one.name, one.value) for one in found.assignments]
 
 
 @dataclass(slots=True)

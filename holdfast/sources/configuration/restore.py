@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import DamagedError, NotFoundError, SettingsError
 from holdfast.repository import Manifest, Repository
-from holdfast.sources.configuration import dotenv
 from holdfast.sources.configuration.diff import ConfigurationDiff, diff
 from holdfast.sources.configuration.places import Places
 from holdfast.sources.configuration.source import BACKUP_CONFIG, FILES
 from holdfast.sources.configuration.state import LIVE, ConfigurationState, state_of_backup, state_of_file
 from holdfast.sources.configuration.undoing import Undoing, one_at_a_time
+from holdfast.sources.dotenv import Dotenv
 from holdfast.sources.files import FileRecord, shown
 from holdfast.sources.replacing import replace_file, replace_link
 from holdfast.sources.stable import read_stably
@@ -156,7 +156,7 @@ class ConfigurationRestore:
             if found is not None:
                 there.files[path] = found
         if wanted.environment and target.env_file is not None:
-            variables = dotenv.read(_text_of(target.env_file))
+            variables = _read_env(target.env_file).variables()
             there.environment = {name: value for name, value in variables.items() if name in wanted.environment}
         if BACKUP_CONFIG.name in wanted.documents and target.catalog is not None:
             stored = target.catalog.config()
@@ -190,20 +190,21 @@ def _checked(data: bytes, record: FileRecord) -> bytes:
 
 def _restore_variables(variables: dict[str, str], file: Path, undoing: Undoing) -> None:
     """Change only the lines of what differs."""
-    text = _text_of(file)
-    there = dotenv.read(text)
+    found = _read_env(file)
+    there = found.variables()
     changed = {name: value for name, value in variables.items() if there.get(name) != value}
     mode = stat.S_IMODE(file.lstat().st_mode) if file.exists() else _ENV_MODE
-    replace_file(file, dotenv.with_variables(text, changed).encode(), mode, keep_in=undoing.folder)
+    text = found.with_variables(changed, place=shown(str(file)))
+    replace_file(file, text.encode(), mode, keep_in=undoing.folder)
 
 
-def _text_of(file: Path) -> str:
+def _read_env(file: Path) -> Dotenv:
     """Read an .env file; one that is not there yet holds nothing."""
     if not os.path.lexists(file):
-        return ""
+        return Dotenv.parse("")
     with read_stably(file) as found:
         try:
-            return found.content.read().decode("utf-8")
+            return Dotenv.parse(found.content.read().decode("utf-8"), any_name=True)
         except UnicodeDecodeError as error:
             raise SettingsError(f"{file} can't be changed", reason=f"byte {error.start} is not UTF-8") from error
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 from holdfast.errors import NotFoundError, RefusedError, SettingsError, SourceFailedError
 from holdfast.repository import canonical
 from holdfast.sources.contract import LeftOut
+from holdfast.sources.dotenv import Dotenv, is_name
 from holdfast.sources.files import shown
 from holdfast.sources.placing import only_one_at, sync_path, write_errors
 from holdfast.sources.secrets.contract import (
@@ -29,7 +30,6 @@ from holdfast.sources.secrets.contract import (
     require_replaceable,
     state_of,
 )
-from holdfast.sources.secrets.dotenv import Dotenv, is_name
 from holdfast.sources.secrets.usage import uses
 from holdfast.sources.stable import read_stably
 
@@ -60,7 +60,7 @@ class EnvFile(SecretProvider):
 
     @property
     def description(self) -> Json:
-        return {"kind": self.kind, "name": self.name, "path": shown(str(self._path))}
+        return {"kind": self.kind, "name": self.name, "path": self._place}
 
     def read(self, digest: Digest) -> SecretsFound:
         """Raises NotFoundError, SourceDeniedError, SourceFailedError."""
@@ -87,9 +87,10 @@ class EnvFile(SecretProvider):
         """Raises NotFoundError, RefusedError, SourceDeniedError, SourceFailedError, WorkFailedError."""
 
         def change(dotenv: Dotenv) -> str:
-            there = self._clear(dotenv, name).values().get(name)
+            dotenv.require_clear(name, self._place)
+            there = dotenv.values().get(name)
             if there is None:
-                raise NotFoundError(f"there is no {name!r} in {shown(str(self._path))}")
+                raise NotFoundError(f"there is no {name!r} in {self._place}")
             require_replaceable(f"{name} of {self.name}", there.value)
             return dotenv.with_value(name, new_value())
 
@@ -102,13 +103,16 @@ class EnvFile(SecretProvider):
         For a password that was made elsewhere, such as a PostgreSQL role's. Raises SettingsError, and what `rotate` raises.
         """
         if not is_name(name):
-            raise SettingsError(f"{name!r} can't be a name in {shown(str(self._path))}", next_step="Use letters, digits and '_'")
+            raise SettingsError(f"{name!r} can't be a name in {self._place}", next_step="Use letters, digits and '_'")
         if not value.isalnum():
             raise RefusedError(f"{name} was not changed", reason="its new value would have to be quoted")
 
         def change(dotenv: Dotenv) -> str:
-            there = name in self._clear(dotenv, name).names()
-            return dotenv.with_value(name, value) if there else self._whole(dotenv).with_added({name: value})
+            dotenv.require_clear(name, self._place)
+            if name in dotenv.names():
+                return dotenv.with_value(name, value)
+            dotenv.require_whole(self._place)
+            return dotenv.with_added({name: value})
 
         self._change(change)
 
@@ -123,7 +127,8 @@ class EnvFile(SecretProvider):
         names = [name for name in sorted(wanted) if is_name(name)]
 
         def add(dotenv: Dotenv) -> str:
-            present = self._whole(dotenv).names()
+            dotenv.require_whole(self._place)
+            present = dotenv.names()
             done.kept = [name for name in names if name in present]
             done.created = [name for name in names if name not in present]
             return dotenv.with_added({name: placeholder() for name in done.created})
@@ -134,29 +139,14 @@ class EnvFile(SecretProvider):
             self._change(add, make=True)
         return done
 
-    def _whole(self, dotenv: Dotenv) -> Dotenv:
-        """Raises RefusedError where a name may be there that can't be seen: adding it would take its value out of force."""
-        if dotenv.ends_early:
-            raise RefusedError(
-                f"nothing was added to {shown(str(self._path))}",
-                reason="a quote in it is never closed, so what follows that can't be read",
-                next_step=f"Close the quote that begins in line {dotenv.broken[-1].line}",
-            )
-        return dotenv
-
-    def _clear(self, dotenv: Dotenv, name: str) -> Dotenv:
-        """Raises RefusedError where this name's line can't be understood."""
-        for one in dotenv.broken:
-            if one.name == name:
-                raise RefusedError(
-                    f"{name} was not changed", reason=f"line {one.line} of {shown(str(self._path))} is broken: {one.reason}"
-                )
-        return dotenv
+    @property
+    def _place(self) -> str:
+        return shown(str(self._path))
 
     def _read(self) -> _Read:
         with read_stably(_real(self._path)) as file:
             if file.size_bytes > _LARGEST_BYTES:
-                raise SourceFailedError(f"{shown(str(self._path))} can't be read", reason="it is far too large for a .env file")
+                raise SourceFailedError(f"{self._place} can't be read", reason="it is far too large for a .env file")
             text = file.content.read().decode("utf-8", "surrogateescape")
             changed_at = datetime.fromtimestamp(file.modified_ns // 1_000_000_000, UTC)
             return _Read(Dotenv.parse(text), file.mode, changed_at)

@@ -20,9 +20,9 @@ from holdfast.errors import HoldfastError
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.repository import Compression, Repository, UserKey
 from holdfast.source_backup import SourceBackup, SourceBackupOptions
+from holdfast.sources.dotenv import Dotenv
 from holdfast.sources.secrets.contract import SecretProvider, SecretRecord
 from holdfast.sources.secrets.diff import secrets_diff
-from holdfast.sources.secrets.dotenv import Dotenv
 from holdfast.sources.secrets.env_file import EnvFile
 from holdfast.sources.secrets.kept import kept_secrets
 from holdfast.sources.secrets.postgres_roles import PostgresRoles

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import NotFoundError, RefusedError, SettingsError, SourceFailedError
+from holdfast.sources.dotenv import Dotenv
 from holdfast.sources.secrets.contract import PLACEHOLDER, SecretRecord
-from holdfast.sources.secrets.dotenv import Dotenv
 from holdfast.sources.secrets.env_file import EnvFile
 from tests.postgres.servers import server_folder
 from tests.sources.secrets.digests import keyed
