@@ -28,6 +28,7 @@ from holdfast.sources.secrets.contract import (
     SecretsFound,
     new_value,
     placeholder,
+    require_replaceable,
     state_of,
 )
 
@@ -59,17 +60,19 @@ class PrefectSecrets(SecretProvider):
         return SecretsFound(records)
 
     def rotate(self, name: str) -> Rotation:
-        """Raises NotFoundError; RefusedError for a value that is no text; PrefectUnreachableError."""
+        """Raises NotFoundError; RefusedError for a value that no random text can stand for; PrefectUnreachableError."""
         with asked("it keeps the Secret blocks"), get_client(sync_client=True) as client:
             block = next((one for one in _secret_blocks(client) if one["name"] == name), None)
             if block is None:
                 raise NotFoundError(f"there is no Secret block {name!r}")
-            if not isinstance(block["data"].get("value"), str):
+            value = block["data"].get("value")
+            if not isinstance(value, str):
                 raise RefusedError(
                     f"the Secret block {name!r} was not changed",
                     reason="its value is no text but JSON, of which only its users know what may be in it",
                     next_step="Change it by hand",
                 )
+            require_replaceable(f"the Secret block {name!r}", value)
             with asked(f"the value of {name!r} may be the old one or the new one"):
                 changed = {"data": {"value": new_value()}, "merge_existing_data": False}
                 ask(client, "PATCH", f"/block_documents/{block['id']}", changed)

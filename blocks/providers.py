@@ -5,7 +5,6 @@ Flows are told them as `type/name`. Each class is imported when a block of it is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,13 +12,13 @@ from prefect.blocks.core import Block
 
 from blocks.server import asked
 from holdfast.errors import NotFoundError, SettingsError
+from holdfast.sources.secrets.configured import ENV_FILE, is_reference, names_of
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.sources.secrets.contract import SecretProvider
 
 _PREFIX = "holdfast-secrets-"
-_ENV_FILE = "env-file"
 _CLASSES = {
     "holdfast-env-file-secrets": ("blocks.secret_providers", "EnvFileSecrets"),
     "holdfast-postgres-role-secrets": ("blocks.secret_providers", "PostgresRoleSecrets"),
@@ -28,8 +27,8 @@ _CLASSES = {
     "holdfast-aws-secrets-manager": ("blocks.aws_secrets", "AwsSecretsManager"),
     "holdfast-supabase-project": ("blocks.supabase_project", "SupabaseProject"),
 }
-_SLUGS = {
-    _ENV_FILE: "holdfast-env-file-secrets",
+_SLUGS = {  # of each name that the engine knows
+    ENV_FILE: "holdfast-env-file-secrets",
     "postgres-roles": "holdfast-postgres-role-secrets",
     "supabase-vault": "holdfast-supabase-vault-secrets",
     "prefect": "holdfast-prefect-secret-blocks",
@@ -40,13 +39,12 @@ _SLUGS = {
 
 def provider_blocks(settings: Settings) -> dict[str, Block]:
     """Make the blocks of the providers that the settings name, by the names they are saved under. Raises SettingsError."""
-    return {_PREFIX + name: _block(name, settings) for name in _of_settings(settings)}
+    return {_PREFIX + name: _block(name, settings) for name in names_of(settings) if not is_reference(name)}
 
 
 def provider_references(settings: Settings) -> list[str]:
-    """Name the providers of the settings as flows are told them."""
-    ours = [f"{_SLUGS[name]}/{_PREFIX}{name}" for name in _of_settings(settings)]
-    return ours + [name for name in settings.secrets_providers if "/" in name]
+    """Name the providers of the settings as flows are told them. Raises SettingsError."""
+    return [name if is_reference(name) else f"{_SLUGS[name]}/{_PREFIX}{name}" for name in names_of(settings)]
 
 
 def load_provider(reference: str) -> Any:
@@ -60,51 +58,31 @@ def load_provider(reference: str) -> Any:
             raise NotFoundError(f"there is no block {reference}", next_step="Blocks are listed by 'prefect block ls'") from None
 
 
-def open_provider(name: str) -> SecretProvider | None:
-    """Open a provider that the engine does not know by its name in the settings: Prefect's own, or one in a block."""
-    if name == "prefect":
-        return cast("SecretProvider", _class_of(_SLUGS[name])().provider())  # type: ignore[attr-defined]
-    return cast("SecretProvider", load_provider(name).provider()) if "/" in name else None
-
-
-def _of_settings(settings: Settings) -> Sequence[str]:
-    named = [name for name in settings.secrets_providers if "/" not in name]
-    if unknown := [name for name in named if name not in _SLUGS or name == _ENV_FILE]:
-        raise SettingsError(
-            f"BACKUP_SECRETS_PROVIDERS names {unknown[0]!r}, which is no provider of secrets",
-            reason=f"known are {', '.join(sorted(set(_SLUGS) - {_ENV_FILE}))}, and blocks as type/name",
-        )
-    return [*([_ENV_FILE] if settings.secrets_env_file is not None else []), *named]
+def open_provider(name: str) -> SecretProvider:
+    """Open a provider that the engine can't: Prefect's own, or one in a block. Raises NotFoundError, SettingsError."""
+    block: Any = load_provider(name) if is_reference(name) else _class_of(_SLUGS[name])()
+    return cast("SecretProvider", block.provider())
 
 
 def _block(name: str, settings: Settings) -> Block:
-    kind = _class_of(_SLUGS[name])
+    """Make the block of a provider of which `names_of` has seen that it has what it needs."""
     folders = [settings.functions_path] if settings.functions_path is not None else []
-    if name == _ENV_FILE:
-        return kind(path=settings.secrets_env_file, used_in=folders)
-    if name == "supabase":
-        return _project(settings)
-    if name in ("postgres-roles", "supabase-vault"):
-        if settings.database_url is None:
-            raise SettingsError(f"the provider {name} of BACKUP_SECRETS_PROVIDERS needs BACKUP_DATABASE_URL")
-        return kind(url=settings.database_url)
-    return kind()
-
-
-def _project(settings: Settings) -> Block:
-    from blocks.supabase_project import SupabaseProject
-
-    project = SupabaseProject.of(settings)
-    if project is None:
-        raise SettingsError(
-            "the provider supabase of BACKUP_SECRETS_PROVIDERS needs BACKUP_SUPABASE_PROJECT and BACKUP_SUPABASE_ACCESS_TOKEN"
-        )
-    return project
+    values: dict[str, dict[str, Any]] = {
+        ENV_FILE: {"path": settings.secrets_env_file, "used_in": folders},
+        "postgres-roles": {"url": settings.database_url},
+        "supabase": {
+            "project": settings.supabase_project,
+            "access_token": settings.supabase_access_token,
+            "api_address": settings.supabase_api_url,
+            "used_in": folders,
+        },
+        "supabase-vault": {"url": settings.database_url},
+    }
+    return _class_of(_SLUGS[name])(**values.get(name, {}))
 
 
 def _class_of(slug: str) -> type[Block]:
     if slug not in _CLASSES:
         raise SettingsError(f"a block of type {slug} is no provider of secrets", reason=f"those that are: {', '.join(_CLASSES)}")
     module, name = _CLASSES[slug]
-    kind: type[Block] = getattr(import_module(module), name)
-    return kind
+    return cast("type[Block]", getattr(import_module(module), name))

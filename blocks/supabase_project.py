@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from prefect.blocks.core import Block
@@ -38,6 +39,7 @@ class SupabaseProject(Block):
     project: str = Field(..., description="Reference of the project: the first part of its address.")
     access_token: SecretStr = Field(..., description="Access token of the Management API, with rights on functions and secrets.")
     api_address: str = Field(DEFAULT_ADDRESS, description="Address of the Management API.")
+    used_in: list[Path] = Field(default_factory=list, description="Folders that are searched for where its secrets are used.")
 
     @classmethod
     def of(cls, settings: Settings) -> SupabaseProject | None:
@@ -66,4 +68,4 @@ class SupabaseProject(Block):
         """Open its secrets as a provider."""
         from holdfast.sources.secrets.supabase import SupabaseSecrets
 
-        return SupabaseSecrets(self.api())
+        return SupabaseSecrets(self.api(), used_in=self.used_in)

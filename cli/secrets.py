@@ -105,9 +105,7 @@ def providers_of_settings(loaded: Settings) -> Iterator[list[SecretProvider]]:
     """Open the providers that the settings name, and close them."""
     from holdfast.sources.secrets.configured import providers_of
 
-    def further(name: str) -> SecretProvider | None:
-        if name != "prefect" and "/" not in name:
-            return None
+    def further(name: str) -> SecretProvider:
         from orchestration.server import ensure_prefect
 
         with progress.waiting("Waiting for the Prefect server"):

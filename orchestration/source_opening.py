@@ -6,6 +6,7 @@ What the blocks hold is hidden from the logs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -75,13 +76,17 @@ def _key(name: str) -> tuple[SecretStr | None, Path | None]:
 
 
 def open_providers(names: Sequence[str] | None, settings: Settings) -> list[SecretProvider]:
-    """Open the providers of these blocks (type/name), or those of the settings."""
-    opened: list[SecretProvider] = []
-    for name in provider_references(settings) if names is None else names:
-        block = load_provider(name)
-        hide_all_of(block)
-        opened.append(block.provider())
-    return opened
+    """Open the providers of these blocks (type/name), or those of the settings. Raises NotFoundError, SettingsError."""
+    with ExitStack() as opened:
+        found: list[SecretProvider] = []
+        for name in provider_references(settings) if names is None else names:
+            block = load_provider(name)
+            hide_all_of(block)
+            provider = block.provider()
+            opened.callback(provider.close)
+            found.append(provider)
+        opened.pop_all()
+        return found
 
 
 def open_secrets(names: Sequence[str] | None, settings: Settings, repository: Repository) -> Source:

@@ -89,6 +89,15 @@ def test_a_value_that_is_json_has_a_digest_too_and_is_not_rotated(secret: str) -
     assert CANARY in str(Secret.load(secret).get())  # type: ignore[union-attr]
 
 
+def test_an_address_is_not_replaced_by_a_random_text(secret: str) -> None:
+    address = f"postgresql://me:{CANARY}@host/db"
+    Secret(value=address).save(secret, overwrite=True)
+    with pytest.raises(RefusedError, match="is an address") as raised:
+        PrefectSecrets().rotate(secret)
+    assert CANARY not in str(raised.value)
+    assert _value(secret) == address
+
+
 def test_a_repository_without_a_key_costs_the_digest_alone(secret: str) -> None:
     (record,) = [one for one in PrefectSecrets().read(lambda value: None).records if one.name == secret]
     assert record.digest is None

@@ -16,6 +16,14 @@ NO_DIGESTS = "the repository is not encrypted, so it has no key to digest values
 _PREFIX = "provider/"
 
 
+def by_name(providers: Sequence[SecretProvider]) -> dict[str, SecretProvider]:
+    """Return the providers by their names. Raises SettingsError where two have one name."""
+    found = {provider.name: provider for provider in providers}
+    if len(found) < len(providers):
+        raise SettingsError("two providers of secrets have the same name", next_step="Give each a name of its own")
+    return found
+
+
 class SecretsSource(Source):
     """The secrets of some providers, each a part `provider/<name>`; closing it closes them.
 
@@ -25,9 +33,7 @@ class SecretsSource(Source):
     type: ClassVar[BackupType] = "secrets"
 
     def __init__(self, providers: Sequence[SecretProvider], digest: Digest) -> None:
-        self._providers = {provider.name: provider for provider in providers}
-        if len(self._providers) < len(providers):
-            raise SettingsError("two providers of secrets have the same name", next_step="Give each a name of its own")
+        self._providers = by_name(providers)
         self._digest = digest
         self._found: dict[str, SecretsFound] = {}
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The settings name providers, and each is opened by its name or refused with what it lacks."""
+"""The settings name providers, and each is opened by its name or refused with what it lacks, by commands and flows alike."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from holdfast.sources.secrets.configured import providers_of
 from holdfast.sources.secrets.contract import SecretProvider
 from holdfast.sources.secrets.env_file import EnvFile
 
+NAMES = "aws,supabase,postgres-roles,supabase-vault"
+
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
@@ -21,12 +23,23 @@ def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyP
     return monkeypatch
 
 
-def test_every_name_opens_its_provider(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def everything(variables: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """What every provider needs."""
     variables.setenv("BACKUP_SECRETS_ENV_FILE", str(tmp_path / ".env"))
-    variables.setenv("BACKUP_SECRETS_PROVIDERS", "aws,supabase,postgres-roles,supabase-vault,secret-place/mine")
+    variables.setenv("BACKUP_FUNCTIONS_PATH", str(tmp_path / "supabase"))
     variables.setenv("BACKUP_DATABASE_URL", "postgresql://me:canary@localhost/db")
     variables.setenv("BACKUP_SUPABASE_PROJECT", "abcdefghijklmnopqrst")
     variables.setenv("BACKUP_SUPABASE_ACCESS_TOKEN", "sbp_" + "ca" * 20)
+    return variables
+
+
+def nothing_else(name: str) -> SecretProvider:
+    raise AssertionError(name)
+
+
+def test_every_name_opens_its_provider(everything: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    everything.setenv("BACKUP_SECRETS_PROVIDERS", f"{NAMES},prefect,secret-place/mine")
     asked: list[str] = []
 
     def further(name: str) -> SecretProvider:
@@ -35,8 +48,8 @@ def test_every_name_opens_its_provider(variables: pytest.MonkeyPatch, tmp_path: 
 
     found = providers_of(Settings(), further)
     kinds = [provider.kind for provider in found]
-    assert kinds == ["env-file", "aws", "supabase", "postgres-roles", "supabase-vault", "env-file"]
-    assert asked == [found[-1].name] == ["secret-place/mine"]
+    assert kinds == ["env-file", "aws", "supabase", "postgres-roles", "supabase-vault", "env-file", "env-file"]
+    assert asked == ["prefect", "secret-place/mine"]
     for provider in found:
         with closing(provider):
             assert provider.description["kind"] == provider.kind
@@ -45,7 +58,13 @@ def test_every_name_opens_its_provider(variables: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_no_providers_are_none(variables: pytest.MonkeyPatch) -> None:
-    assert providers_of(Settings()) == []
+    assert providers_of(Settings(), nothing_else) == []
+
+
+def test_two_of_one_name_are_refused(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    variables.setenv("BACKUP_SECRETS_PROVIDERS", "secret-place/mine,secret-place/yours")
+    with pytest.raises(SettingsError, match="the same name"):
+        providers_of(Settings(), lambda name: EnvFile(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -53,12 +72,12 @@ def test_no_providers_are_none(variables: pytest.MonkeyPatch) -> None:
     [
         ("postgres-roles", "BACKUP_DATABASE_URL"),
         ("aws,supabase-vault", "BACKUP_DATABASE_URL"),
-        ("supabase", "BACKUP_SUPABASE_PROJECT"),
-        ("prefect", "'prefect'"),
+        ("supabase", "BACKUP_SUPABASE_PROJECT and BACKUP_SUPABASE_ACCESS_TOKEN"),
         ("keychain", "'keychain'"),
+        ("env-file", "'env-file'"),
     ],
 )
 def test_what_a_provider_lacks_and_an_unknown_one_is_named(variables: pytest.MonkeyPatch, names: str, lacking: str) -> None:
     variables.setenv("BACKUP_SECRETS_PROVIDERS", names)
     with pytest.raises(SettingsError, match=lacking):
-        providers_of(Settings(), lambda name: None)
+        providers_of(Settings(), nothing_else)
