@@ -141,8 +141,12 @@ class SourceBackup:
         return entry
 
     def leave_out(self, failures: dict[str, HoldfastError]) -> None:
-        """Go on without the parts whose reading failed, and name them. Raises the first failure where nothing else is left."""
-        if failures and not self._entries:
+        """Go on without the parts whose reading failed, and name them.
+
+        Raises the first failure where none is left of what is to be protected: what functions share is worth nothing without one.
+        """
+        protected = [name for name in self._parts if "/" in name] or list(self._parts)
+        if failures and not self._entries.keys() & protected:
             raise next(iter(failures.values()))
         with self._lock:
             self._truth.left_out += [LeftOut(name, error.what_and_why) for name, error in failures.items()]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from holdfast.errors import DamagedError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError
+from holdfast.errors import DamagedError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError, UnsafePathError
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from holdfast.postgres.url import DatabaseUrl
@@ -150,7 +150,7 @@ class Verification:
             if self.check(level="read").ok:  # it names all that is damaged, and sets it aside
                 self.problems.append(error.what_and_why)
             self.failed = True
-        except ToolFailedError as error:
+        except (ToolFailedError, UnsafePathError) as error:
             self.problems.append(error.what_and_why)
             self.failed = True
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from holdfast.errors import DamagedError
+from holdfast.errors import DamagedError, RefusedError
 from holdfast.repository import Entry, Manifest, Repository, canonical
 from holdfast.sources.contract import LeftOut
 from holdfast.sources.files import FileRecord
@@ -52,10 +52,17 @@ class SourceTruth:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SourceTruth:
-        """Read it. Raises ValueError saying what is wrong."""
+        """Read it. Raises ValueError saying what is wrong, RefusedError where a newer Holdfast wrote it."""
         value = canonical.from_bytes(data)
-        if value.get("schema") != SCHEMA:
-            raise ValueError(f"it has schema {value.get('schema')!r}, and this Holdfast reads schema {SCHEMA}")
+        schema = value.get("schema")
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise RefusedError(
+                "the truth of a backup can't be read by this Holdfast",
+                reason=f"it has schema {schema}, and this Holdfast reads schema {SCHEMA}",
+                next_step="Use the Holdfast that made the backup, or a newer one: the manifest has its version",
+            )
+        if schema != SCHEMA:
+            raise ValueError(f"it has schema {schema!r}, and this Holdfast reads schema {SCHEMA}")
         try:
             parts = {
                 name: PartTruth(part["kind"], [FileRecord.from_json(one) for one in part["files"]], part["facts"])
@@ -67,11 +74,21 @@ class SourceTruth:
 
 
 def read_truth(repository: Repository, manifest: Manifest) -> SourceTruth:
-    """Read the truth of a backup. Raises DamagedError."""
+    """Read the truth of a backup, which names exactly the parts that the backup has. Raises DamagedError, RefusedError."""
+    entries = {entry.name: entry for entry in manifest.entries}
+    entry = entries.pop(TRUTH, None)
+    if entry is None:
+        raise DamagedError(f"backup {manifest.id} has no truth", reason=f"it holds {', '.join(entries) or 'nothing'}")
     try:
-        return SourceTruth.from_bytes(b"".join(repository.read(manifest.entry(TRUTH))))
-    except (KeyError, ValueError) as error:
+        truth = SourceTruth.from_bytes(b"".join(repository.read(entry)))
+    except ValueError as error:
         raise DamagedError(f"backup {manifest.id} has no readable truth", reason=str(error)) from error
+    if {name: part.kind for name, part in truth.parts.items()} != {name: one.kind for name, one in entries.items()}:
+        raise DamagedError(
+            f"backup {manifest.id} does not hold the parts that its truth names",
+            reason=f"it holds {', '.join(entries) or 'nothing'}, and the truth names {', '.join(truth.parts) or 'nothing'}",
+        )
+    return truth
 
 
 def read_document(repository: Repository, entry: Entry) -> Any:
