@@ -34,7 +34,6 @@ from orchestration.source_restore import Wanted, completed_restore, folder_of, l
 from orchestration.tasks import step
 
 FUNCTIONS = "holdfast-functions"
-_CALL_SECONDS = 60.0
 _PREFECT = "prefect:"
 PREFECT_KEPT = "prefect.json"
 
@@ -141,6 +140,8 @@ def _config(job: Job, repository: Repository, manifest: Manifest, wanted: Wanted
     kept = job.settings.home / "kept" / job.id
     prefect = [name.removeprefix(_PREFECT) for name in wanted.only if name.startswith(_PREFECT)]
     others = [name for name in wanted.only if not name.startswith(_PREFECT)]
+    if not wanted.dry_run:
+        job.note(kept=str(kept))  # so that it is known after a death in the middle, too
     done: Json = {}
     if others or not wanted.only:
         with open_catalog(job.settings) as catalog:
@@ -183,7 +184,8 @@ def switch(redeployment: Redeployment) -> None:
 @step("call each function", retries=0)
 def call_functions(address: str, slugs: list[str], job: Job) -> list[Answer]:
     """Call each function until it answers. Raises SourceFailedError, which names those that do not."""
-    answers = call_all(address, slugs, token=job.settings.functions_call_token, time_limit_seconds=_CALL_SECONDS)
+    settings = job.settings
+    answers = call_all(address, slugs, token=settings.functions_call_token, time_limit_seconds=settings.functions_call_seconds)
     refuse_silence(answers)
     return answers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from holdfast.settings.kinds import Address, OptionalPath, Patterns, ProjectRef, Providers, ServiceAddress, Token
+from holdfast.settings.kinds import Address, LockSeconds, OptionalPath, Patterns, ProjectRef, Providers, ServiceAddress, Token
 
 
 class SourceSettings(BaseModel):
@@ -34,6 +34,11 @@ class FunctionSettings(BaseModel):
         None,
         validation_alias="BACKUP_FUNCTIONS_CALL_TOKEN",
         description="Token that functions which verify one are called with",
+    )
+    functions_call_seconds: LockSeconds = Field(
+        60,
+        validation_alias="BACKUP_FUNCTIONS_CALL_SECONDS",
+        description="Seconds within which all functions that were brought back must answer",
     )
     supabase_project: ProjectRef = Field(
         None,

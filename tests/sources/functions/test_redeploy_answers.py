@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,35 +23,11 @@ from holdfast.sources.supabase import ManagementApi
 from holdfast.sources.supabase.deployable import deployables
 from holdfast.sources.tar import TarStream
 from tests.sources.supabase.conftest import PATIENT
-from tests.sources.supabase.server import REF, TOKEN, Deployed, ManagementServer
+from tests.sources.supabase.edge import Edge
+from tests.sources.supabase.server import REF, TOKEN, ManagementServer
 
 NAMES = ["healthz", "ingest-article", "publish", "search-index", "summarise"]
 CALL_TOKEN = SecretStr("a-token-for-calls")
-
-
-class Edge:
-    """What Supabase does with deployed functions: after each switch they, and no others, run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def switch(self, functions: dict[str, Deployed]) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
-        for slug, deployed in functions.items():
-            for name, content in deployed.files.items():
-                path = self.folder / "functions" / slug / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        (self.folder / "config.toml").write_text("\n".join(_table(slug, deployed) for slug, deployed in functions.items()))
-
-
-def _table(slug: str, deployed: Deployed) -> str:
-    settings: dict[str, Any] = {"entrypoint": f"functions/{slug}/{deployed.metadata['entrypoint_path']}"}
-    if import_map := deployed.metadata.get("import_map_path"):
-        settings["import_map"] = f"functions/{slug}/{import_map}"
-    settings["verify_jwt"] = deployed.info["verify_jwt"]
-    return "\n".join([f"[functions.{slug}]", *(f"{name} = {json.dumps(value)}" for name, value in settings.items())])
 
 
 class Backup:
