@@ -43,6 +43,20 @@ def summary(key: str, title: str, facts: Mapping[str, Any], notes: list[str] | N
     _tolerated(lambda: create_markdown_artifact(markdown="\n".join(lines), key=key, description=title))
 
 
+def restore_summary(kind: str, job_id: str, document: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Show what a restore of this type did: what its document says of any, and facts of its own."""
+    shown = {
+        "Backup": document["backupId"],
+        "Read from the replica": document["readFrom"],
+        "Snapshot at": document["snapshotAt"],
+        "Target": document["target"],
+        "Mode": document["mode"] + (" (only looked at)" if document["dryRun"] else ""),
+        **facts,
+        "Equal to the source": document["proven"],
+    }
+    summary(f"{kind}-restore-summary", f"Restore {job_id}", shown, [*document["problems"], *document["notes"]])
+
+
 def size(count: int | None) -> str | None:
     """Write a number of bytes for people."""
     if count is None:

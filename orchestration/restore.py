@@ -87,17 +87,11 @@ def _losses(report: LossReport | None) -> list[dict[str, Any]] | None:
 
 def _show(job: Job, document: Json) -> None:
     facts = {
-        "Backup": document["backupId"],
-        "Read from the replica": document["readFrom"],
-        "Snapshot at": document["snapshotAt"],
-        "Target": document["target"],
-        "Mode": document["mode"] + (" (only looked at)" if document["dryRun"] else ""),
         "Tables": document["tables"],
         "Rows": document["rows"],
         "Read": artifacts.size(document["sizeBytes"]),
         "The former database is kept as": document["kept"],
-        "Equal to the source": document["proven"],
     }
-    artifacts.summary(f"{job.type}-restore-summary", f"Restore {job.id}", facts, [*document["problems"], *document["notes"]])
+    artifacts.restore_summary(job.type, job.id, document, facts)
     if document["losses"]:
         artifacts.table(f"{job.type}-restore-losses", "Rows that are newer than the backup", document["losses"])

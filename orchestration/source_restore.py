@@ -112,17 +112,11 @@ def completed_restore(job: Job, repository: Repository, manifest: Manifest, want
 
 def _show(job: Job, document: Json) -> None:
     facts = {
-        "Backup": document["backupId"],
-        "Read from the replica": document["readFrom"],
-        "Snapshot at": document["snapshotAt"],
-        "Target": document["target"],
-        "Mode": document["mode"] + (" (only looked at)" if document["dryRun"] else ""),
         "Files": document.get("files"),
         "Documents": document.get("documents"),
         "Functions": document.get("functions"),
         "Secrets": document.get("secrets"),
         "Read": artifacts.size(document["sizeBytes"]),
         "The former ones are kept in": document["kept"],
-        "Equal to the source": document["proven"],
     }
-    artifacts.summary(f"{job.type}-restore-summary", f"Restore {job.id}", facts, [*document["problems"], *document["notes"]])
+    artifacts.restore_summary(job.type, job.id, document, facts)

@@ -119,6 +119,13 @@ def server_version(connection: Connection) -> ServerVersion:
     return ServerVersion(number, number // 10000, text)
 
 
+def rows_of(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement, and return all of its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
 def quote_identifier(name: str) -> str:
     """Quote a name for SQL, always."""
     return '"' + name.replace('"', '""') + '"'

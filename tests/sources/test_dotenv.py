@@ -1,4 +1,4 @@
-"""Variables that are put into an `.env` file and read from it by others."""
+"""`.env` files: every way to write a value is understood, each is read back as it was, and nothing else of a file changes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from holdfast.errors import RefusedError
 from holdfast.sources import dotenv
 from holdfast.sources.dotenv import Dotenv
+from tests.sources.dotenv_example import EXAMPLE as EVERY_WAY
+from tests.sources.dotenv_example import VALUES as EVERY_VALUE
 
 EXAMPLE = """# the pipeline
 export LEVEL=info   # how much is said
@@ -130,3 +132,23 @@ def test_whatever_a_file_holds_a_change_is_read_back_and_the_rest_stays(text: st
         assert parsed(text).broken
         return
     assert parsed(after).variables() == parsed(text).variables() | variables
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_every_way_to_write_a_value_is_understood(newline: str, mark: str) -> None:
+    found = Dotenv.parse(mark + EVERY_WAY.replace("\n", newline))
+    assert {name: one.value for name, one in found.values().items()} == EVERY_VALUE
+    assert [one.line for one in found.broken] == [13, 14]
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="AB=\"'`\\\n\r #\ufeffexport-$", max_size=60))
+def test_any_text_is_taken_apart_and_put_together_again(text: str) -> None:
+    found = Dotenv.parse(text)
+    for one in found.assignments:
+        assert text[one.start : one.end].startswith(one.quote)
+        changed = Dotenv.parse(found.with_value(one.name, "NEW"))
+        assert {name: new.value for name, new in changed.values().items()} == {
+            name: "NEW" if name == one.name else old.value for name, old in found.values().items()
+        }

@@ -14,7 +14,7 @@ import psycopg2
 import psycopg2.errors
 
 from holdfast.errors import AccessDeniedError, NotFoundError, RefusedError, WorkFailedError
-from holdfast.postgres.connection import DatabaseUrl, connect, database_error, database_errors, quote_identifier
+from holdfast.postgres.connection import DatabaseUrl, connect, database_error, database_errors, quote_identifier, rows_of
 from holdfast.repository import canonical
 from holdfast.sources.contract import LeftOut
 from holdfast.sources.secrets import scram
@@ -73,9 +73,9 @@ class PostgresRoles(SecretProvider):
     def read(self, digest: Digest) -> SecretsFound:
         """Raises NotFoundError, AccessDeniedError, DatabaseUnreachableError, WorkFailedError."""
         with closing(connect(self._url)) as connection, database_errors(self._url, "reading the login roles"):
-            rows = _rows(connection, _ROLES)
-            readable = bool(_rows(connection, _MAY_READ_PASSWORDS)[0][0])
-            passwords = dict(_rows(connection, _PASSWORDS)) if readable else None
+            rows = rows_of(connection, _ROLES)
+            readable = bool(rows_of(connection, _MAY_READ_PASSWORDS)[0][0])
+            passwords = dict(rows_of(connection, _PASSWORDS)) if readable else None
         notes = [] if readable else ["whether passwords are set is not known: only a superuser may read pg_authid"]
         return SecretsFound([self._record(row, passwords, digest) for row in rows], notes=notes)
 
@@ -120,7 +120,7 @@ class PostgresRoles(SecretProvider):
             database_errors(self._url, "making roles"),
         ):
             self._wait_for_no_lock_long(connection)
-            present = {name for (name,) in _rows(connection, "SELECT rolname FROM pg_roles")}
+            present = {name for (name,) in rows_of(connection, "SELECT rolname FROM pg_roles")}
             done.kept = sorted(present & wanted.keys())
             missing = sorted(wanted.keys() - present)
             done.created = [name for name in missing if self._made(connection, wanted[name], done.left_out)]
@@ -165,7 +165,7 @@ class PostgresRoles(SecretProvider):
     def _set_password(self, connection: Connection, name: str, password: str) -> None:
         try:
             self._wait_for_no_lock_long(connection)
-            iterations = int(_rows(connection, _ITERATIONS)[0][0] or scram.DEFAULT_ITERATIONS)
+            iterations = int(rows_of(connection, _ITERATIONS)[0][0] or scram.DEFAULT_ITERATIONS)
             with connection.cursor() as cursor:
                 kept = scram.verifier(password, iterations=iterations)
                 cursor.execute(f"ALTER ROLE {quote_identifier(name)} PASSWORD '{kept}'")
@@ -218,12 +218,6 @@ class PostgresRoles(SecretProvider):
                 left_out.append(LeftOut(what, error.diag.message_primary or "the server refuses it"))
                 return False
         return True
-
-
-def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall()
 
 
 def _form(kept: str | None) -> str:

@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.errors
 
 from holdfast.errors import AccessDeniedError, NotFoundError
-from holdfast.postgres.connection import DatabaseUrl, connect, database_error, database_errors
+from holdfast.postgres.connection import DatabaseUrl, connect, database_error, database_errors, rows_of
 from holdfast.repository import canonical
 from holdfast.sources.contract import LeftOut
 from holdfast.sources.secrets.contract import (
@@ -71,9 +71,9 @@ class SupabaseVault(SecretProvider):
     def read(self, digest: Digest) -> SecretsFound:
         """Raises NotFoundError, AccessDeniedError, DatabaseUnreachableError, WorkFailedError."""
         with closing(self._connected()) as connection, database_errors(self._url, "reading the vault"):
-            rows = _rows(connection, _SECRETS)
-            values = dict(_rows(connection, _VALUES)) if _rows(connection, _MAY_READ_VALUES)[0][0] else None
-            readers = [name for (name,) in _rows(connection, _READERS)]
+            rows = rows_of(connection, _SECRETS)
+            values = dict(rows_of(connection, _VALUES)) if rows_of(connection, _MAY_READ_VALUES)[0][0] else None
+            readers = [name for (name,) in rows_of(connection, _READERS)]
         notes = [] if values is not None else ["no value has a digest: we may not read vault.decrypted_secrets"]
         records = [self._record(row, None if values is None else values.get(row[0]), readers, digest) for row in rows]
         return SecretsFound(sorted(records, key=lambda record: record.name), notes=notes)
@@ -86,7 +86,7 @@ class SupabaseVault(SecretProvider):
             found = cursor.fetchone()
             if found is None:
                 raise NotFoundError(f"there is no secret {name!r} in the vault of {self._url.redacted}")
-            if _rows(connection, _MAY_READ_VALUES)[0][0]:
+            if rows_of(connection, _MAY_READ_VALUES)[0][0]:
                 cursor.execute(_VALUE, found)
                 require_replaceable(f"secret {name} of the vault", *cursor.fetchone() or ("",))
             cursor.execute(_UPDATE, found)
@@ -97,7 +97,7 @@ class SupabaseVault(SecretProvider):
         wanted = {record.name: record for record in records}
         done = RestoredSecrets(self.name, dry_run)
         with closing(self._connected()) as connection, self._refusals("recreating secrets of the vault"):
-            present = {name or f"{_NAMELESS}{id_}" for id_, name, *_ in _rows(connection, _SECRETS)}
+            present = {name or f"{_NAMELESS}{id_}" for id_, name, *_ in rows_of(connection, _SECRETS)}
             for name in sorted(wanted):
                 if name in present:
                     done.kept.append(name)
@@ -112,7 +112,7 @@ class SupabaseVault(SecretProvider):
         connection = connect(self._url)
         try:
             with database_errors(self._url, "looking for the vault"):
-                if _rows(connection, _THERE)[0][0]:
+                if rows_of(connection, _THERE)[0][0]:
                     return connection
             raise NotFoundError(
                 f"there is no vault in {self._url.redacted}",
@@ -159,9 +159,3 @@ def _created(connection: Connection, record: SecretRecord) -> bool:
     except psycopg2.errors.UniqueViolation:
         return False
     return True
-
-
-def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall()

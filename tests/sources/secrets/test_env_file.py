@@ -8,43 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from holdfast.errors import NotFoundError, RefusedError, SettingsError, SourceFailedError
 from holdfast.sources.dotenv import Dotenv
 from holdfast.sources.secrets.contract import PLACEHOLDER, SecretRecord
 from holdfast.sources.secrets.env_file import EnvFile
 from tests.postgres.servers import server_folder
+from tests.sources.dotenv_example import EXAMPLE, VALUES
 from tests.sources.secrets.digests import keyed
-
-EXAMPLE = """\
-# the service's secrets
-PLAIN=abc123
-export EXPORTED = with space   # and a comment
-HASH=pa#ss
-DOUBLE="a \\"quoted\\" value\\nof two lines" # said twice
-SINGLE='as it $is\\n'
-EMPTY=
-EMPTY_TOO= # nothing
-KEY="-----BEGIN KEY-----
-MIIBOQ==
------END KEY-----"
-
-this is no assignment
-UNSET
-PLAIN=again
-"""
-VALUES = {
-    "PLAIN": "again",
-    "EXPORTED": "with space",
-    "HASH": "pa#ss",
-    "DOUBLE": 'a "quoted" value\nof two lines',
-    "SINGLE": "as it $is\\n",
-    "EMPTY": "",
-    "EMPTY_TOO": "",
-    "KEY": "-----BEGIN KEY-----\nMIIBOQ==\n-----END KEY-----",
-}
 
 
 @pytest.fixture
@@ -58,14 +29,6 @@ def file(tmp_path: Path) -> Path:
 def values_in(path: Path) -> dict[str, str]:
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     return {name: one.value for name, one in Dotenv.parse(text).values().items()}
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_every_way_to_write_a_value_is_understood(newline: str, mark: str) -> None:
-    found = Dotenv.parse(mark + EXAMPLE.replace("\n", newline))
-    assert {name: one.value for name, one in found.values().items()} == VALUES
-    assert [one.line for one in found.broken] == [13, 14]
 
 
 def test_records_tell_names_digests_and_times_and_no_value(file: Path) -> None:
@@ -326,14 +289,3 @@ def test_a_folder_that_may_not_be_written_leaves_the_file_as_it_was() -> None:
         assert "pa#ss" not in done.stderr
         assert (folder / ".env").read_text() == EXAMPLE
         assert list(folder.iterdir()) == [folder / ".env"]
-
-
-@given(st.text(alphabet="AB=\"'`\\\n\r #\ufeffexport-$", max_size=60))
-def test_any_text_is_taken_apart_and_put_together_again(text: str) -> None:
-    found = Dotenv.parse(text)
-    for one in found.assignments:
-        assert text[one.start : one.end].startswith(one.quote)
-        changed = Dotenv.parse(found.with_value(one.name, "NEW"))
-        assert {name: new.value for name, new in changed.values().items()} == {
-            name: "NEW" if name == one.name else old.value for name, old in found.values().items()
-        }
