@@ -77,6 +77,8 @@ def of_restore_row(row: RestoreRecord) -> Document:
         "startedAt": row.started_at,
         "completedAt": row.completed_at,
         "error": row.error_message,
+        **{name: row.metadata.get(name) for name in ("mode", "target", "kept", "proven")},
+        "notes": row.metadata.get("notes", []),
     }
 
 

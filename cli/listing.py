@@ -16,14 +16,15 @@ from cli import copies, figures, jobs, output, patience
 from cli.app import Commands
 from cli.backup_types import BackupType
 from cli.replicas import opened
+from cli.restore import restore_text
 from cli.session import settings
-from holdfast.errors import NotFoundError, UnreachableError
+from holdfast.errors import DamagedError, NotFoundError, RefusedError, UnreachableError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from holdfast.catalog import JobRecord
-    from holdfast.repository import Entry, Proof, Repository
+    from holdfast.repository import Entry, Manifest, Proof, Repository
     from holdfast.settings import Settings
 
 commands = Commands("")
@@ -42,9 +43,7 @@ def list_backups(kind: KindFilter = None, limit: Limit = 20) -> None:
     copies.of_jobs(found, loaded, rows)
     output.result(
         found,
-        lambda: (
-            jobs.table(found) if found else f"There is no backup in {held.location} yet. Make one with: holdfast backup database"
-        ),
+        lambda: jobs.table(found) if found else f"There is no backup in {held.location} yet. Make one with: holdfast backup all",
     )
     patience.leave()
 
@@ -96,8 +95,23 @@ def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> jobs.Doc
     return jobs.of_backup(held, summary) | {
         "source": summary.intact.source if summary.intact else None,
         "host": summary.intact.host if summary.intact else None,
+        **(_left_out(held, summary.intact) if summary.intact and summary.intact.type != "database" else {}),
         "entries": [_entry(entry) for entry in summary.intact.entries] if summary.intact else [],
         "proofs": [_proof(proof) for proof in held.proofs(job_id)],
+    }
+
+
+def _left_out(held: Repository, manifest: Manifest) -> jobs.Document:
+    """Name what is not in a backup. Where its truth can't be read the manifest does, which doesn't tell why."""
+    from holdfast.sources.truth import read_truth
+
+    try:
+        names = read_truth(held, manifest).left_out
+    except (DamagedError, RefusedError):
+        return {"leftOut": manifest.parameters.get("left_out", [])}
+    return {
+        "leftOut": [str(one) for one in names if not one.withheld],
+        "withheld": [str(one) for one in names if one.withheld],
     }
 
 
@@ -123,7 +137,7 @@ def _row(loaded: Settings, job_id: str) -> jobs.Document | None:
 
 
 def _in_full(document: jobs.Document) -> Iterator[RenderableType]:
-    yield from jobs.backup_text(document)
+    yield from restore_text(document) if "backupId" in document else jobs.backup_text(document)
     if document.get("entries"):
         shown = output.table("Entry", "Kind", "Rows", "Read", right=("Rows", "Read"))
         for entry in document["entries"]:

@@ -21,7 +21,7 @@ from cli.replicas import FromReplica, known, named, opened
 from cli.replicate import replicate
 from cli.restore import Mode, ModeOption, Only, Tables, names, restore_text
 from cli.session import repository, repository_settings, settings
-from cli.targets import Target, source_target, target_url
+from cli.targets import Target, folder_target, target_url
 from cli.verify import JobId, Subset, TypeOption
 from holdfast.errors import ExitCode
 
@@ -136,7 +136,7 @@ def restore(
     from holdfast.postgres.restore import RestoreOptions
     from holdfast.verification import find_backup
 
-    place = target_url(target) if kind is BackupType.DATABASE else Path(source_target(target))
+    place = target_url(target) if kind is BackupType.DATABASE else folder_target(target)
     loaded = repository_settings()
     held = opened(loaded, source)
     manifest = find_backup(held, job_id, kind.value)

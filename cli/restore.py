@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -109,14 +110,18 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
     """Tell what a restore made, or would do."""
     took = jobs.took(job)
     ended = "can be done; nothing was changed" if job.get("dryRun") else f"{job['status']}{f' in {took}' if took else ''}"
-    yield jobs.headline(str(job["jobId"]), ended)
+    yield jobs.headline(str(job["jobId"]), ended, good=job["status"] == "completed")
+    if job["error"]:
+        yield f"  {job['error']}"
     yield output.facts(
         ("  Backup", str(job["backupId"])),
         ("  Read from", job.get("readFrom")),
         ("  Target", job.get("target")),
-        ("  Restored", _restored(job)),
+        ("  Would restore" if job.get("dryRun") else "  Restored", _restored(job)),
+        *_made(job),
         ("  Proven", "equal to what the source held" if job.get("proven") else None),
         ("  Former one", job.get("kept") and f"kept as {job['kept']}"),
+        ("  Undo", f"holdfast roll-back {shlex.quote(job['kept'])}" if job.get("kept") and job["type"] != "database" else None),
     )
     for loss in job.get("losses") or []:
         yield f"  {'would lose' if job['dryRun'] else 'lost'} {loss['rows']:,} of {loss['liveRows']:,} rows of {loss['table']}"
@@ -134,4 +139,19 @@ def _restored(job: jobs.Document) -> str | None:
     if job.get("tables"):
         return f"{job['tables']:,} tables, {job['rows']:,} rows"
     counted = {name: job.get(name) for name in ("files", "documents", "functions", "secrets")}
-    return ", ".join(f"{count:,} {name}" for name, count in counted.items() if count) or None
+    return ", ".join(f"{count:,} {name if count != 1 else name[:-1]}" for name, count in counted.items() if count) or None
+
+
+def _made(job: jobs.Document) -> Iterator[tuple[str, str | None]]:
+    """Name what was put in its place, or would be: settings and files by what --only takes, secrets by provider and name."""
+    changes, prefect = job.get("changes") or {}, job.get("prefect") or {}
+    changed = [f"environment:{one['name']}" for one in changes.get("environment", [])]
+    changed += [f"file:{one['path']}" for one in changes.get("files", [])]
+    changed += [f"backup_config:{one['name']}" for one in changes.get("backupConfig", [])]
+    changed += [f"prefect:{name}" for name in (*prefect.get("created", []), *prefect.get("changed", {}))]
+    would = "Would " if job.get("dryRun") else ""
+    yield f"  {would}{'change' if would else 'Changed'}", "\n".join(changed) or None
+    yield f"  {would}{'make' if would else 'Made'}", "\n".join(job.get("created") or []) or None
+    yield f"  {would}{'amend' if would else 'Amended'}", "\n".join(job.get("amended") or []) or None
+    if changes and not changed and not job.get("files"):
+        yield "  Changed", "nothing: all is as the backup has it"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import jobs, output
 from cli.app import Commands
 from cli.session import settings
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 commands = Commands("")
 
@@ -27,5 +30,11 @@ def roll_back(
     touched = bring_back(kept.expanduser().absolute(), settings())
     output.result(
         {"kept": kept, "touched": touched},
-        lambda: [jobs.headline("Rolled back", f"{len(touched)} things"), *(f"  {one}" for one in touched)],
+        lambda: [_ended(touched), *(f"  {one}" for one in touched)],
     )
+
+
+def _ended(touched: list[str]) -> Text:
+    if not touched:
+        return jobs.headline("Nothing", "was left to roll back", good=None)
+    return jobs.headline("Rolled back", "1 thing" if len(touched) == 1 else f"{len(touched)} things")

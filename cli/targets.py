@@ -73,6 +73,18 @@ def source_target(given: str | None) -> str:
     return str(Path(given.removeprefix("file://")).expanduser().absolute())
 
 
+def folder_target(given: str | None) -> Path:
+    """Read the target of a restore by the engine alone, which knows no live place. Raises SettingsError."""
+    target = source_target(given)
+    if target == LIVE:
+        raise SettingsError(
+            "the engine alone can't restore to 'live'",
+            reason="what is live is known to the settings and to Prefect, and this command asks neither",
+            next_step="Use 'holdfast restore --target live', or name a folder; ./live is one of that name",
+        )
+    return Path(target)
+
+
 @contextlib.contextmanager
 def as_flow_parameter(url: DatabaseUrl) -> Iterator[str]:
     """Yield what a flow may be told: the URL when it holds no password, else the name of a block that is there for so long."""

@@ -18,6 +18,7 @@ EVERY_COMMAND = [
     ("backup",),
     ("verify",),
     ("restore",),
+    ("roll-back",),
     ("list",),
     ("show",),
     ("status",),
@@ -25,7 +26,8 @@ EVERY_COMMAND = [
     ("down",),
     ("demo",),
     *[("keys", name) for name in ("generate", "list", "add", "rotate", "remove")],
-    *[("config", name) for name in ("show", "update")],
+    *[("config", name) for name in ("show", "update", "diff")],
+    *[("secrets", name) for name in ("list", "diff", "rotate")],
     *[("storage", name) for name in ("test", "add", "list")],
     *[("repo", name) for name in ("init", "list", "check", "replicate", "restore", "prune", "repair", "rebuild-catalog")],
 ]
@@ -94,11 +96,14 @@ def test_verbose_shows_the_traceback_and_the_default_does_not(home: Home) -> Non
     assert "Traceback" in home.run("repo", "list", HOLDFAST_DEBUG="1").err
 
 
-@pytest.mark.parametrize("kind", ["function", "config", "secrets"])
-def test_a_type_that_is_not_there_yet_says_so(kind: str, home: Home) -> None:
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [("function", "BACKUP_FUNCTIONS_PATH"), ("config", "BACKUP_CONFIG_FILES"), ("secrets", "BACKUP_SECRETS_ENV_FILE")],
+)
+def test_a_type_without_a_source_says_that_it_is_off_and_what_turns_it_on(kind: str, setting: str, home: Home) -> None:
     error = home.error(2, "backup", kind)
     assert kind in error["message"]
-    assert "not there yet" in error["message"]
+    assert setting in f"{error['reason']} {error['nextStep']}"
 
 
 def test_a_database_backup_without_a_database_says_that_it_is_off(home: Home) -> None:
