@@ -52,7 +52,8 @@ class ConfigurationRestore:
 
     `only` names things as `file:PATH` (its path in the backup, or where it lay), `environment:NAME` and `backup_config:KEY`;
     without it all is meant. Methods raise NotFoundError for what the backup has not, SettingsError for what was asked for
-    and has no place, UnsafePathError, DamagedError.
+    and has no place, RefusedError for a variable whose line in the `.env` file can't be understood, UnsafePathError,
+    DamagedError.
     """
 
     def __init__(self, repository: Repository, manifest: Manifest) -> None:
@@ -62,7 +63,10 @@ class ConfigurationRestore:
     def plan(self, target: RestoreTarget, only: Sequence[str] = ()) -> ConfigurationDiff:
         """Tell what a restore would change, and change nothing."""
         wanted = self._wanted(target, only)
-        return diff(self._there(wanted, target), wanted)
+        changes = diff(self._there(wanted, target), wanted)
+        if changes.environment and target.env_file is not None:
+            _with_variables(wanted.environment, target.env_file)
+        return changes
 
     def restore(
         self,
@@ -189,13 +193,16 @@ def _checked(data: bytes, record: FileRecord) -> bytes:
 
 
 def _restore_variables(variables: dict[str, str], file: Path, undoing: Undoing) -> None:
+    mode = stat.S_IMODE(file.lstat().st_mode) if file.exists() else _ENV_MODE
+    replace_file(file, _with_variables(variables, file).encode(), mode, keep_in=undoing.folder)
+
+
+def _with_variables(variables: dict[str, str], file: Path) -> str:
     """Change only the lines of what differs."""
     found = _read_env(file)
     there = found.variables()
     changed = {name: value for name, value in variables.items() if there.get(name) != value}
-    mode = stat.S_IMODE(file.lstat().st_mode) if file.exists() else _ENV_MODE
-    text = found.with_variables(changed, place=shown(str(file)))
-    replace_file(file, text.encode(), mode, keep_in=undoing.folder)
+    return found.with_variables(changed, place=shown(str(file)))
 
 
 def _read_env(file: Path) -> Dotenv:

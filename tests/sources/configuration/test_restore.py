@@ -213,6 +213,20 @@ def test_variables_are_put_into_an_env_file_that_keeps_its_comments_and_order(
     assert file.read_text() == text
 
 
+def test_an_env_file_that_can_not_be_understood_is_left_as_it_is_and_that_is_said(
+    place: Place, keep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_LEVEL", "info")
+    restore = ConfigurationRestore(place.repository, place.back_up(environment=("APP_*",)))
+    file = place.write(".env", 'OTHER="never closed\nAPP_LEVEL=debug\n')
+    target = RestoreTarget(env_file=file)
+    with pytest.raises(RefusedError, match=r"nothing was added to .*\.env"):
+        restore.plan(target)
+    with pytest.raises(RefusedError, match=r"nothing was added to .*\.env"):
+        restore.restore(target, keep_in=keep)
+    assert file.read_text() == 'OTHER="never closed\nAPP_LEVEL=debug\n'
+
+
 def test_an_env_file_that_is_made_is_for_its_owner_alone(place: Place, keep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_LEVEL", "info")
     restore = ConfigurationRestore(place.repository, place.back_up(environment=("APP_*",)))
