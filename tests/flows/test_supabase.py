@@ -95,7 +95,10 @@ def test_one_function_is_replaced_by_itself_and_rolled_back(installation: Instal
     assert cloud.deployed.keys() == before.keys()
 
 
-def test_a_function_that_does_not_answer_afterwards_fails_the_restore_by_name(installation: Installation, cloud: Cloud) -> None:
+def test_a_function_that_does_not_answer_afterwards_fails_the_restore_by_name(
+    installation: Installation, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKUP_FUNCTIONS_CALL_SECONDS", "2")
     deployed = cloud.server.project.functions["summarise"]
     deployed.files[deployed.metadata["entrypoint_path"]] = b"throw new Error('broken')\n"
     broken = function_backup()
