@@ -1,4 +1,7 @@
-"""The whole story on every storage: back up, prove, change, back up again, check, forget, prune, bring back, compare."""
+"""The whole story on every storage: back up, prove, change, back up again, check, forget, prune, bring back, compare.
+
+Of a database and of functions, in one repository.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,14 @@ from holdfast.postgres.dump import DumpOptions
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from holdfast.repository import Compression, Manifest, Proof, Repository, UserKey
+from holdfast.sources.functions.directory import FunctionDirectory
 from holdfast.storage import StorageSettings, open_storage
 from holdfast.verification import Verification, VerificationOptions
+from tests.flows.sources import make_functions
 from tests.postgres.oracle import fingerprint
 from tests.postgres.servers import drop_database, running_server
+from tests.sources.backing_up import back_up, bring_back, verify
+from tests.sources.files import seen
 from tests.storage.servers import azurite_server, gcs_server, moto_server
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -77,7 +84,13 @@ def test_the_whole_story_holds_on(kind: str, server: EmbeddedServer, tmp_path: P
     place = settings_of(kind, tmp_path)
     source, target = server.url("pipeline"), server.url(f"back_from_{kind}")
 
+    functions = make_functions(tmp_path / "supabase")
+    (functions / "functions" / "publish" / "map.bin").write_bytes(bytes(range(256)) * (5 << 12))
+
     with closing(Repository.create(open_storage(place), key=key)) as repository:
+        old_functions = back_up(repository, FunctionDirectory(functions))
+        functions_before = seen(functions)
+        assert verify(repository, old_functions, "proven", tmp_path / "spool").ok
         first = back_up_database(repository, source, OPTIONS)
         before = fingerprint(source.without_password())
         assert prove(repository, first, server, tmp_path / "spool").ok
@@ -88,17 +101,28 @@ def test_the_whole_story_holds_on(kind: str, server: EmbeddedServer, tmp_path: P
         second = back_up_database(repository, source, OPTIONS)
         after = fingerprint(source.without_password())
         assert before != after
+        (functions / "functions" / "hello" / "index.ts").write_text("export default {}\n")
+        new_functions = back_up(repository, FunctionDirectory(functions))
+        functions_after = seen(functions)
 
     # Whoever opens it later finds the same, and of what was given up nothing is left.
     with closing(Repository.open(open_storage(place), key=key)) as repository:
-        assert {one.id for one in repository.backups()} == {first.id, again.id, second.id}
-        assert repository.verified_level(first.id) == "proven"
+        made = {old_functions.id, new_functions.id, first.id, again.id, second.id}
+        assert {one.id for one in repository.backups()} == made
+        assert repository.verified_level(first.id) == repository.verified_level(old_functions.id) == "proven"
+        bring_back(repository, repository.manifest(old_functions.id), tmp_path / "old")
+        assert seen(tmp_path / "old") == functions_before
         assert restored(repository, repository.manifest(first.id), target, tmp_path / "spool") == before
         repository.forget(first.id)
         repository.forget(again.id)
+        repository.forget(old_functions.id)
         assert repository.prune(grace_seconds=0).chunks_deleted > 0
         report = repository.check()
-        assert (report.ok, report.problems, report.backups) == (True, [], [second.id])
+        assert (report.ok, report.problems) == (True, [])
+        assert set(report.backups) == {second.id, new_functions.id}
+        bring_back(repository, repository.latest("function"), tmp_path / "old", mode="promote")
+        assert seen(tmp_path / "old") == functions_after
+        assert verify(repository, repository.latest("function"), "proven", tmp_path / "spool").ok
         assert restored(repository, repository.latest("database"), target, tmp_path / "spool") == after
         assert prove(repository, repository.latest("database"), server, tmp_path / "spool").ok
         assert repository.leases() == []

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.conftest import Installation, installed
+from tests.flows.sources import make_functions
 from tests.postgres.oracle import fingerprint
 from tests.postgres.servers import drop_database, server_folder
+from tests.sources.files import seen
 from tests.storage.servers import Server, as_variables, azurite_server, own_server
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
@@ -27,8 +29,9 @@ def installation(primary: Server) -> Iterator[Installation]:
     account, key = (secret.get_secret_value() for secret in (azure.access_key, azure.secret_key) if secret is not None)
     with server_folder() as root:
         (root / "azure.key").write_text(key)
-        replicas = {"BACKUP_REPLICAS": f"{(root / 'second').as_uri()},elsewhere"}
-        for one in installed(root, as_variables(primary.new_storage()) | replicas):
+        functions = make_functions(root / "supabase")
+        settings = {"BACKUP_REPLICAS": f"{(root / 'second').as_uri()},elsewhere", "BACKUP_FUNCTIONS_PATH": str(functions)}
+        for one in installed(root, as_variables(primary.new_storage()) | settings):
             arguments = ["--endpoint", str(azure.endpoint), "--access-key", account]
             arguments += ["--secret-key-file", str(root / "azure.key"), "--offsite"]
             one.run("storage", "add", "elsewhere", f"az://{account}/{azure.bucket}", *arguments)
@@ -36,13 +39,15 @@ def installation(primary: Server) -> Iterator[Installation]:
 
 
 def test_a_lost_primary_costs_nothing_where_there_are_replicas(installation: Installation, primary: Server) -> None:
+    functions = installation.home.parent / "supabase"
+    deployed = installation.run("backup", "function")
     made = installation.run("backup", "database")
-    assert len(made["copies"]) == 3
+    assert len(made["copies"]) == len(deployed["copies"]) == 3
     status = installation.run("status")
-    [kept] = status["backups"]
+    [kept] = [one for one in status["backups"] if one["type"] == "database"]
     assert (kept["jobId"], len(kept["copies"]), kept["threeTwoOne"]) == (made["jobId"], 3, {"holds": True, "missing": []})
     assert all(one["ok"] for one in installation.run("storage", "test"))
-    before = fingerprint(installation.source.without_password())
+    before, functions_before = fingerprint(installation.source.without_password()), seen(functions)
 
     primary.stop()
 
@@ -56,6 +61,15 @@ def test_a_lost_primary_costs_nothing_where_there_are_replicas(installation: Ins
     assert (alone["readFrom"], alone["proven"]) == ("elsewhere", True)
     assert fingerprint(target.without_password()) == before
     drop_database(target)
+    (functions / "functions" / "hello" / "index.ts").write_text("lost with the primary")
+    back = installation.run("restore", "latest", "--type", "function", "--target", "live", "--mode", "promote")
+    assert (back["backupId"], back["proven"], back["readFrom"]) == (deployed["jobId"], True, brought["readFrom"])
+    assert seen(functions) == functions_before
+    elsewhere = installation.home / "functions"
+    arguments = ["latest", "--type", "function", "--from", "elsewhere", "--target", str(elsewhere)]
+    alone = installation.run("repo", "restore", *arguments)
+    assert (alone["readFrom"], alone["proven"]) == ("elsewhere", True)
+    assert seen(elsewhere) == functions_before
     proof = installation.run("verify", "latest", "--level", "proven")
     assert (proof["ok"], proof["backupId"]) == (True, made["jobId"])
     status = installation.run("status")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,10 @@ import pytest
 
 from holdfast.repository import Compression, Repository, UserKey, check_storage
 from holdfast.repository.compression import Algorithm
+from holdfast.sources.functions.directory import FunctionDirectory
 from holdfast.storage import LocalStorage
+from tests.sources.backing_up import back_up as back_up_source
+from tests.sources.files import make_tree, seen
 
 from .independent_reader import Reader
 from .making import back_up, noise, read_all, text
@@ -86,6 +91,32 @@ def test_a_stranger_reads_what_is_written_today(folder: Path, encrypt: bool, alg
     assert hashlib.sha256(json.dumps(backup, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest() == (
         manifest.checksum
     )
+
+
+def test_a_stranger_brings_functions_back_with_the_document_and_tar_alone(folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "supabase", tmp_path / "target"
+    (source / "functions").mkdir(parents=True)
+    make_tree(source / "functions" / "everything")
+    (source / "config.toml").write_text("[functions.everything]\nverify_jwt = false\n")
+    key, text_key = UserKey.generate()
+    back_up_source(Repository.create(LocalStorage(folder), key=key), FunctionDirectory(source))
+
+    reader = Reader(folder, text_key)
+    (backup,) = reader.backups()
+    read = {entry["name"]: reader.read(entry) for entry in backup["entries"]}
+    truth = json.loads(read.pop("truth"))
+    target.mkdir()
+    for name, part in truth["parts"].items():
+        assert part["kind"] == "tar"
+        subprocess.run(["tar", "-xp", "-C", target], input=read.pop(name), check=True)
+    assert read == {}, "the truth names every entry"
+    assert seen(target) == seen(source)
+    for file in (file for part in truth["parts"].values() for file in part["files"]):
+        path = os.fsdecode(base64.b64decode(file["path_base64"])) if "path_base64" in file else file["path"]
+        assert (target / path).is_symlink() == (file["kind"] == "link")
+        if file["kind"] == "file":
+            assert hashlib.sha256((target / path).read_bytes()).hexdigest() == file["sha256"]
+    assert truth["parts"]["function/everything"]["facts"]["verify_jwt"] is False
 
 
 def test_the_second_reader_is_short_and_shares_no_code_with_the_engine() -> None:
