@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blocks import FunctionsDirectory, SupabaseProject
-from holdfast.errors import SettingsError, TargetNotEmptyError
+from holdfast.errors import SettingsError, SourceFailedError, TargetNotEmptyError
 from holdfast.opening import open_catalog
 from holdfast.repository import Manifest, Repository
 from holdfast.source_restore import SourceRestore, readable
@@ -26,6 +26,7 @@ from holdfast.sources.secrets.restore import RestoreSecrets
 from holdfast.sources.supabase.deployable import deployables
 from holdfast.sources.truth import read_document
 from holdfast.spool import Spool
+from holdfast.turn import require_first
 from orchestration.job import Job
 from orchestration.prefect_objects import restore_prefect_objects
 from orchestration.rows import Json
@@ -64,8 +65,17 @@ def _functions(job: Job, repository: Repository, manifest: Manifest, wanted: Wan
     if address is None:
         note = "the functions were not called: BACKUP_FUNCTIONS_URL is not set"
         return done | {"notes": [*done["notes"], note]}
-    answers = call_functions(address, slugs, job)
+    try:
+        answers = call_functions(address, slugs, job)
+    except SourceFailedError as error:
+        raise SourceFailedError(error.message, reason=error.reason, next_step=_after_silence(done["kept"])) from error
     return done | {"functions": len(slugs), "answers": [answer.to_json() for answer in answers]}
+
+
+def _after_silence(kept: str | None) -> str:
+    """Say what to do where something was brought back and does not answer; it stays, for what was there may be no better."""
+    step = "They were brought back and stay; look at the functions' logs where they are deployed"
+    return step if kept is None else f"{step}. 'holdfast roll-back {kept}' brings the former ones back"
 
 
 def _to_project(job: Job, repository: Repository, manifest: Manifest, block: SupabaseProject, wanted: Wanted) -> Json:
@@ -77,7 +87,12 @@ def _to_project(job: Job, repository: Repository, manifest: Manifest, block: Sup
         )
     kept = job.settings.home / "kept" / job.id
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with Spool(job.settings.home / "spool") as spool, closing(block.api()) as api:
+    with (
+        repository.lease(f"restore functions to supabase:{block.project}", ttl_seconds=job.settings.lease_ttl_seconds) as lease,
+        Spool(job.settings.home / "spool") as spool,
+        closing(block.api()) as api,
+    ):
+        require_first(repository, lease)
         folder = spool.folder / "functions"
         whole = replace(wanted, mode="new", only=(), dry_run=False)
         restore = to_folder(job, repository, manifest, folder, whole)
@@ -91,6 +106,7 @@ def _to_project(job: Job, repository: Repository, manifest: Manifest, block: Sup
                 next_step="Use the mode promote: it keeps what it replaces",
             )
         if not wanted.dry_run:
+            job.note(kept=str(kept))  # so that it is known after a death in the middle, too
             deploy_each(redeployment)
             switch(redeployment)
     notes = [f"would {one.action} {one.slug}" for one in planned] if wanted.dry_run else []

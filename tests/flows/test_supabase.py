@@ -102,8 +102,9 @@ def test_a_function_that_does_not_answer_afterwards_fails_the_restore_by_name(
     deployed = cloud.server.project.functions["summarise"]
     deployed.files[deployed.metadata["entrypoint_path"]] = b"throw new Error('broken')\n"
     broken = function_backup()
-    with pytest.raises(SourceFailedError, match="summarise"):
+    with pytest.raises(SourceFailedError, match="summarise") as failed:
         restore(type="function", target="live", mode="promote", backup_id=broken["jobId"])
+    assert "holdfast roll-back " in (failed.value.next_step or "")
     assert verification(type="function", backup_id=broken["jobId"])["ok"], "the backup is what the source was"
 
 
