@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+_NAMES_SHOWN = 20
 _STYLES = {
     "completed": "green",
     "failed": "red",
@@ -190,8 +191,14 @@ def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]
     for label, name in (("  Left out", "leftOut"), ("  Withheld", "withheld")):
-        yield label, "\n".join(job[name]) if job.get(name) else None
+        yield label, some(job.get(name))
     yield "  Copies", ", ".join(str(copy["storage"]) for copy in job["copies"]) if "copies" in job else None
+
+
+def some(names: Sequence[str] | None) -> str | None:
+    """Write names one a line, the first of them where they are many."""
+    more = len(names or ()) - _NAMES_SHOWN
+    return "\n".join([*(names or ())[:_NAMES_SHOWN], *([f"and {more:,} more; --json has all"] if more > 0 else [])]) or None
 
 
 def took(job: Document) -> str | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 commands = Commands("")
 
+_GOOD = {"completed": True, "pending": None, "running": None}
 _BETWEEN_COMMAS = re.compile(r'(?:[^",]|"[^"]*")+')
 
 
@@ -110,7 +111,7 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
     """Tell what a restore made, or would do."""
     took = jobs.took(job)
     ended = "can be done; nothing was changed" if job.get("dryRun") else f"{job['status']}{f' in {took}' if took else ''}"
-    yield jobs.headline(str(job["jobId"]), ended, good=job["status"] == "completed")
+    yield jobs.headline(str(job["jobId"]), ended, good=_GOOD.get(job["status"], False))
     if job["error"]:
         yield f"  {job['error']}"
     yield output.facts(
@@ -150,8 +151,8 @@ def _made(job: jobs.Document) -> Iterator[tuple[str, str | None]]:
     changed += [f"backup_config:{one['name']}" for one in changes.get("backupConfig", [])]
     changed += [f"prefect:{name}" for name in (*prefect.get("created", []), *prefect.get("changed", {}))]
     would = "Would " if job.get("dryRun") else ""
-    yield f"  {would}{'change' if would else 'Changed'}", "\n".join(changed) or None
-    yield f"  {would}{'make' if would else 'Made'}", "\n".join(job.get("created") or []) or None
-    yield f"  {would}{'amend' if would else 'Amended'}", "\n".join(job.get("amended") or []) or None
+    yield f"  {would}{'change' if would else 'Changed'}", jobs.some(changed)
+    yield f"  {would}{'make' if would else 'Made'}", jobs.some(job.get("created"))
+    yield f"  {would}{'amend' if would else 'Amended'}", jobs.some(job.get("amended"))
     if changes and not changed and not job.get("files"):
         yield "  Changed", "nothing: all is as the backup has it"

@@ -50,7 +50,7 @@ def pipeline() -> Iterator[Pipeline]:
         }
         home = Home(root / "home", settings)
         try:
-            home.json("init")
+            home.json("repo", "init")
             ran = home.run("backup", "all", "--json", BACKUP_DATABASE_URL=f"postgresql://nobody:{TOKEN}@127.0.0.1:1/nothing")
             assert ran.code == 1, ran.out + ran.err
             yield Pipeline(home, {job["type"]: job for job in ran.document}, ran.err)

@@ -61,6 +61,8 @@ class FunctionDirectory(Source):
             apart = {f"{_FUNCTIONS}/{name}" for name in self._folders.values()}
             content = self._content("", apart)
             content.facts["functions"] = [shown(name) for name in self._folders.values()]
+            if problem is not None:  # else a function that is open to all would come back closed, and nobody had been told
+                content.left_out.append(LeftOut("settings of functions", problem))
         else:
             name = self._folders[part.name]
             content = self._content(f"{_FUNCTIONS}/{name}", set())
