@@ -30,10 +30,14 @@ def ready_for_flows(loaded: Settings) -> tuple[str, list[str]]:
 
 @contextlib.contextmanager
 def shown(what: str) -> Iterator[None]:
-    """Show the progress of the jobs that flows run in this process; only after `ready_for_flows`."""
+    """Show the progress of the jobs that flows run in this process; only after `ready_for_flows`.
+
+    Raises PrefectUnreachableError where the server ends in the middle.
+    """
+    from blocks.server import asked
     from orchestration.progress import watched_by
 
-    with progress.counted(what, "bytes") as update, watched_by(update):
+    with progress.counted(what, "bytes") as update, watched_by(update), asked("flows can't run without it"):
         yield
 
 

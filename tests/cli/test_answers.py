@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from cli.flow_runs import shown
+from holdfast.errors import PrefectUnreachableError
 from tests.cli.conftest import HOLDFAST, Home
 
 EVERY_COMMAND = [
@@ -111,6 +114,11 @@ def test_a_database_backup_without_a_database_says_that_it_is_off(home: Home) ->
     assert "BACKUP_DATABASE_URL" in home.error(2, "backup", "all")["reason"]
     off = home.error(2, "backup", "database", BACKUP_ENABLE_DATABASE_BACKUP="false", BACKUP_DATABASE_URL="postgresql:///x")
     assert "BACKUP_ENABLE_DATABASE_BACKUP" in off["reason"]
+
+
+def test_a_prefect_server_that_ends_in_the_middle_is_no_fault_of_holdfast() -> None:
+    with pytest.raises(PrefectUnreachableError, match="Prefect server does not answer"), shown("Backing up"):
+        httpx.get("http://127.0.0.1:1/api/health", trust_env=False)
 
 
 def test_whoever_stops_reading_early_does_no_harm(home: Home) -> None:
