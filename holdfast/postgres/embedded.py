@@ -100,7 +100,8 @@ class EmbeddedServer:
     def create_database(self, name: str) -> DatabaseUrl:
         """Create a database where there is none of that name."""
         url = self.url(name)
-        with closing(connect_to_server(url)) as connection, connection.cursor() as cursor, suppress(pg_errors.DuplicateDatabase):
+        there = (pg_errors.DuplicateDatabase, pg_errors.UniqueViolation)  # the latter where another makes it at the same time
+        with closing(connect_to_server(url)) as connection, connection.cursor() as cursor, suppress(*there):
             cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return url
 

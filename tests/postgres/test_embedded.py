@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def test_two_processes_that_start_at_once_share_one_server(own_server: EmbeddedS
     pid = pid_of(own_server)
     own_server.start()
     assert pid_of(own_server) == pid
+
+
+def test_all_who_need_the_same_database_at_once_get_it(own_server: EmbeddedServer) -> None:
+    own_server.start()
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(own_server.create_database, ["catalog"] * 6))
+    assert made == [own_server.url("catalog")] * 6
+    with closing(connect(made[0])) as connection:
+        connection.execute("SELECT 1")
 
 
 def test_data_survives_a_stop_and_a_kill(own_server: EmbeddedServer) -> None:
