@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 _SHARING = {"blocks", "catalog", "cli", "examples", "flows"}  # folders whose tests share a server, or a whole home
+_APART = {  # but these have what they need to themselves
+    *(f"tests/cli/test_{name}.py" for name in ("answers", "config_diff", "keys", "listing", "secrets_commands", "sources", "storage")),
+    "tests/examples/test_functions.py",
+}
+    "tests/cli/test_sources.py",
+    "tests/cli/test_secrets_commands.py",
+    "tests/examples/test_functions.py",
+}  # but these have their own
 
 for _name in [name for name in os.environ if name.startswith(("BACKUP_", "HOLDFAST_", "PREFECT_", "PG"))]:
     del os.environ[_name]
@@ -18,12 +28,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of commands are star
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one process, what shares something that takes long to make: a file's tests, or a whole folder's."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in _SHARING else str(item.path)))
+class Together(LoadScopeScheduling):
+    """Keeps in one process what shares something that takes long to make: a file's tests, or a whole folder's.
+
+    xdist's own way to group tests has no effect with pytest 9.2, which keeps an item's id elsewhere.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        _, folder, *_ = PurePosixPath(file).parts
+        return folder if folder in _SHARING and file not in _APART else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Hand tests out to the processes so."""
+    return Together(config, log)
 
 
 @pytest.hookimpl(trylast=True)
