@@ -11,14 +11,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 _SHARING = {"blocks", "catalog", "cli", "examples", "flows"}  # folders whose tests share a server, or a whole home
-_APART = {  # but these have what they need to themselves
-    *(f"tests/cli/test_{name}.py" for name in ("answers", "config_diff", "keys", "listing", "secrets_commands", "sources", "storage")),
-    "tests/examples/test_functions.py",
-}
-    "tests/cli/test_sources.py",
-    "tests/cli/test_secrets_commands.py",
-    "tests/examples/test_functions.py",
-}  # but these have their own
+_OWN = ("answers", "config_diff", "keys", "listing", "secrets_commands", "sources", "storage")
+_APART = {*(f"tests/cli/test_{name}.py" for name in _OWN), "tests/examples/test_functions.py"}  # these share nothing
 
 for _name in [name for name in os.environ if name.startswith(("BACKUP_", "HOLDFAST_", "PREFECT_", "PG"))]:
     del os.environ[_name]
