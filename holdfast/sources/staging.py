@@ -85,7 +85,7 @@ class FolderRestore:
         if self.mode == "new" and target.exists() and any(target.iterdir()):
             raise TargetNotEmptyError(
                 f"the folder {target} exists and is not empty",
-                next_step="Choose another, or promote: that puts the restored one in its place, and keeps it",
+                next_step="Choose another, or use the mode promote: it puts the restored one in its place, and keeps the former",
             )
 
     def __enter__(self) -> Self:
