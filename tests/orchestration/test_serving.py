@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
+import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from holdfast.catalog import JobRecord
@@ -134,10 +135,12 @@ def test_a_home_is_served_once(served: Served) -> None:
 
 def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(served: Served) -> None:
     before = _deployments(served)
-    assert before.keys() == {"database-backup", "database-verification", "restore", "replication"}
+    assert before.keys() == {one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
     (backup,), (verification,) = before["database-backup"]["schedules"], before["database-verification"]["schedules"]
     assert (backup["schedule"]["interval"], backup["active"]) == (6 * 3600, True)
     assert verification["active"] is False
+    off = [before[f"{kind}-backup"]["schedules"][0] for kind in ("function", "config", "secrets")]
+    assert [one["active"] for one in off] == [False, False, False], "they have no source"
     again = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         env=served.environment | {"PREFECT_API_URL": f"{served.address}/api", "PWD": str(ROOT)},
