@@ -42,7 +42,7 @@ demo: demo-setup
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: test-setup
-	@$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 lint: test-setup
 	$(BIN)/ruff check .

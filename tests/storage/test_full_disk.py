@@ -90,7 +90,7 @@ def test_a_disk_that_can_hold_no_more_files_is_full_too(tmp_path: Path, files: i
         f"size=64m,nr_inodes={files}",
         """
         try:
-            back_up(repository, "backup_2", {"b": noise(2, 40_000_000)})
+            back_up(repository, "backup_2", {"b": noise(2, 52_000_000)})
         except StorageFullError as error:
             print("no space is left" in str(error))
         assert_harmless(repository, first)
