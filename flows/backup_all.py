@@ -11,7 +11,7 @@ from flows.config_backup import config_backup
 from flows.database_backup import database_backup
 from flows.function_backup import function_backup
 from flows.secrets_backup import secrets_backup
-from orchestration.backup_all import concluded, documents, new_job_ids
+from orchestration.backup_all import concluded, documents, new_job_ids, run_apart
 from orchestration.tasks import at_once, outcomes, second_net, step
 
 BACKUPS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -42,4 +42,4 @@ def backup_all(types: list[str] | None = None) -> list[dict[str, Any]]:
 @step("back up {kind}", retries=0)
 def back_up(kind: str, job_id: str) -> dict[str, Any]:
     """Run the backup of one type, as a flow of its own."""
-    return BACKUPS[kind](job_id=job_id)
+    return run_apart(BACKUPS[kind], job_id)

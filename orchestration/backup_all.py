@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextvars
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from prefect import tags
 
 from holdfast.backup_types import TYPES, require_on, types_on
 from holdfast.errors import BackupsFailedError, SettingsError
@@ -11,6 +14,9 @@ from holdfast.jobs import new_job_id
 from holdfast.settings import load_settings
 from orchestration.job import outcome
 from orchestration.rows import Json
+from orchestration.starting import in_turn
+
+TAG = "backup-all"
 
 
 def new_job_ids(types: Sequence[str] | None) -> dict[str, str]:
@@ -22,6 +28,19 @@ def new_job_ids(types: Sequence[str] | None) -> dict[str, str]:
     for kind in wanted:
         require_on(kind, settings)
     return {kind: new_job_id("backup") for kind in wanted}
+
+
+def run_apart(backup: Callable[..., Json], job_id: str) -> Json:
+    """Run a backup's flow as a run of its own, with a tag that tells where it belongs, and not as a part of the run around it.
+
+    For a part Prefect creates a task run to track it, and several of those at once lock its SQLite up for a minute.
+    """
+
+    def run() -> Json:
+        with tags(TAG), in_turn():
+            return backup(job_id=job_id)
+
+    return contextvars.Context().run(run)
 
 
 def documents(job_ids: Mapping[str, str], ended: Mapping[str, Any]) -> list[Json]:

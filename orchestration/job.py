@@ -30,6 +30,7 @@ from orchestration import artifacts, events
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
+from orchestration.starting import begun
 
 Kind = Literal["backup", "restore", "verification", "replication"]
 _log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Job:
             self.log.info("%s %s of type %s has begun", self.kind, self.id, self.type)
             opened.enter_context(self.progress)
             self._open = opened.pop_all()
+        begun()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
