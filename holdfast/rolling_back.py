@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.errors import NotFoundError, SettingsError
+from holdfast.errors import NotFoundError, RefusedError, SettingsError
 from holdfast.sources import placing
 from holdfast.sources.configuration import undoing
 from holdfast.sources.configuration.undoing import SETTINGS
@@ -17,6 +17,9 @@ from holdfast.sources.supabase.previous import RECORD
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
+
+PREFECT_KEPT = "prefect.json"
+"""The document of what a restore has replaced of Prefect's own objects."""
 
 _KEPT = re.compile(r"(.+)_before_\d{8}T\d{6}Z(_\d+)?")
 
@@ -33,6 +36,11 @@ def roll_back(kept: Path, settings: Settings) -> list[str]:
         return undoing.roll_back(kept)
     if (kept / RECORD).is_file():
         return _project(kept, settings)
+    if (kept / PREFECT_KEPT).is_file():
+        raise RefusedError(
+            f"{kept} keeps Prefect's own objects alone, and those are not rolled back by themselves",
+            next_step=f"{PREFECT_KEPT} in it tells how they were",
+        )
     match = _KEPT.fullmatch(kept.name)
     if match is None:
         raise SettingsError(f"{kept} is nothing that a restore has kept", reason="its name does not say what it was before")

@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from blocks import FunctionsDirectory, SupabaseProject
+from blocks.saving import FUNCTIONS
 from holdfast.errors import SettingsError, SourceFailedError, TargetNotEmptyError
 from holdfast.opening import open_catalog
 from holdfast.repository import Manifest, Repository
+from holdfast.rolling_back import PREFECT_KEPT
 from holdfast.source_restore import SourceRestore, readable
 from holdfast.sources.configuration.diff import ConfigurationDiff
 from holdfast.sources.configuration.restore import ConfigurationRestore, RestoreTarget
@@ -34,9 +36,7 @@ from orchestration.source_opening import functions_block, open_providers
 from orchestration.source_restore import Wanted, completed_restore, folder_of, leased_backup, of_folder, to_folder
 from orchestration.tasks import step
 
-FUNCTIONS = "holdfast-functions"
 _PREFECT = "prefect:"
-PREFECT_KEPT = "prefect.json"
 
 
 def bring_source_back(job: Job, repository: Repository, wanted: Wanted) -> Json:
