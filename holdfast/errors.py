@@ -9,6 +9,8 @@
      │   ├─ TableLockedError              another session kept a table locked for too long
      │   ├─ ReplicationFailedError        a replica could not be brought up to date; the others were
      │   ├─ BackupsFailedError            of several backups at once at least one failed; the others are made
+     │   ├─ NotifyingFailedError          no channel, or not every channel that had to, took a message
+     │   ├─ CleanupFailedError            a clean-up could not carry out all of its plan; the rest is done
      │   └─ SourceFailedError             a service that is backed up or restored to refused the work or answered nonsense
      ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
      │   ├─ KeyMissingError               encryption is on and there is no key
@@ -32,7 +34,9 @@
      ├─ DamagedError             exit 5   stored data is damaged, or could not be proven
      │   ├─ KeyFileDamagedError           a key file in the repository is damaged
      │   ├─ NotProvenError                what was restored differs from the source
-     │   └─ VerificationFailedError       a backup did not pass its verification; the proof says so
+     │   ├─ VerificationFailedError       a backup did not pass its verification; the proof says so
+     │   ├─ CheckFailedError              a check of the stored backups found damage
+     │   └─ DrillFailedError              a restore drill did not bring every backup back as it was
      ├─ BusyError                exit 6   somebody else holds the lease
      └─ UnreachableError         exit 7   storage, database or server does not answer; worth a retry
          ├─ StorageUnreachableError
@@ -149,6 +153,19 @@ class BackupsFailedError(WorkFailedError):
 
     code = "HF-108"
     found: list[dict[str, object]] | None = None
+
+
+class NotifyingFailedError(WorkFailedError):
+    """A message that had to arrive was taken by no channel, or not by every channel that had to; the reason names each."""
+
+    code = "HF-109"
+
+
+class CleanupFailedError(WorkFailedError):
+    """A clean-up could not carry out all of its plan; `found` is its document, with what was done and what was not."""
+
+    code = "HF-110"
+    found: dict[str, object] | None = None
 
 
 class SourceFailedError(WorkFailedError):
@@ -297,6 +314,20 @@ class VerificationFailedError(DamagedError):
     """A backup did not pass its verification; `found` is the verification's document, with all problems."""
 
     code = "HF-503"
+    found: dict[str, object] | None = None
+
+
+class CheckFailedError(DamagedError):
+    """A check of the stored backups found damage; `found` is its document, which names the backups that are bad."""
+
+    code = "HF-504"
+    found: dict[str, object] | None = None
+
+
+class DrillFailedError(DamagedError):
+    """A restore drill did not bring every backup back as it was; `found` is its document, the good types too."""
+
+    code = "HF-505"
     found: dict[str, object] | None = None
 
 

@@ -17,7 +17,7 @@ from holdfast.settings.settings import Settings
 NESTED = "backupStorageConfig"
 
 _STORAGE = "storage_"
-_OF_ONE_HOST = frozenset({"home", "encryption_key_file", "postgres_tools"})
+_OF_ONE_HOST = frozenset({"home", "encryption_key_file", "metrics_file", "postgres_tools", "target"})
 
 
 def variable_of(field: str) -> str:

@@ -27,6 +27,8 @@ _REGION = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BLOCK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _PROVIDER = re.compile(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*/)?[a-z0-9]+(?:-[a-z0-9]+)*")
 _PROJECT = re.compile(r"[a-z0-9]{1,64}")
+_TARGET = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_MAIL = re.compile(r"[^@\s,<>\"]+@[^@\s,<>\"]+")
 _LOCATION = re.compile(r"(?:file:///|s3://|s3\+https?://|gs://|az://)[^\s,?#@]+")
 
 
@@ -98,6 +100,32 @@ def _known_providers(names: list[str]) -> list[str]:
 def _project(value: str | None) -> str | None:
     if value is not None and not _PROJECT.fullmatch(value):
         raise ValueError("is not the reference of a project")
+    return value
+
+
+def _target(value: str | None) -> str | None:
+    if value is not None and (
+        not _TARGET.fullmatch(value) or len(value) > 40 or value in {"database", "function", "config", "secrets"}
+    ):
+        raise ValueError("is not a name that a target can have")
+    return value
+
+
+def _mail_address(value: str | None) -> str | None:
+    if value is not None and not _MAIL.fullmatch(value):
+        raise ValueError("is not an e-mail address")
+    return value
+
+
+def _mail_addresses(values: list[str]) -> list[str]:
+    if wrong := [value for value in values if not _MAIL.fullmatch(value)]:
+        raise ValueError(f"holds {len(wrong)} of another form")
+    return list(dict.fromkeys(values))
+
+
+def _web_address(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("is not a URL of the web")
     return value
 
 
@@ -179,11 +207,21 @@ Minutes = Annotated[
     Field(gt=0, le=43200),
     Allowed("minutes, up to 43200"),
 ]
+TargetHours = Annotated[
+    Annotated[float, Field(gt=0, le=87600)] | None, BeforeValidator(_no_truth_value), Allowed("hours, up to 87600")
+]
+TargetMinutes = Annotated[
+    Annotated[float, Field(gt=0, le=525600)] | None, BeforeValidator(_no_truth_value), Allowed("minutes, up to 525600")
+]
 Days = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=36500), Allowed("whole days, 1 to 36500")]
 LockSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=3600), Allowed("whole seconds, 1 to 3600")]
 LeaseSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=5, le=86400), Allowed("whole seconds, 5 to 86400")]
 Workers = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=64), Allowed("a whole number, 1 to 64")]
 Failures = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=1000), Allowed("a whole number, 1 to 1000")]
+Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=10000), Allowed("a whole number, 0 to 10000")]
+AtLeastOne = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=10000), Allowed("a whole number, 1 to 10000")]
+ReadDays = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=366), Allowed("whole days, 1 to 366")]
+Percent = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=100), Allowed("a whole number, 1 to 100")]
 ImmutableDays = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=3650), Allowed("whole days, 0 to 3650")]
 Bandwidth = Annotated[
     Annotated[int, Field(ge=1024, le=1 << 50)] | None,
@@ -191,6 +229,9 @@ Bandwidth = Annotated[
     Allowed("whole bytes per second, 1024 or more"),
 ]
 SizeBytes = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=1 << 50), Allowed("whole bytes, 0 or more")]
+OptionalSizeBytes = Annotated[
+    Annotated[int, Field(ge=1, le=1 << 60)] | None, BeforeValidator(_no_truth_value), Allowed("whole bytes, 1 or more")
+]
 Level = Annotated[int | None, BeforeValidator(_no_truth_value), Allowed("1 to 9 with gzip, 1 to 19 with zstd")]
 Names = Annotated[
     list[str],
@@ -235,3 +276,14 @@ EncryptionKeyText = Annotated[
     Allowed("32 bytes in base64 or hex, or a passphrase of 12 characters or more"),
 ]
 StorageSecret = Annotated[SecretStr | None, Allowed("what the storage's provider gave you")]
+ChannelSecret = Annotated[SecretStr | None, Allowed("what the service gave you")]
+WebAddress = Annotated[SecretStr | None, AfterValidator(_web_address), Allowed("a URL such as https://hc-ping.com/…")]
+MailAddress = Annotated[str | None, AfterValidator(_mail_address), Allowed("an e-mail address")]
+Addresses = Annotated[
+    list[str],
+    NoDecode,
+    BeforeValidator(_names),
+    AfterValidator(_mail_addresses),
+    Allowed("e-mail addresses, with commas between them"),
+]
+TargetName = Annotated[str | None, AfterValidator(_target), Allowed("small letters, digits and '-', at most 40")]

@@ -11,7 +11,6 @@ from holdfast.settings.topics import (
     BackupTypeSettings,
     CompressionSettings,
     EncryptionSettings,
-    NotificationSettings,
     PlaceSettings,
     ReplicaSettings,
     RepositorySettings,
@@ -20,6 +19,7 @@ from holdfast.settings.topics import (
     VerificationSettings,
     WorkSettings,
 )
+from holdfast.settings.watching import MonitoringSettings, NotificationSettings, ObjectiveSettings
 
 if TYPE_CHECKING:
     from holdfast.repository import Compression, UserKey
@@ -40,7 +40,9 @@ class Settings(
     EncryptionSettings,
     CompressionSettings,
     VerificationSettings,
+    ObjectiveSettings,
     NotificationSettings,
+    MonitoringSettings,
     WorkSettings,
     BaseSettings,
 ):

@@ -12,13 +12,14 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from holdfast.errors import SettingsError
 from holdfast.settings.kinds import (
+    AtLeastOne,
     Bandwidth,
     Bucket,
+    Count,
     DatabaseAddress,
     Days,
     EncryptionKeyText,
     Endpoint,
-    Failures,
     GraceHours,
     Home,
     Hours,
@@ -27,19 +28,21 @@ from holdfast.settings.kinds import (
     Level,
     LockSeconds,
     Minutes,
-    Names,
     OptionalPath,
     OptionalTruth,
     Places,
     Prefix,
+    ReadDays,
     Region,
     SizeBytes,
     StorageClass,
     StorageSecret,
+    TargetName,
     Workers,
 )
 from holdfast.settings.placeholder import is_placeholder
 from holdfast.settings.sources import SOURCES
+from holdfast.settings.watching import MonitoringSettings, NotificationSettings, ObjectiveSettings
 
 LEVELS = {"gzip": range(1, 10), "zstd": range(1, 20)}
 DEFAULT_LEVELS = {"gzip": 6, "zstd": 1}
@@ -63,6 +66,11 @@ class PlaceSettings(BaseModel):
         None,
         validation_alias="BACKUP_SCRATCH_URL",
         description="PostgreSQL server where verification makes and drops scratch databases; unset, the embedded server",
+    )
+    target: TargetName = Field(
+        None,
+        validation_alias="HOLDFAST_TARGET",
+        description="Name of what is protected here, where one Prefect server serves several; 'holdfast deploy --target' sets it",
     )
     postgres_tools: OptionalPath = Field(
         None,
@@ -122,6 +130,21 @@ class RetentionSettings(BaseModel):
     )
     secrets_backup_retention: Days = Field(
         365, validation_alias="BACKUP_SECRETS_RETENTION", description="Days that a backup of secrets metadata is kept"
+    )
+    keep_last: AtLeastOne = Field(
+        3, validation_alias="BACKUP_KEEP_LAST", description="Newest good backups of each source that are kept, however old"
+    )
+    keep_daily: Count = Field(
+        0, validation_alias="BACKUP_KEEP_DAILY", description="Days, the newest first, of which the last good backup is kept"
+    )
+    keep_weekly: Count = Field(
+        0, validation_alias="BACKUP_KEEP_WEEKLY", description="Weeks, the newest first, of which the last good backup is kept"
+    )
+    keep_monthly: Count = Field(
+        0, validation_alias="BACKUP_KEEP_MONTHLY", description="Months, the newest first, of which the last good backup is kept"
+    )
+    keep_yearly: Count = Field(
+        0, validation_alias="BACKUP_KEEP_YEARLY", description="Years, the newest first, of which the last good backup is kept"
     )
     prune_grace_hours: GraceHours = Field(
         24, validation_alias="BACKUP_PRUNE_GRACE_HOURS", description="Hours that data which no backup needs is spared by prune"
@@ -319,24 +342,13 @@ class VerificationSettings(BaseModel):
     verification_interval: Hours = Field(
         24, validation_alias="BACKUP_VERIFICATION_INTERVAL", description="Hours between two verifications"
     )
+    read_within_days: ReadDays = Field(
+        7, validation_alias="BACKUP_READ_WITHIN_DAYS", description="Days within which every stored byte is read once"
+    )
     proof: Literal["counts", "content"] = Field(
         "counts",
         validation_alias="BACKUP_PROOF",
         description="How a restored database is compared: by row counts, or by the content of each row too (reads tables twice)",
-    )
-
-
-class NotificationSettings(BaseModel):
-    """Who is told when something fails."""
-
-    enable_backup_notifications: bool = Field(
-        True, validation_alias="BACKUP_ENABLE_NOTIFICATIONS", description="Tell when backups fail"
-    )
-    notification_channels: Names = Field(
-        ["email", "slack"], validation_alias="BACKUP_NOTIFICATION_CHANNELS", description="Channels to tell it by"
-    )
-    failure_notification_threshold: Failures = Field(
-        3, validation_alias="BACKUP_FAILURE_THRESHOLD", description="Failures in a row before it is told"
     )
 
 
@@ -382,6 +394,8 @@ TOPICS: tuple[type[BaseModel], ...] = (
     EncryptionSettings,
     CompressionSettings,
     VerificationSettings,
+    ObjectiveSettings,
     NotificationSettings,
+    MonitoringSettings,
     WorkSettings,
 )
