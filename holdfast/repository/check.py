@@ -16,6 +16,7 @@ from holdfast.repository.check_files import (
     check_keys,
     check_manifests,
     check_passing_records,
+    check_pins,
 )
 from holdfast.repository.description import Description, holds_keys, read_description
 from holdfast.repository.healing import Healing
@@ -24,6 +25,7 @@ from holdfast.repository.intents import finish
 from holdfast.repository.keyring import open_with, read_key_files
 from holdfast.repository.leases import Leases
 from holdfast.repository.masterkey import MasterKey
+from holdfast.repository.pins import Pins
 from holdfast.repository.proof import Proofs
 from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects
@@ -71,6 +73,8 @@ def check(
         if names.DESCRIPTION not in {problem.object for problem in report.problems}:
             check_description(sealed.storage, description, sealed.master, report)
         check_keys(sealed.storage, description, sealed.master, intact, report)
+    if wanted is None:
+        check_pins(Pins(sealed), report)
     if healing is not None:
         healing.files()
     check_passing_records(sealed, report)

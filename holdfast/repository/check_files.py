@@ -1,4 +1,4 @@
-"""Checking what lies around the chunks: repository.json, key files, manifests, proofs, leases and prune lists."""
+"""Checking what lies around the chunks: repository.json, key files, manifests, proofs, pins and passing records."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from holdfast.repository.keyring import read_key_files
 from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.masterkey import Kind, MasterKey
+from holdfast.repository.pins import Pins
 from holdfast.repository.proof import Proofs, receipt_name
 from holdfast.repository.report import CheckReport
 from holdfast.repository.sealed import SealedObjects
@@ -128,9 +129,18 @@ class ProofCheck:
         return f"{names.MANIFESTS}/?/{names.proof_backup(proof_names[0])}"
 
 
+def check_pins(pins: Pins, report: CheckReport) -> None:
+    """Open the pins; one of a backup of which there is no other trace tells that it was deleted."""
+    for backup_id, pin in sorted(pins.records().items()):
+        if pin.damaged:
+            report.add(names.pin(backup_id), pin.damaged, backups=(backup_id,), harms_content=False)
+        elif pin.holds and backup_id not in report.backups:
+            report.add(names.pin(backup_id), "the backup that it is to keep is missing", backups=(backup_id,))
+
+
 def check_passing_records(sealed: SealedObjects, report: CheckReport) -> None:
-    """Open leases and prune lists: they matter only while somebody is at work, but damage is damage."""
-    for kind, folder in ((Kind.LEASE, names.LEASES), (Kind.PRUNE, names.PRUNE)):
+    """Open leases, prune lists and the records of clean-ups: no backup needs them, but damage is damage."""
+    for kind, folder in ((Kind.LEASE, names.LEASES), (Kind.PRUNE, names.PRUNE), (Kind.CLEANUP, names.CLEANUPS)):
         for info in sealed.storage.list(folder):
             try:
                 sealed.record_bytes(kind, info.name)

@@ -27,6 +27,7 @@ from holdfast.repository.description import Description
 from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.masterkey import Kind
+from holdfast.repository.pins import Pin
 from holdfast.repository.proof import Proof, Proofs
 from holdfast.repository.proven import FILE_BYTES_MAX
 from holdfast.repository.report import CheckReport, Problem
@@ -82,10 +83,12 @@ class Healing:
         return found
 
     def files(self) -> None:
-        """Heal repository.json, key files and proofs that the report names."""
+        """Heal repository.json, key files, proofs and pins that the report names."""
         for problem in list(self._report.problems):
             if names.proof_backup(problem.object) is not None:
                 self._object(problem, problem.object, Kind.PROOF, partial(self._proof, problem.object))
+            elif names.pin_backup(problem.object) is not None and not problem.harms_content:
+                self._object(problem, problem.object, Kind.PIN, partial(self._pin, problem.object))
             elif names.key_id(problem.object) is not None:
                 self._key_file(problem)
             elif problem.object == names.DESCRIPTION:
@@ -192,6 +195,9 @@ class Healing:
         if proof.backup_id != names.proof_backup(name):
             raise ValueError("it is the proof of another backup")
         return proof
+
+    def _pin(self, name: str, data: bytes) -> Pin:
+        return Pin.from_json(name, canonical.from_bytes(self._sealed.unsealed(Kind.PIN, name, data)))
 
     def _key_file(self, problem: Problem) -> None:
         """A removed key stays removed: where one replica has its tombstone, the key file that another has is not taken."""

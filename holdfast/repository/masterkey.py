@@ -25,6 +25,8 @@ class Kind(IntEnum):
     PROOF = 3
     LEASE = 4
     PRUNE = 5
+    PIN = 6
+    CLEANUP = 7
 
 
 class MasterKey:

@@ -15,13 +15,18 @@ PROOFS = "proofs"
 LEASES = "leases"
 DAMAGED = "damaged"
 PRUNE = "prune"
+PINS = "pins"
+CLEANUPS = "cleanups"
 
 BACKUP_TYPES = ("database", "function", "config", "secrets")
 
+_TIME = "%Y%m%dT%H%M%S.%fZ"
 _CHUNK = re.compile(r"chunks/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _KEY = re.compile(r"keys/([0-9a-f]{16})\.json")
 _DAMAGED = re.compile(r"damaged/([0-9a-f]{64})/[^/]+")
 _MANIFEST = re.compile(r"manifests/([a-z]+)/([A-Za-z0-9_-]{1,200})")
+_PIN = re.compile(r"pins/([A-Za-z0-9_-]{1,200})")
+_CLEANUP = re.compile(r"cleanups/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)(-done)?")
 _PROOF = re.compile(r"proofs/([A-Za-z0-9_-]{1,200})/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)")
 
 
@@ -102,6 +107,34 @@ def prune(moment: datetime) -> str:
     return f"{PRUNE}/{_time(moment)}"
 
 
+def pin(backup_id: str) -> str:
+    return f"{PINS}/{checked_job_id(backup_id)}"
+
+
+def pin_backup(name: str) -> str | None:
+    """Return the backup id when this is the name of a pin."""
+    match = _PIN.fullmatch(name)
+    return match[1] if match else None
+
+
+def cleanup(moment: datetime) -> str:
+    return f"{CLEANUPS}/{_time(moment)}"
+
+
+def cleanup_done(plan: str) -> str:
+    """Return the name of what was done of the clean-up whose plan has this name."""
+    return f"{plan}-done"
+
+
+def cleanup_time(name: str) -> datetime | None:
+    """Return the time of the plan when this is the name of one, or of what was done of it."""
+    match = _CLEANUP.fullmatch(name)
+    try:
+        return datetime.strptime(match[1], _TIME).replace(tzinfo=UTC) if match else None
+    except ValueError:  # digits that are no time
+        return None
+
+
 def _time(moment: datetime) -> str:
     """A time as a part of a name: of fixed width, so that names sort by time."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return moment.astimezone(UTC).strftime(_TIME)

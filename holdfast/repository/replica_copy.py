@@ -19,6 +19,7 @@ from holdfast.errors import (
 from holdfast.repository import canonical, names, sealing
 from holdfast.repository.backups import manifest_of
 from holdfast.repository.masterkey import Kind
+from holdfast.repository.pins import Pin
 from holdfast.repository.proof import Proof
 from holdfast.repository.proven import read_bounded
 from holdfast.repository.report import ReplicationReport
@@ -40,6 +41,8 @@ def judge_with_key(sealed: SealedObjects) -> Judge:
             sealed.unsealed_chunk(chunk_id, stored)
         elif names.manifest_parts(name) is not None:
             manifest_of(name, sealed.unsealed(Kind.MANIFEST, name, stored))
+        elif names.pin_backup(name) is not None:
+            Pin.from_json(name, canonical.from_bytes(sealed.unsealed(Kind.PIN, name, stored)))
         else:
             Proof.from_json(canonical.from_bytes(sealed.unsealed(Kind.PROOF, name, stored)))
 
@@ -152,7 +155,9 @@ class ObjectCopy:
 def _kind(name: str) -> Kind:
     if names.chunk_id(name) is not None:
         return Kind.CHUNK
-    return Kind.MANIFEST if names.manifest_parts(name) is not None else Kind.PROOF
+    if names.manifest_parts(name) is not None:
+        return Kind.MANIFEST
+    return Kind.PIN if names.pin_backup(name) is not None else Kind.PROOF
 
 
 def _bytes_max(name: str) -> int:

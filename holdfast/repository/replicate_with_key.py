@@ -19,6 +19,7 @@ from holdfast.repository.intents import finish
 from holdfast.repository.lease import Lease
 from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Manifest
+from holdfast.repository.pins import Pins, Records
 from holdfast.repository.presence import References
 from holdfast.repository.proof import Proofs, receipt_name
 from holdfast.repository.replica_copy import GONE, ObjectCopy, judge_with_key
@@ -70,6 +71,8 @@ class ReplicationWithKey(Replication):
                 whole = self._bring_backup(one, mine.get(one.id, {}), theirs.get(one.id, {}))
                 if whole is not None:
                     self.report.backups.append(BackupCopy(one.id, one.type, whole))
+            mine_pinned, theirs_pinned = Pins(source).records(), Pins(target).records()
+            self._copy_pins(lambda name: _is_later(name, mine_pinned, theirs_pinned))
         return self.report
 
     def _check_leases_locally(self) -> None:
@@ -164,3 +167,10 @@ class ReplicationWithKey(Replication):
 
     def _now(self) -> datetime:
         return self._leases[1].renewed_at
+
+
+def _is_later(name: str, mine: Records, theirs: Records) -> bool:
+    """Tell whether the source's pin says what came after what the target's says; a damaged one of the target's is replaced."""
+    backup_id = str(names.pin_backup(name))
+    here, there = mine.get(backup_id), theirs.get(backup_id)
+    return here is not None and not here.damaged and there is not None and (there.damaged is not None or here.at > there.at)

@@ -51,7 +51,7 @@ class ReplicationWithoutKey(Replication):
                 self.report.backups.append(BackupCopy(backup_id, backup_type, whole))
                 if whole or name in theirs:
                     self._copy_proofs(proofs.get(backup_id, {}), their_proofs.get(backup_id, {}))
-        target.sync()
+        self._copy_pins()
         self._note_busy_target()
         return self.report
 

@@ -1,7 +1,8 @@
-"""What every replication does, with the key or without: chunks that are lacking, and the proofs behind a manifest."""
+"""What every replication does, with the key or without: chunks that are lacking, the proofs behind a manifest, and pins."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.errors import RefusedError
@@ -62,3 +63,14 @@ class Replication:
             what = self._copy.bring(name, differs=name in theirs)
             if what is not None and what != GONE:
                 self.report.add_problem(f"{name} was not copied: {what}")
+
+    def _copy_pins(self, is_later: Callable[[str], bool] | None = None) -> None:
+        """Copy the pins that the target lacks, and those that `is_later` tells to be later than the target's."""
+        theirs = {info.name for info in self._target_storage.list(names.PINS)}
+        for info in self._source_storage.list(names.PINS):
+            if names.pin_backup(info.name) is None or (info.name in theirs and not (is_later and is_later(info.name))):
+                continue
+            what = self._copy.bring(info.name, differs=info.name in theirs)
+            if what is not None and what != GONE:
+                self.report.add_problem(f"{info.name} was not copied: {what}")
+        self._target_storage.sync()

@@ -1,0 +1,85 @@
+"""The records of clean-ups: what one was about to forget and why, and what of it was done. Written once, kept for a year.
+
+They are for people. Nothing is ever done because of a record: the next clean-up judges afresh.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from holdfast.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
+from holdfast.repository import names
+from holdfast.repository.canonical import Json
+from holdfast.repository.masterkey import Kind
+from holdfast.repository.sealed import SealedObjects
+
+_KEPT_FOR = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupRecord:
+    """One clean-up: its plan, and what was done, None where it was cut short; `damaged` says why a part can't be read."""
+
+    name: str
+    at: datetime
+    plan: Json | None
+    done: Json | None
+    damaged: str | None = None
+
+
+class Cleanups:
+    """The clean-ups' records in one repository."""
+
+    def __init__(self, sealed: SealedObjects) -> None:
+        self._sealed = sealed
+
+    def put_plan(self, plan: Json, now: datetime) -> str:
+        """Write a plan, durably, before anything of it is done; drop what is older than a year. Return its name."""
+        moment = now
+        while True:
+            name = names.cleanup(moment)
+            try:
+                self._sealed.put_record(Kind.CLEANUP, name, plan)
+                break
+            except ObjectExistsError:  # another in the same microsecond
+                moment += timedelta(microseconds=1)
+        self._sealed.storage.sync()
+        self._drop_older(now - _KEPT_FOR)
+        return name
+
+    def put_done(self, name: str, done: Json) -> None:
+        """Write what was done of the plan of this name, durably."""
+        with suppress(ObjectExistsError):  # a retried request that had arrived
+            self._sealed.put_record(Kind.CLEANUP, names.cleanup_done(name), done)
+        self._sealed.storage.sync()
+
+    def list(self) -> list[CleanupRecord]:
+        """List the records, newest first."""
+        found = {info.name: moment for info in self._sealed.storage.list(names.CLEANUPS) if (moment := _plan_time(info.name))}
+        return [self._record(name, found[name]) for name in sorted(found, reverse=True)]
+
+    def _record(self, name: str, at: datetime) -> CleanupRecord:
+        plan, wrong = self._read(name)
+        done, also_wrong = self._read(names.cleanup_done(name))
+        return CleanupRecord(name, at, plan, done, wrong or also_wrong)
+
+    def _read(self, name: str) -> tuple[Json | None, str | None]:
+        try:
+            return self._sealed.record(Kind.CLEANUP, name), None
+        except ObjectNotFoundError:
+            return None, None
+        except DamagedError as error:
+            return None, error.reason or "it can't be read"
+
+    def _drop_older(self, before: datetime) -> None:
+        for info in list(self._sealed.storage.list(names.CLEANUPS)):
+            moment = names.cleanup_time(info.name)
+            if moment is not None and moment < before:
+                self._sealed.storage.delete(info.name)
+
+
+def _plan_time(name: str) -> datetime | None:
+    moment = names.cleanup_time(name)
+    return moment if moment is not None and name == names.cleanup(moment) else None
