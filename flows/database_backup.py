@@ -9,10 +9,9 @@ from prefect import flow
 from holdfast.database_backup import DatabaseBackup
 from holdfast.repository import Manifest
 from orchestration.backup import backing_up, completed
-from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import opened_repository
 from orchestration.tasks import readers, results, second_net, step
+from orchestration.working import at_work, backup_into
 
 
 @flow(
@@ -30,16 +29,17 @@ def database_backup(
     All tables are read as they were at one moment. The large ones are streams of their own, read at once; nothing of the backup
     exists before its last step.
     """
-    with Job("backup", "database", job_id) as job, opened_repository(storage, key) as repository:
-        close_dead_work(job.mirror, repository)
-        with backing_up(job, repository, database) as backup:
-            tables = plan(backup)
-            job.progress.expect(backup.expected_bytes)
-            definitions = dump_definitions.submit(backup)  # first: pg_dump takes locks of its own, which others may queue for
-            streams = [dump_table.submit(backup, table) for table in tables]
-            results([definitions, *streams, dump_roles.submit(backup), count_rows.submit(backup)])
-            note_truth(backup)
-            return completed(job, repository, commit(backup))
+    with (
+        at_work(Job("backup", "database", job_id), backup_into(storage, key)) as (job, repository),
+        backing_up(job, repository, database) as backup,
+    ):
+        tables = plan(backup)
+        job.progress.expect(backup.expected_bytes)
+        definitions = dump_definitions.submit(backup)  # first: pg_dump takes locks of its own, which others may queue for
+        streams = [dump_table.submit(backup, table) for table in tables]
+        results([definitions, *streams, dump_roles.submit(backup), count_rows.submit(backup)])
+        note_truth(backup)
+        return completed(job, repository, commit(backup))
 
 
 @step("look at the source")

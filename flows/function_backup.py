@@ -6,12 +6,11 @@ from typing import Any
 
 from prefect import flow
 
-from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import opened_repository
 from orchestration.source_backup import back_up_source
 from orchestration.source_opening import open_functions
 from orchestration.tasks import readers, second_net
+from orchestration.working import at_work, backup_into
 
 
 @flow(
@@ -28,6 +27,5 @@ def function_backup(
 
     A function that can't be read is left out and named; the others are kept.
     """
-    with Job("backup", "function", job_id) as job, opened_repository(storage, key) as repository:
-        close_dead_work(job.mirror, repository)
+    with at_work(Job("backup", "function", job_id), backup_into(storage, key)) as (job, repository):
         return back_up_source(job, repository, lambda: open_functions(source))

@@ -7,11 +7,10 @@ from typing import Any
 from prefect import flow
 
 from holdfast.replication import Outcome
-from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import opened_source
 from orchestration.replication import Replicating, completed, replicating
 from orchestration.tasks import outcomes, readers, second_net, step
+from orchestration.working import at_work, replicate_from
 
 
 @flow(
@@ -33,11 +32,12 @@ def replication(
 
     Each replica is a task of its own; one that fails hinders no other, and the run fails once all are done.
     """
-    with Job("replication", "replication", job_id) as job, opened_source(storage, key) as source:
-        close_dead_work(job.mirror, source.repository)
-        with replicating(job, source, replicas, read_back=read_back) as work:
-            futures = {name: copy_what_is_missing.submit(work, name) for name in work.replicas}
-            return completed(work, outcomes(futures))
+    with (
+        at_work(Job("replication", "replication", job_id), replicate_from(storage, key)) as (job, source),
+        replicating(job, source, replicas, read_back=read_back) as work,
+    ):
+        futures = {name: copy_what_is_missing.submit(work, name) for name in work.replicas}
+        return completed(work, outcomes(futures))
 
 
 @step("copy to {name}")

@@ -8,14 +8,13 @@ from typing import Any, Literal
 from prefect import flow
 
 from holdfast.repository import BackupType
-from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
 from orchestration.live_restore import bring_source_back
-from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.restore import Restoring, completed, restoring
 from orchestration.source_restore import Wanted
 from orchestration.tasks import readers, second_net, step
+from orchestration.working import at_work, read_from
 
 Mode = Literal["new", "promote", "in_place"]
 
@@ -49,11 +48,8 @@ def restore(
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
     `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """
-    with (
-        Job("restore", type, job_id, backup_id=backup_id, recorded=not dry_run) as job,
-        repository_to_read(storage, key, job.settings, from_replica) as repository,
-    ):
-        close_dead_work(job.mirror, repository)
+    job = Job("restore", type, job_id, backup_id=backup_id, recorded=not dry_run)
+    with at_work(job, read_from(storage, key, from_replica)) as (job, repository):
         if type == "database":
             with restoring(job, repository, backup_id, target=target, mode=mode, tables=tables or []) as work:
                 preflight(work.restore)

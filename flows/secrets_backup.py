@@ -6,12 +6,11 @@ from typing import Any
 
 from prefect import flow
 
-from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import opened_repository
 from orchestration.source_backup import back_up_source
 from orchestration.source_opening import open_secrets
 from orchestration.tasks import readers, second_net
+from orchestration.working import at_work, backup_into
 
 
 @flow(
@@ -31,6 +30,5 @@ def secrets_backup(
 
     A provider that does not answer is left out and named; the others are kept.
     """
-    with Job("backup", "secrets", job_id) as job, opened_repository(storage, key) as repository:
-        close_dead_work(job.mirror, repository)
+    with at_work(Job("backup", "secrets", job_id), backup_into(storage, key)) as (job, repository):
         return back_up_source(job, repository, lambda: open_secrets(providers, job.settings, repository))

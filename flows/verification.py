@@ -8,13 +8,12 @@ from prefect import flow
 
 from holdfast.repository import BackupType, Level, Proof
 from holdfast.verification import Verification
-from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
-from orchestration.opening import repository_to_read
 from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.source_rebuilding import compare, look_first, restore_all
 from orchestration.tasks import readers, second_net, step
 from orchestration.verification import concluded, rehearsing, rehearsing_files, verifying
+from orchestration.working import at_work, read_from
 
 
 @flow(
@@ -42,15 +41,13 @@ def verification(
     `from_replica` verifies the copy in a replica (a block's name, or a URL), as happens where the primary can't be read.
     """
     with (
-        Job("verification", type, job_id) as job,
-        repository_to_read(storage, key, job.settings, from_replica) as repository,
+        at_work(Job("verification", type, job_id), read_from(storage, key, from_replica)) as (job, repository),
+        verifying(job, repository, backup_id, level, subset) as work,
     ):
-        close_dead_work(job.mirror, repository)
-        with verifying(job, repository, backup_id, level, subset) as work:
-            check(job, work)
-            if work.restores and not work.failed:
-                (rehearse_database if type == "database" else rehearse_files)(job, work)
-            return concluded(job, work, leave_proof(work))
+        check(job, work)
+        if work.restores and not work.failed:
+            (rehearse_database if type == "database" else rehearse_files)(job, work)
+        return concluded(job, work, leave_proof(work))
 
 
 def rehearse_database(job: Job, work: Verification) -> None:

@@ -1,7 +1,7 @@
 """Events for Prefect: what happened to a job, for automations, triggers and dead-man's switches.
 
-The resource is what is protected or worked on (`holdfast.database`), so that an automation may watch each by itself; the job is a
-related resource. A lost event never harms the work.
+The resource is what is protected or worked on (`holdfast.database`, of a target `holdfast.shop.database`), so that an automation
+may watch each by itself; the job is a related resource. A lost event never harms the work.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from prefect.events import emit_event
 _log = logging.getLogger(__name__)
 
 
-def emit(name: str, *, job_id: str, type: str, payload: dict[str, Any]) -> None:  # noqa: A002  the field's own word
+def resource(target: str | None, type: str) -> str:  # noqa: A002  the field's own word
+    """Name the resource of a type of backup, or of a kind of job that is of all types; of a target its own."""
+    return f"holdfast.{type}" if target is None else f"holdfast.{target}.{type}"
+
+
+def emit(name: str, *, job_id: str, type: str, payload: dict[str, Any], target: str | None = None) -> None:  # noqa: A002
     """Emit `holdfast.<name>` about a job of this type of backup."""
     try:
         emit_event(
             event=f"holdfast.{name}",
-            resource={"prefect.resource.id": f"holdfast.{type}", "prefect.resource.name": type},
+            resource={"prefect.resource.id": resource(target, type), "prefect.resource.name": type},
             related=[{"prefect.resource.id": f"holdfast.job.{job_id}", "prefect.resource.role": "job"}],
             payload={key: value for key, value in payload.items() if value is not None},
         )

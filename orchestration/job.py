@@ -32,15 +32,16 @@ from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
 from orchestration.starting import begun
 
-Kind = Literal["backup", "restore", "verification", "replication"]
+Kind = Literal["backup", "restore", "verification", "replication", "check", "drill", "cleanup", "monitor", "report"]
 _log = logging.getLogger(__name__)
-_ID_PREFIX: dict[Kind, str] = {"backup": "backup", "restore": "restore", "verification": "verify", "replication": "replicate"}
+_ID_PREFIX: dict[str, str] = {"verification": "verify", "replication": "replicate"}
+"""How the ids of jobs begin, where not with the kind itself."""
 
 
 class Job:
-    """A backup, restore, verification or replication on its way; use as a context manager inside a flow.
+    """A job on its way: a context manager inside a flow.
 
-    A replication is of all backups, whatever their type, so that its type is its own name.
+    What is of all backups, whatever their type (a replication, a clean-up), has its kind as its type.
     """
 
     def __init__(
@@ -54,11 +55,11 @@ class Job:
     ) -> None:
         base = load_settings()
         self.mirror = Mirror(lambda: open_catalog(base))
-        self.settings = _in_force(base)
+        self.settings = in_force(base)
         hide_all_of(self.settings)
         self.kind: Kind = kind
         self.type = type
-        self.id = checked_job_id(job_id) if job_id else new_job_id(_ID_PREFIX[kind])
+        self.id = checked_job_id(job_id) if job_id else new_job_id(_ID_PREFIX.get(kind, kind))
         self.started_at = datetime.now(UTC)
         self.artifact = kind if type == kind else f"{type}-{kind}"
         self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")
@@ -82,7 +83,7 @@ class Job:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            self._give_up(error)
+            self.give_up(error)
         finally:
             self._open.__exit__(kind, error, trace)
 
@@ -101,7 +102,7 @@ class Job:
             try:
                 yield lease
             except BaseException as error:
-                self._give_up(error)
+                self.give_up(error)
                 raise
 
     def note(self, **metadata: Any) -> None:
@@ -145,7 +146,7 @@ class Job:
             "error": None,
         }
 
-    def _give_up(self, error: BaseException | None) -> None:
+    def give_up(self, error: BaseException | None) -> None:
         """Close a job that was not completed; nothing to do where it was closed before."""
         if self._closed:
             return
@@ -160,7 +161,7 @@ class Job:
 
     def _emit(self, what: str, payload: Json) -> None:
         if self._recorded:
-            events.emit(f"{self.kind}.{what}", job_id=self.id, type=self.type, payload=payload)
+            events.emit(f"{self.kind}.{what}", job_id=self.id, type=self.type, payload=payload, target=self.settings.target)
 
     def _close(self, status: str, *, metadata: Json | None = None, **figures: Any) -> None:
         self._closed = True
@@ -186,7 +187,7 @@ def outcome(error: BaseException | None) -> tuple[str, str]:
     return "failed", masked(str(error) or type(error).__name__)
 
 
-def _in_force(base: Settings) -> Settings:
+def in_force(base: Settings) -> Settings:
     """Read the settings again with what the catalog has kept, where it answers."""
     try:
         with open_catalog(base) as catalog:

@@ -97,6 +97,10 @@ class Mirror:
 
         return self._ask(look_up, {})
 
+    def dashboard(self) -> list[dict[str, Any]] | None:
+        """Return how things stand by the rows, one row a type; None where the catalog does not answer."""
+        return self._ask(lambda catalog: catalog.dashboard(), None)
+
     def close(self) -> None:
         """Try once more to write what waits, then close the catalog."""
         with self._lock:

@@ -106,7 +106,7 @@ class Proofs:
     def list(self, backup_id: str) -> list[Proof]:
         """List a backup's proofs, newest first. One that can't be read counts as a bad one."""
         found = sorted((info.name for info in self._sealed.storage.list(names.proofs(backup_id))), reverse=True)
-        return [self._read(name, backup_id) for name in found if names.proof_backup(name)]
+        return [self.read_or_bad(name, backup_id) for name in found if names.proof_backup(name)]
 
     def read(self, name: str) -> Proof:
         """Read one proof by its name. Raises DamagedError."""
@@ -118,7 +118,8 @@ class Proofs:
             raise DamagedError(f"{name} is damaged", reason="it is the proof of another backup")
         return proof
 
-    def _read(self, name: str, backup_id: str) -> Proof:
+    def read_or_bad(self, name: str, backup_id: str) -> Proof:
+        """Read one proof by its name; one that can't be read is a bad one of the earliest time there is."""
         try:
             return self.read(name)
         except DamagedError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from holdfast.errors import (
     DamagedError,
     KeyMissingError,
-    NotFoundError,
     ObjectExistsError,
     RefusedError,
     SettingsError,
     WorkFailedError,
 )
-from holdfast.repository import check, immutability, names, prune, reader
+from holdfast.repository import check, forgetting, names, prune, reader
 from holdfast.repository.backups import Backups, BackupSummary
 from holdfast.repository.canonical import Json
 from holdfast.repository.check_chunks import Progress
+from holdfast.repository.cleanups import Cleanups
 from holdfast.repository.compression import Compression
 from holdfast.repository.description import Description, description_damaged, holds_keys, read_description
 from holdfast.repository.intents import finish
@@ -30,7 +30,9 @@ from holdfast.repository.lease import Lease, LeaseInfo
 from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Entry, Manifest
 from holdfast.repository.masterkey import MasterKey
+from holdfast.repository.pins import REMOVED, Pin, Pins, Records
 from holdfast.repository.proof import Level, Proof, Proofs, best_level
+from holdfast.repository.proof_index import ProofIndex
 from holdfast.repository.prune import PruneReport
 from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects
@@ -65,6 +67,9 @@ class Repository:
         self._proofs = Proofs(self._sealed)
         self._to_read = SealedObjects(storage, self._sealed.master, self._spares or None)
         self._backups = Backups(self._to_read)
+        self._pins = Pins(self._sealed)
+        self._opened = opened
+        self.cleanups = Cleanups(self._sealed)
         self.keys = KeyRing(storage, opened, key if opened else None, self._leases)
 
     @classmethod
@@ -150,6 +155,16 @@ class Repository:
         """The objects of this repository in a storage that holds a copy of it."""
         return SealedObjects(storage, self._sealed.master)
 
+    def copy_in(self, storage: Storage) -> Repository:
+        """Open the copy of this repository that another storage holds: a replica, to work on it.
+
+        Raises NotFoundError (there is none), RefusedError (it is another repository), DamagedError.
+        """
+        description = read_description(storage)
+        if description.id != self.id:
+            raise RefusedError(f"{storage.location} holds another repository than {self.location}")
+        return Repository(storage, description, self._opened, None)
+
     @property
     def spared(self) -> list[SparedObject]:
         """The first of the objects that were read from a replica instead; `spared_count` says how many there were."""
@@ -220,6 +235,15 @@ class Repository:
         """List a backup's proofs, newest first."""
         return self._proofs.list(backup_id)
 
+    def proof_index(self) -> ProofIndex:
+        """List the proofs of all backups at once: for whoever asks about many."""
+        return ProofIndex(self._sealed)
+
+    @property
+    def now(self) -> datetime:
+        """The time by the storage's clock."""
+        return self._sealed.storage.clock()
+
     def verified_level(self, backup_id: str) -> Level | None:
         """Return the best level of the good proofs that came after the last bad one."""
         return best_level(self.proofs(backup_id))
@@ -253,28 +277,71 @@ class Repository:
             repair=set_aside and bool(self._spares),
         )
 
-    def prune(self, *, grace_seconds: float = 86400, dry_run: bool = False, holder: str | None = None) -> PruneReport:
+    def prune(
+        self,
+        *,
+        grace_seconds: float = 86400,
+        dry_run: bool = False,
+        without: Collection[str] = (),
+        holder: str | None = None,
+        wait_seconds: float = 0,
+    ) -> PruneReport:
         """Delete the chunks that no backup refers to, that are older than the grace period, and that are not locked.
 
+        With `dry_run` it only says so; `without` are backups that then count as forgotten.
         Raises BusyError, RefusedError (something can't be read), LeaseLostError.
         """
-        with self.lease("prune", exclusive=not dry_run, holder=holder) as lease:
-            return prune.prune(self._sealed, Backups(self._sealed), lease, grace_seconds=grace_seconds, dry_run=dry_run)
+        with self.lease("prune", exclusive=not dry_run, holder=holder, wait_seconds=wait_seconds) as lease:
+            backups = Backups(self._sealed)
+            return prune.prune(
+                self._sealed, backups, lease, grace_seconds=grace_seconds, dry_run=dry_run, without=without if dry_run else ()
+            )
 
     def forget(self, backup_id: str) -> None:
         """Give a backup up: its proofs, then its manifest. Its chunks go with the next prune.
 
-        Raises NotFoundError, ObjectLockedError (it was made immutable, and its time is not over).
+        Raises NotFoundError, ObjectLockedError (it was made immutable, and its time is not over), RefusedError (it is pinned).
         """
         with self.lease("forget") as lease:
-            immutability.refuse_to_forget_locked(
-                self._sealed.storage, self._backups.type_of(backup_id), backup_id, lease.renewed_at
-            )
-            lease.intend({"action": "forget", "backup_id": backup_id})
-            found = self._backups.forget(backup_id)
-            lease.intend(None)
-        if not found:
-            raise NotFoundError(f"there is no backup {backup_id!r}", next_step="'holdfast list' shows the backups")
+            forgetting.forget(self._sealed, self._backups, self._pins, lease, backup_id)
+
+    def look_again(self, backup_type: str, backup_id: str) -> BackupSummary | None:
+        """Look at a backup in the storage itself, whatever was read before; None where it is gone."""
+        return Backups(self._sealed).find(backup_type, backup_id)
+
+    def locked_until(self, backup_type: str, backup_id: str) -> datetime | None:
+        """Tell until when a backup can't be forgotten; None where nothing keeps it."""
+        return self._sealed.storage.locked_until(names.manifest(backup_type, backup_id))
+
+    def pin(self, backup_id: str, reason: str = "") -> Pin:
+        """Keep a backup whatever its age, until `unpin`. Raises NotFoundError, BusyError (it is just being forgotten)."""
+        with self.lease("pin") as lease:
+            wanted = Pin.new(backup_id, lease.renewed_at, reason)
+            return forgetting.pin(self._backups, self._pins, self._leases, wanted)
+
+    def unpin(self, backup_id: str) -> bool:
+        """Let a backup go again when its time comes; return False where it was not pinned."""
+        with self.lease("pin") as lease:
+            if self._pins.find(backup_id) is None:
+                return False
+            self._pins.put(Pin.new(backup_id, lease.renewed_at, "", state=REMOVED))
+            return True
+
+    def pins(self) -> dict[str, Pin]:
+        """Return the pins that hold, by backup."""
+        return {backup_id: pin for backup_id, pin in self._pins.records().items() if pin.holds}
+
+    def pin_records(self) -> Records:
+        """Return what is known of each backup that was ever pinned, the ended pins too, for replicas to learn of them."""
+        return self._pins.records()
+
+    def pin_record(self, backup_id: str) -> Pin | None:
+        """Return what is known of one, read afresh."""
+        return self._pins.record(backup_id)
+
+    def tidy_pins(self) -> int:
+        """Delete pins that ended a year ago, of backups that are gone; return how many."""
+        return self._pins.tidy({one.id for one in self.backups()}, self._sealed.storage.clock())
 
     def close(self) -> None:
         self._spares.close()
