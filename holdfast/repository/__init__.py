@@ -2,11 +2,13 @@
 
 from holdfast.repository.backups import BackupSummary
 from holdfast.repository.check import check_storage
+from holdfast.repository.cleanups import CleanupRecord
 from holdfast.repository.compression import Compression
 from holdfast.repository.intake import Readable
 from holdfast.repository.keyring import KeyInfo, KeyRing
 from holdfast.repository.lease import Lease, LeaseInfo
 from holdfast.repository.manifest import BackupType, Entry, Manifest, ManifestDraft, Root
+from holdfast.repository.pins import Pin
 from holdfast.repository.proof import LEVELS, Level, Proof
 from holdfast.repository.prune import PruneReport
 from holdfast.repository.replicate import replicate
@@ -24,6 +26,7 @@ __all__ = [
     "BackupWriter",
     "CheckLevel",
     "CheckReport",
+    "CleanupRecord",
     "Compression",
     "Entry",
     "Healed",
@@ -34,6 +37,7 @@ __all__ = [
     "Level",
     "Manifest",
     "ManifestDraft",
+    "Pin",
     "Problem",
     "Proof",
     "PruneReport",

@@ -57,6 +57,11 @@ class Backups:
             found = [one for one in pool.map(self._summary, self._sealed.storage.list(prefix)) if one is not None]
         return sorted(found, key=lambda one: (one.snapshot_at or one.stored_at, one.id), reverse=True)
 
+    def find(self, backup_type: str, backup_id: str) -> BackupSummary | None:
+        """Look at one backup; None where it is not there."""
+        info = self._sealed.storage.head(names.manifest(backup_type, backup_id))
+        return self._summary(info) if info is not None else None
+
     def newest_of_each_source(self, count: int) -> Iterator[Manifest]:
         """Yield the newest intact backups of every source, newest first."""
         seen: Counter[tuple[str, bytes]] = Counter()

@@ -7,10 +7,11 @@ a pin. So of the two at least one sees the other. An ended pin is a record too, 
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from holdfast.errors import DamagedError, ObjectNotFoundError, SettingsError
@@ -38,6 +39,11 @@ class Pin:
     by: str
     reason: str
     damaged: str | None = None
+
+    @classmethod
+    def new(cls, backup_id: str, at: datetime, reason: str, *, state: str = PINNED) -> Pin:
+        """Make the record of a pin, or of the end of one, by whoever runs this."""
+        return cls(backup_id, state, at, f"{_user()}@{socket.gethostname()}", reason)
 
     @property
     def holds(self) -> bool:
@@ -87,19 +93,23 @@ class Pins:
         with ThreadPoolExecutor(_THREADS, "holdfast-pins") as pool:
             return {pin.backup_id: pin for pin in pool.map(self._found, listed) if pin is not None}
 
+    def record(self, backup_id: str) -> Pin | None:
+        """Return what is known of one backup, an ended pin too."""
+        return self._found(names.pin(backup_id))
+
     def find(self, backup_id: str) -> Pin | None:
         """Return a backup's pin, where it has one that holds."""
-        pin = self._found(names.pin(backup_id))
+        pin = self.record(backup_id)
         return pin if pin is not None and pin.holds else None
 
-    def put(self, backup_id: str, state: str, reason: str, now: datetime) -> Pin:
-        """Write a record in the place of the one before, durably."""
-        if len(reason) > REASON_LENGTH_MAX:
-            raise SettingsError(f"the reason of a pin may have {REASON_LENGTH_MAX} characters, and this has {len(reason)}")
-        before = self._found(names.pin(backup_id))
-        at = now if before is None else max(now, before.at + timedelta(microseconds=1))
-        pin = Pin(backup_id, state, at, f"{getpass.getuser()}@{socket.gethostname()}", reason)
-        self._sealed.put_record(Kind.PIN, names.pin(backup_id), pin.to_json(), replace=True)
+    def put(self, pin: Pin) -> Pin:
+        """Write a record in the place of the one before, durably, with a later time than that; return it as written."""
+        if len(pin.reason) > REASON_LENGTH_MAX:
+            raise SettingsError(f"the reason of a pin may have {REASON_LENGTH_MAX} characters, and this has {len(pin.reason)}")
+        before = self.record(pin.backup_id)
+        if before is not None and before.at >= pin.at:
+            pin = replace(pin, at=before.at + timedelta(microseconds=1))
+        self._sealed.put_record(Kind.PIN, names.pin(pin.backup_id), pin.to_json(), replace=True)
         self._sealed.storage.sync()
         return pin
 
@@ -134,6 +144,13 @@ class Pins:
             return None
         except DamagedError as error:
             return Pin(str(names.pin_backup(name)), PINNED, _NEVER, "", "", error.reason or "it can't be read")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"
 
 
 def later(one: Pin | None, other: Pin | None) -> Pin | None:

@@ -7,7 +7,7 @@ What is locked is spared, and counted, until its lock has ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,11 +49,24 @@ class PruneReport:
     locked_until: datetime | None = None
 
 
-def prune(sealed: SealedObjects, backups: Backups, lease: Lease, *, grace_seconds: float, dry_run: bool) -> PruneReport:
-    """Delete what no backup refers to. Raises RefusedError naming what can't be read, LeaseLostError."""
+def prune(
+    sealed: SealedObjects,
+    backups: Backups,
+    lease: Lease,
+    *,
+    grace_seconds: float,
+    dry_run: bool,
+    without: Collection[str] = (),
+) -> PruneReport:
+    """Delete what no backup refers to; only with `dry_run` may some backups count as forgotten.
+
+    Raises RefusedError naming what can't be read, LeaseLostError.
+    """
     if grace_seconds < 0:
         raise SettingsError("the grace period can't be negative")
-    references = _references(sealed, backups)
+    if without and not dry_run:
+        raise ValueError("a backup that is still there can't count as forgotten while chunks are deleted")
+    references = _references(sealed, backups, without)
     lease.check()
     before = lease.renewed_at - timedelta(seconds=grace_seconds)
     census = _Census(sealed.storage, references.ids, before=before, now=lease.renewed_at)
@@ -64,10 +77,12 @@ def prune(sealed: SealedObjects, backups: Backups, lease: Lease, *, grace_second
     return census.report(dry_run=dry_run)
 
 
-def _references(sealed: SealedObjects, backups: Backups) -> References:
+def _references(sealed: SealedObjects, backups: Backups, without: Collection[str]) -> References:
     unreadable: dict[bytes, str] = {}
     references = References(sealed, unreadable.setdefault)
     for one in backups.list():
+        if one.id in without:
+            continue
         if one.intact is None:
             raise _refused(names.manifest(one.type, one.id), one.damaged or "it can't be read")
         references.add(one.intact)

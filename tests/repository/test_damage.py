@@ -26,7 +26,7 @@ Objects = dict[str, bytes]
 
 
 def _small_repository(storage: Storage, key: UserKey | None) -> Repository:
-    """Two database backups and one of configuration, two keys, a removed key, and proofs later than the receipts."""
+    """Two database backups and one of configuration; keys, one of them removed; proofs later than receipts; a pin, a clean-up."""
     repository = Repository.create(storage, key=key, encrypt=key is not None)
     if key is not None:
         repository.keys.add(_OTHER_KEY, "second")
@@ -39,6 +39,9 @@ def _small_repository(storage: Storage, key: UserKey | None) -> Repository:
         )
         for level in ("read", "restored"):
             repository.add_proof(manifest.id, level, ok=True, problems=[], figures={"rows": 1}, started_at=manifest.started_at)
+    repository.pin("backup_1", "for the auditors")
+    name = repository.cleanups.put_plan({"schema": 1}, repository.now)
+    repository.cleanups.put_done(name, {"schema": 1})
     return repository
 
 
@@ -158,7 +161,10 @@ def test_any_two_objects_swapped_are_both_reported_by_name_and_never_read(pristi
 
 
 def test_any_deleted_object_is_reported_by_name_and_never_read(pristine: tuple[UserKey | None, Objects]) -> None:
-    """Except a proof later than the receipt: nothing tells that it ever was, so the backup's level drops, no more."""
+    """Except a proof later than the receipt: nothing tells that it ever was, so the backup's level drops, no more.
+
+    Nor does anything tell of a pin, or of a clean-up's record, which no backup needs.
+    """
     key, objects = pristine
     storage = _storage_with(objects)
     receipts = {min(name for name in objects if name.startswith(f"proofs/{backup_id}/")) for backup_id in CONTENTS}
@@ -171,6 +177,8 @@ def test_any_deleted_object_is_reported_by_name_and_never_read(pristine: tuple[U
             later = [other for other in objects if other.rpartition("/")[0] == name.rpartition("/")[0] and other > name]
             assert level == ("restored" if later else "read")
             dropped += 1
+        elif name.startswith(("pins/", "cleanups/")):
+            assert _check(storage, key).ok
         else:
             assert _named(_check(storage, key)) == {name}
         _assert_never_wrong(storage, key)

@@ -93,6 +93,24 @@ def test_a_stranger_reads_what_is_written_today(folder: Path, encrypt: bool, alg
     )
 
 
+@pytest.mark.parametrize("encrypt", [True, False])
+def test_a_stranger_reads_what_is_pinned_and_what_a_clean_up_did(folder: Path, encrypt: bool) -> None:
+    key, text_key = UserKey.generate()
+    repository = Repository.create(LocalStorage(folder), key=key if encrypt else None, encrypt=encrypt)
+    back_up(repository, "backup_1", {"a": b"1"})
+    pin = repository.pin("backup_1", "for the auditors")
+    plan = repository.cleanups.put_plan({"schema": 1, "doomed": []}, repository.now)
+    repository.cleanups.put_done(plan, {"schema": 1, "forgotten": []})
+    reader = Reader(folder, text_key)
+    found = {
+        name: json.loads(reader.unseal(kind, name.encode(), (folder / name).read_bytes()))
+        for kind, name in (("pin", "pins/backup_1"), ("cleanup", plan), ("cleanup", f"{plan}-done"))
+    }
+    at = pin.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    said = {"schema": 1, "backup_id": "backup_1", "state": "pinned", "at": at, "by": pin.by, "reason": "for the auditors"}
+    assert list(found.values()) == [said, {"schema": 1, "doomed": []}, {"schema": 1, "forgotten": []}]
+
+
 def test_a_stranger_brings_functions_back_with_the_document_and_tar_alone(folder: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "supabase", tmp_path / "target"
     (source / "functions").mkdir(parents=True)
