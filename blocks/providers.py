@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefect.blocks.core import Block
 
+from blocks.names import own_name
 from blocks.server import asked
 from holdfast.errors import NotFoundError, SettingsError
 from holdfast.sources.secrets.configured import ENV_FILE, is_reference, names_of
@@ -38,13 +39,17 @@ _SLUGS = {  # of each name that the engine knows
 
 
 def provider_blocks(settings: Settings) -> dict[str, Block]:
-    """Make the blocks of the providers that the settings name, by the names they are saved under. Raises SettingsError."""
+    """Make the blocks of the providers that the settings name, by the names that they have where there are no targets.
+
+    Raises SettingsError.
+    """
     return {_PREFIX + name: _block(name, settings) for name in names_of(settings) if not is_reference(name)}
 
 
 def provider_references(settings: Settings) -> list[str]:
     """Name the providers of the settings as flows are told them. Raises SettingsError."""
-    return [name if is_reference(name) else f"{_SLUGS[name]}/{_PREFIX}{name}" for name in names_of(settings)]
+    own = {name: own_name(_PREFIX + name, settings.target) for name in names_of(settings)}
+    return [name if is_reference(name) else f"{_SLUGS[name]}/{block}" for name, block in own.items()]
 
 
 def load_provider(reference: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import SecretStr
@@ -17,6 +18,7 @@ from blocks.configuration_files import ConfigurationFiles
 from blocks.database_target import DatabaseTarget
 from blocks.encryption_key import EncryptionKey
 from blocks.functions_directory import FunctionsDirectory
+from blocks.names import own_name
 from blocks.opening import DESCRIPTION, SERVICE, SLUG
 from blocks.providers import provider_blocks
 from blocks.server import asked
@@ -25,6 +27,8 @@ from blocks.supabase_project import SupabaseProject
 from holdfast.storage import StorageSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prefect.client.schemas.objects import BlockDocument
 
     from holdfast.settings import Settings
@@ -36,8 +40,11 @@ FUNCTIONS = "holdfast-functions"
 CONFIGURATION = "holdfast-configuration"
 
 
-def register_and_save(settings: Settings) -> list[str]:
-    """See to it that the server has these blocks as the settings are; return their names. Raises PrefectUnreachableError."""
+def register_and_save(settings: Settings, further: Mapping[str, Block | None] | None = None) -> list[str]:
+    """See to it that the server has these blocks as the settings are, and further ones, where None says that it shall have none.
+
+    A target of a fleet has blocks of its own, named for it. Returns the names. Raises PrefectUnreachableError.
+    """
     storage = settings.storage_settings
     functions = FunctionsDirectory.of(settings) or SupabaseProject.of(settings)
     wanted: dict[str, Block | None] = {
@@ -47,18 +54,22 @@ def register_and_save(settings: Settings) -> list[str]:
         CONFIGURATION: ConfigurationFiles.of(settings),
         **provider_blocks(settings),
     }
-    blocks = {name: block for name, block in wanted.items() if block is not None}
+    own = {own_name(name, settings.target): block for name, block in wanted.items()} | dict(further or {})
+    blocks = {name: block for name, block in own.items() if block is not None}
+    storage_name = own_name(STORAGE, settings.target)
     with asked("it is to keep the blocks"):
         with get_client(sync_client=True) as client:
-            storage_changed = not _storage_is_saved(client, STORAGE, storage)
+            storage_changed = not _storage_is_saved(client, storage_name, storage)
             changed = [name for name, block in blocks.items() if not _is_saved(client, name, block)]
-            if isinstance(functions, SupabaseProject):
-                _forget(client, FUNCTIONS, FunctionsDirectory.get_block_type_slug())  # it would go before the project
+            if isinstance(functions, SupabaseProject):  # the folder's would go before the project
+                _forget(client, own_name(FUNCTIONS, settings.target), FunctionsDirectory.get_block_type_slug())
+            for name in [name for name, block in (further or {}).items() if block is None]:
+                _forget(client, name, Secret.get_block_type_slug())
         if storage_changed:
-            save_storage(STORAGE, storage)
+            save_storage(storage_name, storage)
         for name in changed:
             _save(name, blocks[name])
-    return [STORAGE, *blocks]
+    return [storage_name, *blocks]
 
 
 def save_storage(name: str, storage: StorageSettings, service: Block | None = None, *, keep_service: bool = True) -> None:

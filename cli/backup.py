@@ -75,23 +75,24 @@ def _copied(made: list[jobs.Document], loaded: Settings) -> HoldfastError | None
     """Replicate now, unless a worker does so by itself, and add to the documents where the backups lie; return what failed."""
     if not loaded.replicas:
         return None
-    from orchestration.deployments import replicates_by_itself
+    from orchestration.schedules import replicates_by_itself
 
     failed = None
-    if replicates_by_itself():
+    if replicates_by_itself(loaded):
         output.note("A worker copies it to the replicas now.")
     else:
-        failed = _replicate()
+        failed = _replicate(loaded)
     copies.of_jobs(made, loaded, without=_behind(failed))
     return failed
 
 
-def _replicate() -> HoldfastError | None:
+def _replicate(loaded: Settings) -> HoldfastError | None:
+    from blocks.names import own_defaults
     from flows.replication import replication
 
     try:
         with shown("Copying to the replicas"):
-            replication()
+            replication(**own_defaults(replication, loaded.target))
     except HoldfastError as error:
         return error
     return None
@@ -105,8 +106,11 @@ def _behind(failed: HoldfastError | None) -> list[str]:
 
 def _back_up(kind: BackupType, loaded: Settings) -> jobs.Document:
     _ready(loaded)
+    from blocks.names import own_defaults
+
     with shown("Backing up"):
-        return _flow_of(kind)()
+        flow = _flow_of(kind)
+        return flow(**own_defaults(flow, loaded.target))
 
 
 def _back_up_all(loaded: Settings) -> tuple[list[jobs.Document], HoldfastError | None]:
@@ -130,6 +134,6 @@ def _ready(loaded: Settings) -> None:
     ready_for_flows(loaded)
 
 
-def _flow_of(kind: BackupType) -> Callable[[], jobs.Document]:
+def _flow_of(kind: BackupType) -> Callable[..., jobs.Document]:
     """Import the flow that backs a type up, and no other."""
-    return cast("Callable[[], jobs.Document]", getattr(import_module(f"flows.{kind}_backup"), f"{kind}_backup"))
+    return cast("Callable[..., jobs.Document]", getattr(import_module(f"flows.{kind}_backup"), f"{kind}_backup"))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output
+from cli import logs, output
 from cli.app import Commands
 from cli.config_diff import diff
 from cli.session import settings
-from holdfast.errors import SettingsError
+from holdfast.errors import HoldfastError, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from holdfast.settings import Settings
+
+RESCHEDULED = "rescheduled"
+"""Where a changed configuration names the live schedules that changed with it."""
 
 commands = Commands("The configuration in force.", no_args_is_help=True)
 commands.command()(diff)
@@ -42,16 +48,35 @@ def update(
 ) -> None:
     """Change settings, and keep them in the catalog.
 
-    A variable that the environment sets stays stronger.
+    A variable that the environment sets stays stronger. Live schedules follow at once where the Prefect server answers.
     """
     from holdfast.configuration import effective_configuration, update_backup_config
     from holdfast.opening import open_catalog
 
     updates = dict(_change(text) for text in changes)
-    with open_catalog(settings()) as catalog:
+    loaded = settings()
+    with open_catalog(loaded) as catalog:
         before = effective_configuration(catalog)
         found = update_backup_config(catalog=catalog, **updates)
-    output.result(found, lambda: _changes(before, found))
+    rescheduled = _reschedule(loaded)
+    document = found | ({RESCHEDULED: rescheduled} if rescheduled else {})
+    output.result(document, lambda: _changed_text(before, found, rescheduled))
+
+
+def _reschedule(loaded: Settings) -> list[str]:
+    """Have the live schedules follow; where no server answers, the next 'serve' or 'deploy' does it."""
+    from orchestration.server import use_running_prefect
+
+    if use_running_prefect(loaded) is None:
+        return []
+    logs.keep_prefect_quiet()
+    from orchestration.schedules import reschedule
+
+    try:
+        return reschedule(loaded)
+    except HoldfastError as error:
+        output.warn(f"the configuration is kept, but the live schedules could not be changed: {error}")
+        return []
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -87,6 +112,11 @@ def _table(rows: list[tuple[str, str]]) -> RenderableType:
     for row in rows:
         shown.add_row(*row)
     return shown
+
+
+def _changed_text(before: dict[str, Any], after: dict[str, Any], rescheduled: list[str]) -> Iterator[RenderableType]:
+    yield _changes(before, after)
+    yield from (f"Schedule changed: {one}" for one in rescheduled)
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> RenderableType:

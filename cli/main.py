@@ -18,6 +18,7 @@ from cli import (
     backup,
     config,
     demonstration,
+    deploy,
     init,
     keys,
     listing,
@@ -65,7 +66,7 @@ def shared(
     """The options that all commands share may stand before the command too."""
 
 
-for group in (init, backup, verify, restore, roll_back, listing, status, serve, demonstration):
+for group in (init, backup, verify, restore, roll_back, listing, status, serve, deploy, demonstration):
     app.add_typer(group.commands)
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")

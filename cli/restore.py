@@ -89,9 +89,12 @@ def restore(
     place = _database_target(target) if kind is BackupType.DATABASE else contextlib.nullcontext(source_target(target))
     parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value}
     parameters |= {"tables": names(tables), "only": names(only), "env_file": env_file and env_file.absolute()}
-    ready_for_flows(settings())
+    loaded = settings()
+    ready_for_flows(loaded)
+    from blocks.names import own_defaults
     from flows.restore import restore as restore_flow
 
+    parameters |= own_defaults(restore_flow, loaded.target)
     with place as name, shown("Restoring"):
         done = restore_flow(target=name, dry_run=dry_run, from_replica=source, **parameters)
     output.result(done, lambda: restore_text(done))

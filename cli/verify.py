@@ -53,20 +53,22 @@ def verify(
     from holdfast.verification import parse_subset
 
     parse_subset(subset)
-    ready_for_flows(settings())
+    loaded = settings()
+    ready_for_flows(loaded)
     with shown("Verifying"):
-        found = _verified(backup_id=job_id, type=kind.value, level=level.value, subset=subset, from_replica=source)
+        found = _verified(loaded.target, backup_id=job_id, type=kind.value, level=level.value, subset=subset, from_replica=source)
     output.result(found, lambda: _text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)
 
 
-def _verified(**parameters: Any) -> jobs.Document:
+def _verified(target: str | None, **parameters: Any) -> jobs.Document:
     """Run the verification; a backup that does not pass is its outcome, and no failure of the run."""
+    from blocks.names import own_defaults
     from flows.verification import verification
 
     try:
-        found: jobs.Document = verification(**parameters)
+        found: jobs.Document = verification(**parameters, **own_defaults(verification, target))
         return found
     except VerificationFailedError as error:
         if error.found is None:

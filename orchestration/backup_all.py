@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import tags
 
+from blocks.names import own_defaults
 from holdfast.backup_types import TYPES, require_on, types_on
 from holdfast.errors import BackupsFailedError, SettingsError
 from holdfast.jobs import new_job_id
@@ -38,7 +39,7 @@ def run_apart(backup: Callable[..., Json], job_id: str) -> Json:
 
     def run() -> Json:
         with tags(TAG), in_turn():
-            return backup(job_id=job_id)
+            return backup(job_id=job_id, **own_defaults(backup, load_settings().target))
 
     return contextvars.Context().run(run)
 

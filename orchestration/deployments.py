@@ -1,120 +1,232 @@
-"""Put what prefect.yaml says onto the Prefect server: work pool, deployments, and schedules and triggers as the settings are.
+"""Put what prefect.yaml declares onto the Prefect server, whole: at no moment is a schedule there that the settings don't want.
 
-Needs a server that answers; `orchestration.server` sees to that first.
+Says what `prefect deploy --all` says, and in the same way, but for what that can't: intervals of the settings, what is off,
+what a person paused, and references to secrets, which it would write out in clear. Needs a server that answers.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import IntervalSchedule
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.workers.process import ProcessWorker
+from prefect.events import DeploymentTriggerTypes
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from pydantic import TypeAdapter
 
-from holdfast.backup_types import TYPES, why_off
+from blocks.server import asked
 from holdfast.errors import WorkFailedError
-from orchestration.local_server import last_lines
+from orchestration.declared import ROOT, TAG, Declared, declared, pull_steps, target_tag
+from orchestration.schedules import AS_DECLARED, OFF, Wanted, at_interval, registered, wanted, with_mark
+from orchestration.work_pool import WORK_POOL, work_pool
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.responses import DeploymentResponse
     from prefect.events.schemas.automations import Automation
 
     from holdfast.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
-WORK_POOL = "holdfast"
-REPLICATION_TRIGGER = "holdfast replicates each backup"
-"""The name of the trigger in prefect.yaml; automations that others made for that deployment are left alone."""
+Json = dict[str, Any]
+_TRIGGERS: TypeAdapter[DeploymentTriggerTypes] = TypeAdapter(DeploymentTriggerTypes)
 
 
-def deploy(settings: Settings, log: Path) -> None:
-    """Make or renew the work pool, every deployment of prefect.yaml, schedules and triggers. Raises WorkFailedError."""
-    _make_work_pool()
-    _deploy_all(log)
-    apply_schedules(settings)
-    apply_triggers(settings)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the runs of deployments are carried out."""
+
+    pool: str = WORK_POOL
+    job_variables: Mapping[str, Any] | None = None
+    """What the pool's infrastructure is told, such as an image; added to what prefect.yaml says."""
+    environment: Mapping[str, str] | None = None
+    """Variables of a run; secrets only as references, which the worker resolves."""
+    code: Path = ROOT
+    """The project's folder where the runs are carried out."""
 
 
-def _deploy_all(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    with log.open("wb") as file:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"PWD": str(ROOT), "COLUMNS": "160"},
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            check=False,
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A deployment as it was put onto the server."""
+
+    id: UUID
+    name: str
+    is_new: bool
+    interval_hours: float | None
+    active: bool | None
+    """Whether its schedule, or its trigger, is on; None where it has none."""
+
+
+def deploy(settings: Settings, place: Place | None = None) -> list[Registered]:
+    """Make or renew the work pool and every deployment with its schedules and triggers, as these settings in force say.
+
+    Raises NotFoundError (no such work pool), WorkFailedError (a flow or a deployment is refused), PrefectUnreachableError.
+    """
+    place = place or Place()
+    ours = declared(settings.target)
+    flows = {one.base: _flow(one) for one in ours}  # before anything is changed
+    wants = wanted(settings)
+    with asked("it is to have the deployments"), get_client(sync_client=True) as client:
+        work_pool(client, place.pool)
+        there = registered(client, [one.name for one in ours])
+        return [
+            _Registering(client, one, there.get(one.name), wants.get(one.base, AS_DECLARED)).register(flows[one.base], place)
+            for one in ours
+        ]
+
+
+def template_of(pool: str) -> Json:
+    """Return what a work pool says of its job variables; our own is made where it is missing. Raises NotFoundError."""
+    with asked("it has the work pool"), get_client(sync_client=True) as client:
+        return work_pool(client, pool).base_job_template
+
+
+def remove(target: str | None) -> list[str]:
+    """Take the deployments of a target, or of the one installation, off the server, with all that starts them.
+
+    Runs that were made stay, and so do blocks and backups. Returns the names.
+    """
+    with asked("it has the deployments"), get_client(sync_client=True) as client:
+        found = registered(client, [one.name for one in declared(target)])
+        for deployment in found.values():
+            client.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
+            client.delete_deployment(deployment.id)
+        if target:
+            for automation in client.read_automations():
+                if {TAG, target_tag(target)} <= set(automation.tags):
+                    client.delete_automation(automation.id)
+    return sorted(found)
+
+
+class _Registering:
+    """One deployment on its way to the server, with what is there of it already."""
+
+    def __init__(self, client: SyncPrefectClient, one: Declared, there: DeploymentResponse | None, want: Wanted) -> None:
+        self._client = client
+        self._one = one
+        self._there = there
+        self._want = want
+        self._marked = there is not None and OFF in there.tags
+        self._triggers = self._owned()
+
+    def register(self, flow: Flow[..., Any], place: Place) -> Registered:
+        """Put it there, and then what starts it: the new automations before the former ones go, so that no event is missed."""
+        schedules = [self._schedule(said) for said in self._one.schedules]
+        deployment_id = self._create(flow, place, schedules)
+        enabled = [self._create_trigger(deployment_id, said) for said in self._one.triggers]
+        for automation in self._triggers.values():
+            self._client.delete_automation(automation.id)
+        states = [*(schedule.active for schedule in schedules), *enabled]
+        return Registered(
+            id=deployment_id,
+            name=f"{self._one.flow_name}/{self._one.name}",
+            is_new=self._there is None,
+            interval_hours=_hours(schedules),
+            active=any(states) if states else None,
         )
-    if done.returncode != 0:
-        raise WorkFailedError("'prefect deploy --all' failed", reason=last_lines(log), next_step=f"The whole log is {log}")
 
-
-def apply_schedules(settings: Settings) -> None:
-    """Set each schedule to the interval of the settings, and switch off those of what is off or has no source."""
-    on = {kind: why_off(kind, settings) is None for kind in TYPES}
-    wanted = {f"{kind}_backup/{kind}-backup": (getattr(settings, f"{kind}_backup_interval"), on[kind]) for kind in TYPES}
-    verified = settings.enable_backup_verification and on["database"]
-    wanted["verification/database-verification"] = (settings.verification_interval, verified)
-    with get_client(sync_client=True) as client:
-        for name, (hours, active) in wanted.items():
-            deployment = client.read_deployment_by_name(name)
-            for found in client.read_deployment_schedules(deployment.id):
-                if isinstance(found.schedule, IntervalSchedule):
-                    schedule = found.schedule.model_copy(update={"interval": timedelta(hours=hours)})
-                    # Without its parameters, the update would wipe them.
-                    client.update_deployment_schedule(
-                        deployment.id, found.id, active=active, schedule=schedule, parameters=found.parameters
-                    )
-
-
-def apply_triggers(settings: Settings) -> None:
-    """Have a completed backup start a replication where there are replicas, and nothing where there are none."""
-    with get_client(sync_client=True) as client:
-        for found in _replication_triggers(client):
-            if found.enabled and not settings.replicas:
-                client.pause_automation(found.id)
-            elif settings.replicas and not found.enabled:
-                client.resume_automation(found.id)
-
-
-def replicates_by_itself() -> bool:
-    """Tell whether a completed backup starts a replication here: its trigger is on, and a worker is there to run it."""
-    with get_client(sync_client=True) as client:
+    def _create(self, flow: Flow[..., Any], place: Place, schedules: list[DeploymentScheduleCreate]) -> UUID:
+        one = self._one
         try:
-            triggered = any(trigger.enabled for trigger in _replication_triggers(client))
-            workers = client.read_workers_for_work_pool(WORK_POOL)
-        except (ObjectNotFound, httpx.HTTPStatusError):  # nothing was ever deployed
-            return False
-    return triggered and any(worker.status == WorkerStatus.ONLINE for worker in workers)
+            return self._client.create_deployment(
+                flow_id=self._client.create_flow_from_name(flow.name),
+                name=one.name,
+                version=flow.version,
+                schedules=[*schedules, *self._schedules_of_others()],
+                concurrency_limit=one.limit,
+                concurrency_options=None if one.limit_options is None else ConcurrencyOptions(**one.limit_options),
+                parameters=one.parameters,
+                description=one.description,
+                work_pool_name=place.pool,
+                tags=with_mark(one.tags, mark=not self._want.on),
+                entrypoint=one.entrypoint,
+                parameter_openapi_schema=parameter_schema(flow).model_dump(exclude_unset=True),
+                pull_steps=pull_steps(place.code),
+                enforce_parameter_schema=True,
+                job_variables=_job_variables(one, place),
+            )
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code in (409, 422):
+                raise WorkFailedError(
+                    f"the server refuses the deployment {one.name}", reason=_detail(error), next_step="Check --job-variable"
+                ) from None
+            raise
+
+    def _schedule(self, said: Mapping[str, Any]) -> DeploymentScheduleCreate:
+        timed = IntervalSchedule(
+            interval=timedelta(seconds=said["interval"]), anchor_date=said["anchor_date"], timezone=said["timezone"]
+        )
+        active = self._want.is_to_be_active(self._state_of(said["slug"]), marked=self._marked)
+        return DeploymentScheduleCreate(schedule=at_interval(timed, self._want), active=active, slug=said["slug"])
+
+    def _state_of(self, slug: str) -> bool | None:
+        schedules = self._there.schedules if self._there else []
+        return next((schedule.active for schedule in schedules if schedule.slug == slug), None)
+
+    def _schedules_of_others(self) -> list[DeploymentScheduleCreate]:
+        """Registering replaces all schedules; those that a person added are put there again."""
+        ours = {said["slug"] for said in self._one.schedules}
+        return [
+            DeploymentScheduleCreate(
+                schedule=found.schedule, active=found.active, slug=found.slug, parameters=found.parameters or {}
+            )
+            for found in (self._there.schedules if self._there else [])
+            if found.slug not in ours
+        ]
+
+    def _owned(self) -> dict[str, Automation]:
+        """Find the automations that were made with the deployment, and those of our names that lost their owner."""
+        if self._there is None:
+            return {}
+        resource = f"prefect.deployment.{self._there.id}"
+        related = self._client.read_resource_related_automations(resource)
+        names = {said["name"] for said in self._one.triggers}
+        return {found.name: found for found in related if found.owner_resource == resource or found.name in names}
+
+    def _is_enabled(self, name: str) -> bool | None:
+        return self._triggers[name].enabled if name in self._triggers else None
+
+    def _create_trigger(self, deployment_id: UUID, said: Json) -> bool:
+        enabled = self._want.is_to_be_active(self._is_enabled(said["name"]), marked=self._marked)
+        trigger = _TRIGGERS.validate_python({**said, "enabled": enabled})
+        trigger.set_deployment_id(deployment_id)
+        automation = trigger.as_automation()
+        automation.tags = list(self._one.tags)
+        self._client.create_automation(automation)
+        return enabled
 
 
-def _replication_triggers(client: SyncPrefectClient) -> list[Automation]:
-    deployment = client.read_deployment_by_name("replication/replication")
-    related = client.read_resource_related_automations(f"prefect.deployment.{deployment.id}")
-    return [automation for automation in related if automation.name == REPLICATION_TRIGGER]
+def _flow(one: Declared) -> Flow[..., Any]:
+    """Load a flow for real: `prefect deploy` would deploy one that can't be imported without a word."""
+    try:
+        return load_flow_from_entrypoint(str(ROOT / one.entrypoint), use_placeholder_flow=False)
+    except Exception as error:
+        raise WorkFailedError(f"the flow {one.entrypoint} can't be loaded", reason=f"{type(error).__name__}: {error}") from error
 
 
-def worker_is_online(name: str) -> bool:
-    """Tell whether this worker has reported to the server that it is at work."""
-    with get_client(sync_client=True) as client:
-        return any(worker.name == name for worker in client.read_workers_for_work_pool(WORK_POOL))
+def _job_variables(one: Declared, place: Place) -> Json:
+    said = {**one.job_variables, **(place.job_variables or {})}
+    if not place.environment:
+        return said
+    return {**said, "env": {**said.get("env", {}), **place.environment}}
 
 
-def _make_work_pool() -> None:
-    template = ProcessWorker.get_default_base_job_template()
-    with get_client(sync_client=True) as client:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template))
-        except ObjectAlreadyExists:
-            return
+def _hours(schedules: list[DeploymentScheduleCreate]) -> float | None:
+    intervals = [found.schedule.interval for found in schedules if isinstance(found.schedule, IntervalSchedule)]
+    return intervals[0].total_seconds() / 3600 if intervals else None
+
+
+def _detail(error: PrefectHTTPStatusError) -> str:
+    """Take what the server says, without what it was sent: that may hold what the user wrote into a variable by mistake."""
+    try:
+        detail = error.response.json().get("detail") or error.response.json().get("exception_message")
+    except ValueError:
+        detail = None
+    return str(detail) if isinstance(detail, str) else f"it answers {error.response.status_code}"

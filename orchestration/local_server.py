@@ -32,6 +32,7 @@ STOP_SECONDS = 15
 _HOST = "127.0.0.1"
 _LOG_LINES = 15
 _ANSWER_SECONDS = 5
+_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
 class LocalServer:
@@ -124,7 +125,11 @@ class LocalServer:
     def _server_environment(self, url: str) -> dict[str, str]:
         """The server needs none of our settings, so it gets none of our secrets."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_", "HOLDFAST_", "PG"))}
-        chosen = {"PREFECT_SERVER_LOGGING_LEVEL": "WARNING", "PREFECT_SERVER_ENCRYPTION_KEY": self._block_key()}
+        chosen = {
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            "PREFECT_SERVER_ENCRYPTION_KEY": self._block_key(),
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,  # in memory, a restart would end the runs that hold one
+        }
         return chosen | inherited | {"PREFECT_UI_API_URL": url} | self.environment(url)
 
     def _block_key(self) -> str:

@@ -15,6 +15,9 @@ from orchestration.local_server import LocalServer, answers
 if TYPE_CHECKING:
     from holdfast.settings import Settings
 
+TARGETS = "targets"
+"""The folder of a home in which the targets of a fleet have theirs."""
+
 _API_URL = "PREFECT_API_URL"
 
 _chosen_here: set[str] = set()
@@ -35,7 +38,7 @@ def ensure_prefect(settings: Settings) -> str:
                 next_step=f"Start it, or unset {_API_URL} to use a local one",
             )
         return given
-    server = LocalServer(settings.home)
+    server = _home_server(settings)
     url = server.start()
     use(server, url)
     return url
@@ -43,7 +46,7 @@ def ensure_prefect(settings: Settings) -> str:
 
 def prefect_address(settings: Settings) -> str | None:
     """Return the API's address where a server answers now; start nothing."""
-    url = given_address() or LocalServer(settings.home).url
+    url = given_address() or _home_server(settings).url
     return url if url and answers(url) else None
 
 
@@ -51,8 +54,15 @@ def use_running_prefect(settings: Settings) -> str | None:
     """Lead this process's Prefect to the server that answers now, and return its API's address; start nothing."""
     url = prefect_address(settings)
     if url is not None and given_address() is None:
-        use(LocalServer(settings.home), url)
+        use(_home_server(settings), url)
     return url
+
+
+def _home_server(settings: Settings) -> LocalServer:
+    """The home's own server; a target's home lies in that of the fleet, and shares its server."""
+    home = settings.home.absolute()
+    fleet = home.parent.parent
+    return LocalServer(fleet if home.parent.name == TARGETS and (fleet / "prefect").is_dir() else home)
 
 
 def stop_prefect(settings: Settings) -> bool:

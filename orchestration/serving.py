@@ -92,13 +92,14 @@ class Serving:
     def _deploy(self) -> None:
         from blocks.saving import register_and_save
         from orchestration.deployments import deploy
+        from orchestration.job import in_force
 
         register_and_save(self._settings)
-        deploy(self._settings, self._logs / "deploy.log")
+        deploy(in_force(self._settings))
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        from orchestration.deployments import WORK_POOL
+        from orchestration.work_pool import WORK_POOL
 
         command = [
             sys.executable,
@@ -144,7 +145,7 @@ class Serving:
 
     def _until_worker_is_online(self, worker: subprocess.Popen[bytes]) -> bool:
         """Wait for the worker to be at work; tell whether it is, or we were asked to stop before."""
-        from orchestration.deployments import worker_is_online
+        from orchestration.work_pool import worker_is_online
 
         while not worker_is_online(self._worker_name):
             self._require_alive(worker)

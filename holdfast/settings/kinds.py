@@ -105,7 +105,7 @@ def _project(value: str | None) -> str | None:
 
 def _target(value: str | None) -> str | None:
     if value is not None and (
-        not _TARGET.fullmatch(value) or len(value) > 40 or value in {"database", "function", "config", "secrets"}
+        not _TARGET.fullmatch(value) or len(value) > 40 or value in {"holdfast", "database", "function", "config", "secrets"}
     ):
         raise ValueError("is not a name that a target can have")
     return value

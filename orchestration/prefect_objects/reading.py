@@ -17,9 +17,9 @@ from blocks.server import asked
 from blocks.server_objects import Json, ServerObjects, block_name, queue_name
 from holdfast.repository import canonical
 from holdfast.sources.configuration.prefect_diff import KINDS
-from orchestration.deployments import WORK_POOL
 from orchestration.prefect_objects.leaving_out import left_out_paths, without_secrets
 from orchestration.prefect_objects.references import References, reference
+from orchestration.work_pool import WORK_POOL
 
 SCHEMA = 1
 TAG = "holdfast"

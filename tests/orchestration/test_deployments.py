@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,9 @@ import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
-from orchestration.deployments import REPLICATION_TRIGGER, ROOT, WORK_POOL
+from holdfast.backup_types import TYPES
+from orchestration.declared import REPLICATION_TRIGGER, ROOT, Declared, declared, pull_steps
+from orchestration.work_pool import WORK_POOL
 
 SAID: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS: list[dict[str, Any]] = SAID["deployments"]
@@ -44,10 +49,64 @@ def test_a_completed_backup_of_any_type_starts_a_replication() -> None:
     (replication,) = [one for one in DEPLOYMENTS if one["name"] == "replication"]
     (trigger,) = replication["triggers"]
     assert trigger["name"] == REPLICATION_TRIGGER
-    assert (trigger["expect"], trigger["match"]) == (["holdfast.backup.completed"], {"prefect.resource.id": "holdfast.*"})
+    assert trigger["expect"] == ["holdfast.backup.completed"]
+    assert trigger["match"] == {"prefect.resource.id": [f"holdfast.{kind}" for kind in TYPES]}
     assert [one["name"] for one in DEPLOYMENTS if one.get("triggers")] == ["replication"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+def test_what_a_schedule_starts_is_skipped_while_the_last_one_is_at_work_and_what_an_event_starts_waits(
+    deployment: dict[str, Any],
+) -> None:
+    limit = deployment.get("concurrency_limit")
+    if deployment.get("triggers"):
+        assert limit == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    elif limit is not None:
+        assert limit == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    else:
+        assert deployment["name"] in {"backup-all", "restore", "health-monitor"}
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+def test_every_deployment_says_what_it_is_for_and_can_be_found_by_tag(deployment: dict[str, Any]) -> None:
+    assert deployment["description"].endswith(".")
+    assert deployment["tags"][0] == "holdfast"
+    assert len(deployment["tags"]) > 1
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+def test_blocks_are_named_where_the_ui_shows_them(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    by_default = {name: one.get("default") for name, one in flow.parameters.properties.items()}
+    blocks = {name: value for name, value in by_default.items() if str(value).startswith("holdfast-")}
+    assert blocks.items() <= deployment["parameters"].items()
+
+
+def test_a_target_has_deployments_blocks_and_events_of_its_own() -> None:
+    ours = {one.base: one for one in declared("shop")}
+    backup, replication = ours["database-backup"], ours["replication"]
+    assert backup.name == "database-backup-shop"
+    assert backup.parameters == {"storage": "shop-storage", "key": "shop-key", "database": "shop-database"}
+    assert backup.tags == ["holdfast", "backup", "database", "target:shop"]
+    assert "shop-database" in backup.description
+    (trigger,) = replication.triggers
+    assert trigger["name"] == f"{REPLICATION_TRIGGER} of shop"
+    assert trigger["match"] == {"prefect.resource.id": [f"holdfast.shop.{kind}" for kind in TYPES]}
+    everything = json.dumps([{**vars_of(one), "schedules": [], "triggers": []} for one in ours.values()])
+    assert "holdfast-" not in everything
+
+
+def test_without_a_target_everything_is_called_as_prefect_yaml_says() -> None:
+    said = {one["name"]: one["parameters"] for one in DEPLOYMENTS}
+    assert {one.name: one.parameters for one in declared(None)} == said
 
 
 def test_workers_are_told_where_the_code_is() -> None:
     steps = [name for step in SAID["pull"] for name in step]
     assert steps == ["prefect.deployments.steps.set_working_directory"]
+    assert pull_steps(Path("/opt/holdfast")) == [{steps[0]: {"directory": "/opt/holdfast"}}]
+
+
+def vars_of(one: Declared) -> dict[str, Any]:
+    return {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}

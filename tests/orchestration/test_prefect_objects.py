@@ -23,7 +23,8 @@ from holdfast.errors import NotFoundError, PrefectUnreachableError, RefusedError
 from holdfast.repository import canonical
 from holdfast.settings import Settings
 from holdfast.sources.configuration.prefect_diff import LEFT_OUT, diff_prefect_objects
-from orchestration.deployments import REPLICATION_TRIGGER, deploy
+from orchestration.declared import REPLICATION_TRIGGER
+from orchestration.deployments import deploy
 from orchestration.local_server import LocalServer
 from orchestration.prefect_objects import read_prefect_objects, restore_prefect_objects
 from orchestration.server import use
@@ -92,7 +93,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
         use(server, url)
         context = prefect.context.get_settings_context()
         with temporary_settings({PREFECT_API_URL: url}), prefect.context._temporary_global_settings_context(context):
-            deploy(Settings(home=home), home / "deploy.log")
+            deploy(Settings(home=home))
             yield read_prefect_objects()
     finally:
         os.environ.clear()
@@ -209,7 +210,7 @@ def test_restored_schedules_make_runs_again_with_their_parameters(deployed: Json
 
 
 def test_deploying_after_a_restore_does_not_double_the_trigger(deployed: Json, server: Server, tmp_path: Path) -> None:
-    deploy(Settings(home=tmp_path), tmp_path / "deploy.log")
+    deploy(Settings(home=tmp_path))
     assert [one["name"] for one in server.all("automations")] == [REPLICATION_TRIGGER]
     assert _same(deployed, read_prefect_objects())
 

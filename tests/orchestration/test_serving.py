@@ -29,8 +29,9 @@ from holdfast.jobs import new_job_id
 from holdfast.opening import embedded_server, open_catalog, open_or_create_repository, open_repository
 from holdfast.postgres.url import DatabaseUrl
 from holdfast.settings import load_settings
-from orchestration.deployments import ROOT, apply_triggers, replicates_by_itself
+from orchestration.declared import ROOT
 from orchestration.local_server import LocalServer
+from orchestration.schedules import reconcile_schedules, replicates_by_itself
 from tests.postgres.servers import running_server, server_folder
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
@@ -153,6 +154,8 @@ def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(serve
     after = _deployments(served)
     assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
     assert all(one["pull_steps"][0].popitem()[1] == {"directory": str(ROOT)} for one in after.values())
+    with temporary_settings({PREFECT_API_URL: f"{served.address}/api"}):
+        assert reconcile_schedules(load_settings()) == ["database-backup: every 6 hours"], "prefect.yaml says 24"
 
 
 def test_a_completed_backup_starts_a_replication(served: Served) -> None:
@@ -176,11 +179,11 @@ def test_a_completed_backup_starts_a_replication(served: Served) -> None:
 def test_the_trigger_is_off_where_there_are_no_replicas(served: Served) -> None:
     settings = load_settings()
     with temporary_settings({PREFECT_API_URL: f"{served.address}/api"}):
-        assert replicates_by_itself()
-        apply_triggers(settings.model_copy(update={"replicas": []}))
-        assert not replicates_by_itself()
-        apply_triggers(settings)
-        assert replicates_by_itself()
+        assert replicates_by_itself(settings)
+        assert reconcile_schedules(settings.model_copy(update={"replicas": []})) == ["replication: off"]
+        assert not replicates_by_itself(settings)
+        assert reconcile_schedules(settings) == ["replication: on"]
+        assert replicates_by_itself(settings)
 
 
 def test_a_backup_that_is_cancelled_in_the_ui_is_closed_as_cancelled(served: Served) -> None:

@@ -1,0 +1,50 @@
+"""The work pool that runs wait in, and the workers that take them from there."""
+
+from __future__ import annotations
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import WorkerStatus, WorkPool
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.workers.process import ProcessWorker
+
+from holdfast.errors import NotFoundError
+
+WORK_POOL = "holdfast"
+
+
+def work_pool(client: SyncPrefectClient, name: str) -> WorkPool:
+    """Return a work pool; our own is made where it is missing, for processes. Raises NotFoundError."""
+    try:
+        return client.read_work_pool(name)
+    except ObjectNotFound:
+        if name != WORK_POOL:
+            raise NotFoundError(
+                f"there is no work pool {name}",
+                reason="only the user knows what kind of infrastructure it is to stand for",
+                next_step=f"Make it with 'prefect work-pool create {name} --type docker' (or kubernetes, …)",
+            ) from None
+    try:
+        return client.create_work_pool(_of_processes(name))
+    except ObjectAlreadyExists:  # somebody else made it this moment
+        return client.read_work_pool(name)
+
+
+def _of_processes(name: str) -> WorkPoolCreate:
+    template = ProcessWorker.get_default_base_job_template()
+    return WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
+
+
+def worker_is_online(name: str) -> bool:
+    """Tell whether this worker has reported to the server that it is at work."""
+    with get_client(sync_client=True) as client:
+        return any(worker.name == name for worker in client.read_workers_for_work_pool(WORK_POOL))
+
+
+def a_worker_is_online(client: SyncPrefectClient, pool: str) -> bool:
+    """Tell whether any worker takes runs from this pool."""
+    try:
+        return any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(pool))
+    except (ObjectNotFound, httpx.HTTPStatusError):  # there is no such pool
+        return False
