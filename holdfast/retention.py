@@ -33,9 +33,8 @@ Kind = Literal[
     "held back",
     "primary",
 ]
-COUNTED: tuple[Kind, ...] = ("last", "daily", "weekly", "monthly", "yearly")
-PILLARS: tuple[Kind, ...] = (*COUNTED, "proven", "good")
-"""The reasons that only a good backup has; others may go because these stay."""
+PILLARS: tuple[Kind, ...] = ("last", "proven", "good")
+"""The reasons of the good backups because of which others may go."""
 
 
 @dataclass(frozen=True, slots=True)

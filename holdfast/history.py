@@ -1,0 +1,75 @@
+"""The history of a repository as retention judges it: each backup with its time, source, level, pin and lock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from holdfast.repository import BackupSummary, Pin, Repository, canonical
+from holdfast.repository.pins import later
+from holdfast.retention import Attempt, Judged, KnownBackup, Refusal, Rules, judge
+
+_THREADS = 8  # to overlap the waits of a storage that is far away
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """What a replica's history must know of the primary: which backups it holds, and what is pinned there."""
+
+    backups: Collection[str] = ()
+    pins: Mapping[str, Pin] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The history of one repository, looked at afresh by each call. `primary` is set for a replica."""
+
+    repository: Repository
+    primary: Primary = Primary()
+
+    def backups(self) -> list[KnownBackup]:
+        """Gather all, without their locks."""
+        summaries = self.repository.backups()
+        pins = self.repository.pin_records()
+        with ThreadPoolExecutor(_THREADS, "holdfast-history") as pool:
+            return list(pool.map(lambda one: self._known(one, pins.get(one.id)), summaries))
+
+    def backup(self, known: KnownBackup) -> KnownBackup | None:
+        """Look at one again, in the storage itself; None where it is gone."""
+        summary = self.repository.look_again(known.type, known.id)
+        return None if summary is None else self._known(summary, self.repository.pin_record(known.id))
+
+    def judged(self, rules: Rules, now: datetime, attempt: Attempt) -> tuple[Judged, list[Refusal]]:
+        """Judge all. Only of those that would go the storage is asked for locks: that is a request each."""
+        found = self.backups()
+        first, refusals = judge(found, rules, now, attempt)
+        doomed = [verdict.backup for verdict in first if verdict.goes]
+        locked = self._locks(doomed)
+        if not locked:
+            return first, refusals
+        return judge([replace(one, locked_until=locked.get(one.id)) for one in found], rules, now, attempt)
+
+    def _locks(self, backups: Iterable[KnownBackup]) -> dict[str, datetime]:
+        def ask(one: KnownBackup) -> tuple[str, datetime | None]:
+            return one.id, self.repository.locked_until(one.type, one.id)
+
+        with ThreadPoolExecutor(_THREADS, "holdfast-history") as pool:
+            return {backup_id: until for backup_id, until in pool.map(ask, backups) if until is not None}
+
+    def _known(self, summary: BackupSummary, pin: Pin | None) -> KnownBackup:
+        counts = later(pin, self.primary.pins.get(summary.id))
+        manifest = summary.intact
+        return KnownBackup(
+            id=summary.id,
+            type=summary.type,
+            source=None if manifest is None else canonical.to_bytes(manifest.source).decode(),
+            at=summary.stored_at if manifest is None else manifest.snapshot_at,
+            level=None if manifest is None else self.repository.verified_level(summary.id),
+            damaged=None if manifest is not None else summary.damaged or "it can't be read",
+            pinned=str(counts) if counts is not None and counts.holds else None,
+            in_primary=summary.id in self.primary.backups,
+            checksum=None if manifest is None else manifest.checksum,
+            stored_bytes=None if manifest is None else manifest.stored_bytes,
+        )
