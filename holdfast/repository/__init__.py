@@ -2,6 +2,7 @@
 
 from holdfast.repository.backups import BackupSummary
 from holdfast.repository.check import check_storage
+from holdfast.repository.checks import ReadParts
 from holdfast.repository.cleanups import CleanupRecord
 from holdfast.repository.compression import Compression
 from holdfast.repository.intake import Readable
@@ -41,6 +42,7 @@ __all__ = [
     "Problem",
     "Proof",
     "PruneReport",
+    "ReadParts",
     "Readable",
     "ReplicationReport",
     "Repository",

@@ -51,9 +51,8 @@ class ChunkCheck:
             self._read(self._wanted(), threads, on_progress)
             if all_there_is:
                 self._read(self._unreferenced(references.ids), threads, None)
-        else:
-            suspects = ((chunk_id, -1) for chunk_id in set_aside_times(self._sealed) if chunk_id in references.ids)
-            self._read(suspects, threads, None)
+        if self._report.level != "read" or self._report.subset is not None:
+            self._read(self._suspects(references.ids), threads, None)
         if self._bad and self._healing is not None:
             self._heal(self._healing, threads)
         if self._bad:
@@ -113,6 +112,13 @@ class ChunkCheck:
                 for chunk_id, length in references.new_chunks(entry):
                     if self._in_subset(chunk_id):
                         yield chunk_id, length
+
+    def _suspects(self, referenced: ChunkSet) -> Iterator[chunklist.Record]:
+        """What was set aside once and is not read anyway: nothing counts as mended because nobody looked."""
+        reads_some = self._report.level == "read"
+        for chunk_id in set_aside_times(self._sealed):
+            if chunk_id in referenced and not (reads_some and self._in_subset(chunk_id)):
+                yield chunk_id, -1
 
     def _unreferenced(self, referenced: ChunkSet) -> Iterator[chunklist.Record]:
         """What a list or manifest that can't be read may have named."""

@@ -27,6 +27,7 @@ class Kind(IntEnum):
     PRUNE = 5
     PIN = 6
     CLEANUP = 7
+    CHECK = 8
 
 
 class MasterKey:

@@ -17,6 +17,8 @@ DAMAGED = "damaged"
 PRUNE = "prune"
 PINS = "pins"
 CLEANUPS = "cleanups"
+CHECKS = "checks"
+READ_PARTS = "checks/parts"
 
 BACKUP_TYPES = ("database", "function", "config", "secrets")
 

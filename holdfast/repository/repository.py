@@ -20,6 +20,7 @@ from holdfast.repository import check, forgetting, names, prune, reader
 from holdfast.repository.backups import Backups, BackupSummary
 from holdfast.repository.canonical import Json
 from holdfast.repository.check_chunks import Progress
+from holdfast.repository.checks import Checks
 from holdfast.repository.cleanups import Cleanups
 from holdfast.repository.compression import Compression
 from holdfast.repository.description import Description, description_damaged, holds_keys, read_description
@@ -70,6 +71,7 @@ class Repository:
         self._pins = Pins(self._sealed)
         self._opened = opened
         self.cleanups = Cleanups(self._sealed)
+        self.checks = Checks(self._sealed)
         self.keys = KeyRing(storage, opened, key if opened else None, self._leases)
 
     @classmethod

@@ -14,7 +14,7 @@ import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-KINDS = {"chunk": 1, "manifest": 2, "pin": 6, "cleanup": 7}
+KINDS = {"chunk": 1, "manifest": 2, "pin": 6, "cleanup": 7, "check": 8}
 
 
 def canonical(value):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import DamagedError, HoldfastError, ObjectNotFoundError, StorageUnreachableError
-from holdfast.repository import CheckReport, Compression, Repository, UserKey, check_storage
+from holdfast.repository import CheckReport, Compression, ReadParts, Repository, UserKey, check_storage
 from holdfast.storage import LocalStorage, MemoryStorage, Storage
 
 from .making import back_up, noise, one_bit_off, read_all, text
@@ -42,6 +42,7 @@ def _small_repository(storage: Storage, key: UserKey | None) -> Repository:
     repository.pin("backup_1", "for the auditors")
     name = repository.cleanups.put_plan({"schema": 1}, repository.now)
     repository.cleanups.put_done(name, {"schema": 1})
+    repository.checks.put(ReadParts.none(7, repository.now))
     return repository
 
 
@@ -177,7 +178,7 @@ def test_any_deleted_object_is_reported_by_name_and_never_read(pristine: tuple[U
             later = [other for other in objects if other.rpartition("/")[0] == name.rpartition("/")[0] and other > name]
             assert level == ("restored" if later else "read")
             dropped += 1
-        elif name.startswith(("pins/", "cleanups/")):
+        elif name.startswith(("pins/", "cleanups/", "checks/")):
             assert _check(storage, key).ok
         else:
             assert _named(_check(storage, key)) == {name}

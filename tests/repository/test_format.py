@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.repository import Compression, Repository, UserKey, check_storage
+from holdfast.repository import Compression, ReadParts, Repository, UserKey, check_storage
 from holdfast.repository.compression import Algorithm
 from holdfast.sources.functions.directory import FunctionDirectory
 from holdfast.storage import LocalStorage
@@ -94,21 +94,23 @@ def test_a_stranger_reads_what_is_written_today(folder: Path, encrypt: bool, alg
 
 
 @pytest.mark.parametrize("encrypt", [True, False])
-def test_a_stranger_reads_what_is_pinned_and_what_a_clean_up_did(folder: Path, encrypt: bool) -> None:
+def test_a_stranger_reads_what_is_pinned_and_what_a_clean_up_and_a_check_did(folder: Path, encrypt: bool) -> None:
     key, text_key = UserKey.generate()
     repository = Repository.create(LocalStorage(folder), key=key if encrypt else None, encrypt=encrypt)
     back_up(repository, "backup_1", {"a": b"1"})
     pin = repository.pin("backup_1", "for the auditors")
     plan = repository.cleanups.put_plan({"schema": 1, "doomed": []}, repository.now)
     repository.cleanups.put_done(plan, {"schema": 1, "forgotten": []})
+    repository.checks.put(ReadParts.none(2, pin.at))
     reader = Reader(folder, text_key)
     found = {
         name: json.loads(reader.unseal(kind, name.encode(), (folder / name).read_bytes()))
-        for kind, name in (("pin", "pins/backup_1"), ("cleanup", plan), ("cleanup", f"{plan}-done"))
+        for kind, name in (("pin", "pins/backup_1"), ("cleanup", plan), ("cleanup", f"{plan}-done"), ("check", "checks/parts"))
     }
     at = pin.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     said = {"schema": 1, "backup_id": "backup_1", "state": "pinned", "at": at, "by": pin.by, "reason": "for the auditors"}
-    assert list(found.values()) == [said, {"schema": 1, "doomed": []}, {"schema": 1, "forgotten": []}]
+    read = {"schema": 1, "began_at": at, "read_at": [None, None], "bad": []}
+    assert list(found.values()) == [said, {"schema": 1, "doomed": []}, {"schema": 1, "forgotten": []}, read]
 
 
 def test_a_stranger_brings_functions_back_with_the_document_and_tar_alone(folder: Path, tmp_path: Path) -> None:
