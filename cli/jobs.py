@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.catalog import JobRecord, RestoreRecord
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.restore import RestoreReport
-    from holdfast.repository import BackupSummary, Manifest, Repository
+    from holdfast.repository import BackupSummary, Manifest, Pin, Repository
     from holdfast.source_restore import SourceRestore
 
 Document = dict[str, Any]
@@ -52,6 +52,13 @@ def of_backup(repository: Repository, summary: BackupSummary) -> Document:
         "verifiedLevel": repository.verified_level(summary.id),
         "snapshotAt": manifest.snapshot_at,
     }
+
+
+def pinned(pin: Pin | None) -> Document | None:
+    """Describe a pin; None where there is none."""
+    if pin is None:
+        return None
+    return {"at": None if pin.damaged else pin.at, "by": pin.by, "reason": pin.reason, "damaged": pin.damaged}
 
 
 def of_row(row: JobRecord) -> Document:
@@ -150,6 +157,7 @@ def table(documents: Sequence[Document]) -> RenderableType:
     shown = output.table(*names, right=figures_of, whole=("Job", "Type", "Status", *figures_of))
     for job in documents:
         word = job["verifiedLevel"] if job["status"] == "completed" and job["verifiedLevel"] else job["status"]
+        word += ", pinned" if job.get("pinned") else ""
         made = figures.minute(when(job["startedAt"]))
         read, added = figures.size(job["sizeBytes"]), figures.size(job["storedBytes"])
         copies = [str(len(job["copies"]))] if "copies" in job else []
@@ -188,11 +196,20 @@ def _backup_facts(job: Document) -> Iterator[tuple[str, str | None]]:
     yield "  Read", figures.size(read)
     yield "  Added", f"{figures.size(kept)}  ({figures.share(kept, read)})" if kept else figures.size(kept)
     yield "  Proven to", job["verifiedLevel"]
+    yield "  Pinned", _pinned_text(job.get("pinned"))
     yield "  Checksum", job["checksum"]
     yield "  Kept in", job["location"]
     for label, name in (("  Left out", "leftOut"), ("  Withheld", "withheld")):
         yield label, some(job.get(name))
     yield "  Copies", ", ".join(str(copy["storage"]) for copy in job["copies"]) if "copies" in job else None
+
+
+def _pinned_text(pin: Document | None) -> str | None:
+    if pin is None:
+        return None
+    if pin["damaged"]:
+        return f"its pin is damaged: {pin['damaged']}; pin it again"
+    return f"by {pin['by']} on {figures.minute(when(pin['at']))}" + (f": {pin['reason']}" if pin["reason"] else "")
 
 
 def some(names: Sequence[str] | None) -> str | None:

@@ -65,8 +65,9 @@ def merged(held: Repository, rows: Sequence[JobRecord], kind: BackupType | None,
     """Join what the repository holds with the rows of the catalog; the repository is right where both know a job."""
     summaries = held.backups(kind)
     known = {summary.id for summary in summaries}
-    kept = [jobs.of_backup(held, summary) for summary in summaries[:limit]]
-    others = [jobs.of_row(row) for row in rows if row.job_id not in known]
+    pins = held.pins()
+    kept = [jobs.of_backup(held, summary) | {"pinned": jobs.pinned(pins.get(summary.id))} for summary in summaries[:limit]]
+    others = [jobs.of_row(row) | {"pinned": None} for row in rows if row.job_id not in known]
     return sorted(kept + others, key=_newest_last, reverse=True)[:limit]
 
 
@@ -93,6 +94,7 @@ def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> jobs.Doc
     if summary is None:
         return None
     return jobs.of_backup(held, summary) | {
+        "pinned": jobs.pinned(held.pins().get(job_id)),
         "source": summary.intact.source if summary.intact else None,
         "host": summary.intact.host if summary.intact else None,
         **(_left_out(held, summary.intact) if summary.intact and summary.intact.type != "database" else {}),

@@ -16,6 +16,7 @@ import typer
 
 from cli import (
     backup,
+    cleanup,
     config,
     demonstration,
     deploy,
@@ -24,6 +25,7 @@ from cli import (
     listing,
     logs,
     output,
+    pins,
     repo,
     restore,
     roll_back,
@@ -66,7 +68,7 @@ def shared(
     """The options that all commands share may stand before the command too."""
 
 
-for group in (init, backup, verify, restore, roll_back, listing, status, serve, deploy, demonstration):
+for group in (init, backup, verify, restore, roll_back, cleanup, pins, listing, status, serve, deploy, demonstration):
     app.add_typer(group.commands)
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")

@@ -40,6 +40,7 @@ def test_the_guides_intervals_are_what_is_scheduled() -> None:
         "secrets-backup": [168],
         "backup-all": [],
         "database-verification": [24],
+        "cleanup": [24],
         "restore": [],
         "replication": [],
     }

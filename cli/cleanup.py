@@ -1,0 +1,85 @@
+"""`holdfast cleanup`: show which backups the rules let go and why, and have a flow do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import figures, jobs, output
+from cli.app import Commands
+from cli.flow_runs import ready_for_flows, shown
+from cli.session import settings
+from holdfast.errors import CleanupFailedError, ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+commands = Commands("")
+
+
+@commands.command(rich_help_panel="Back up and bring back")
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go, and why.")] = False,
+) -> None:
+    """Delete the backups that the rules of retention let go, in the replicas too, and old rows of the catalog.
+
+    The newest proven backup, the last good ones and what is pinned always stay; nothing goes while backups fail.
+    """
+    loaded = settings()
+    ready_for_flows(loaded)
+    with shown("Cleaning up"):
+        document = _cleaned_up(loaded.target, dry_run=dry_run)
+    output.result(document, lambda: cleanup_text(document))
+    if document["status"] != "completed":
+        raise typer.Exit(ExitCode.WORK_FAILED)
+
+
+def _cleaned_up(target: str | None, *, dry_run: bool) -> jobs.Document:
+    """Run the clean-up; one that could not do all is its outcome, and told as such."""
+    from blocks.names import own_defaults
+    from flows.cleanup import cleanup as run
+
+    try:
+        found: jobs.Document = run(dry_run=dry_run, **own_defaults(run, target))
+        return found
+    except CleanupFailedError as error:
+        if error.found is None:
+            raise
+        return error.found
+
+
+def cleanup_text(document: jobs.Document) -> Iterator[RenderableType]:
+    """Tell what went or would go, what stays for a special reason, and what could not be done."""
+    word = "would go" if document["dryRun"] else "deleted"
+    count, kept = len(document["deleted"]), len(document["kept"]) + len(document["spared"])
+    freed = f", {figures.size(document['freedBytes'])} freed" if document["freedBytes"] is not None else ""
+    yield jobs.headline(f"{count} {_backups(count)} {word}", f"{kept} stay{freed}", good=document["status"] == "completed")
+    if count:
+        yield _table(document["deleted"], "Why it goes")
+    special = [one | {"why": "; ".join(one["why"])} for one in document["kept"] if one["special"]]
+    if special:
+        yield _table(special, "Why it stays")
+    for one in document["spared"]:
+        yield f"  {one['jobId']} stays for now: {one['why']}"
+    for one in document["refused"]:
+        of = f" of {one['source']}" if one["source"] else ""
+        yield f"  Nothing of the type {one['type']}{of} goes: {one['why']}"
+    for replica in document["replicas"]:
+        gone = len(replica["deleted"])
+        yield jobs.headline(replica["name"], f"{gone} {_backups(gone)} {word}", good=replica["ok"])
+        yield from (f"  {problem}" for problem in replica["problems"])
+    yield from (f"  {told}" for told in [*document["problems"], *document["notes"]])
+
+
+def _table(rows: list[jobs.Document], why: str) -> RenderableType:
+    shown = output.table("Job", "Type", "Snapshot at (UTC)", "Added", why, right=("Added",), whole=("Job",))
+    for one in rows:
+        moment = figures.minute(jobs.when(one["snapshotAt"]))
+        shown.add_row(one["jobId"], one["type"], moment, figures.size(one["storedBytes"]), one["why"])
+    return shown
+
+
+def _backups(count: int) -> str:
+    return "backup" if count == 1 else "backups"
