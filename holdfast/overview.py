@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +64,14 @@ class BackupFacts:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """What the catalog knows of attempts that failed: how many in a row up to now, and the last one ever."""
+    """What the catalog knows of attempts: how many failed in a row up to now, the last one that failed, and the last week."""
 
     in_a_row: int = 0
     last_at: datetime | None = None
     last_job_id: str | None = None
     last_error: str | None = None
+    completed_in_week: int = 0
+    failed_in_week: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Recorded:
                 row["last_failure"],
                 row["last_failure_job_id"],
                 row["last_failure_error"],
+                int(row["completed_last_7_days"]),
+                int(row["failed_last_7_days"]),
             )
             for row in dashboard
         }
@@ -182,34 +186,44 @@ def look_over(
     settings: Settings,
     repository: Repository | None,
     recorded: Callable[[Sequence[str]], Recorded | None] = lambda _: None,
+    next_runs: Mapping[str, datetime] | None = None,
 ) -> Overview:
     """Look at everything once. Without a repository only what is recorded is told.
 
-    `recorded` is given the ids of the newest backups, and returns None where the catalog does not answer.
-    Raises what the storage raises.
+    `recorded` is given the ids of the newest backups, and returns None where the catalog does not answer. `next_runs` says for
+    the types with a schedule when it is their turn. Raises what the storage raises.
     """
+    rto_target = None if settings.rto_target_minutes is None else settings.rto_target_minutes * 60
+    due = next_runs or {}
     if repository is None:
         known = recorded([])
-        types = tuple(_unseen(kind, settings, known) for kind in TYPES)
-        return Overview(datetime.now(UTC), settings.target, types, None, seen=False, recorded=known is not None)
+        unseen = tuple(replace(_unseen(kind, settings, known), next_run=due.get(kind)) for kind in TYPES)
+        return Overview(
+            datetime.now(UTC),
+            settings.target,
+            unseen,
+            None,
+            seen=False,
+            recorded=known is not None,
+            rto_target_seconds=rto_target,
+        )
     now = _now(repository)
     summaries = repository.backups()
     index = repository.proof_index()
     of_type = {kind: [one for one in summaries if one.type == kind] for kind in TYPES}
     known = recorded([found.id for kind in TYPES if (found := _newest(of_type[kind], index)) is not None])
-    types = tuple(
+    looked = [
         _type(kind, settings, created_at=repository.created_at, summaries=of_type[kind], index=index, known=known, now=now)
         for kind in TYPES
-    )
-    rto_target = settings.rto_target_minutes
+    ]
     return Overview(
         now,
         settings.target,
-        types,
+        tuple(replace(one, next_run=due.get(one.type)) for one in looked),
         _storage(settings, repository, summaries),
         seen=True,
         recorded=known is not None,
-        rto_target_seconds=None if rto_target is None else rto_target * 60,
+        rto_target_seconds=rto_target,
     )
 
 
