@@ -58,7 +58,9 @@ def _facts(figures: Figures, sight: Sight) -> list[tuple[str, str]]:
 
 
 def _ui(ready: str | None) -> str:
-    return ready.rpartition("=")[2] if ready else "stopped again; 'make demo KEEP=1' leaves it up"
+    if ready is None:
+        return "stopped again; 'make demo KEEP=1' leaves it up"
+    return next(word.removeprefix("prefect=") for word in ready.split() if word.startswith("prefect="))
 
 
 def _go_on(home: DemoHome, ready: str | None) -> list[str]:

@@ -18,20 +18,18 @@ Port = Annotated[
 ]
 
 ApiPort = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Port of the HTTP API, which is not there yet.", show_default=False)
+    int | None, typer.Option(min=1, max=65535, help="Port of the HTTP API; a free one otherwise.", show_default=False)
 ]
 
 
 @commands.command(rich_help_panel="Run")
 def serve(prefect_port: Port = None, api_port: ApiPort = None) -> None:
-    """Run the Prefect server with its UI, a worker and the schedules.
+    """Run the Prefect server with its UI, a worker, the schedules and the HTTP API.
 
     It stays in the foreground, and stops all of them at Ctrl-C or SIGTERM.
     """
     from orchestration.server import serve as serve_in_foreground
 
-    if api_port is not None:
-        output.warn("the HTTP API is not there yet, so --api-port does nothing")
     serve_in_foreground(settings(), prefect_port, api_port)
 
 

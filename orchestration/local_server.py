@@ -105,7 +105,7 @@ class LocalServer:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
-        with _bound(port) as listening, self.log.open("wb") as log:
+        with bound(port, "The Prefect server") as listening, self.log.open("wb") as log:
             url = _url(listening.getsockname()[1])
             arguments = [str(self._state), url, str(listening.fileno())]
             done = subprocess.run(
@@ -217,8 +217,11 @@ def _url(port: int) -> str:
     return f"http://{_HOST}:{port}/api"
 
 
-def _bound(port: int | None) -> socket.socket:
-    """Bind a port, any free one unless told; it is not listened on before the server answers."""
+def bound(port: int | None, who: str) -> socket.socket:
+    """Bind a port of this machine alone, any free one unless told; it is not listened on before the server answers.
+
+    Raises SettingsError where it is taken, saying who can't have it.
+    """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if port is not None:
@@ -227,6 +230,4 @@ def _bound(port: int | None) -> socket.socket:
         return listening
     except OSError as error:
         listening.close()
-        raise SettingsError(
-            f"The Prefect server can't have port {port}", reason=str(error), next_step="Choose another, or none"
-        ) from error
+        raise SettingsError(f"{who} can't have port {port}", reason=str(error), next_step="Choose another, or none") from error

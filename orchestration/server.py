@@ -74,11 +74,10 @@ def stop_prefect(settings: Settings) -> bool:
 
 
 def serve(settings: Settings, prefect_port: int | None = None, api_port: int | None = None) -> None:
-    """Run server, worker and schedules in the foreground until SIGTERM or SIGINT. The HTTP API is not there yet."""
+    """Run server, worker, schedules and API in the foreground until SIGTERM or SIGINT."""
     from orchestration.serving import Serving
 
-    del api_port
-    Serving(settings, prefect_port).run()
+    Serving(settings, prefect_port, api_port).run()
 
 
 def given_address() -> str | None:

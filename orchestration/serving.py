@@ -1,4 +1,4 @@
-"""`holdfast serve`: the Prefect server, a worker and the deployments, until SIGTERM or SIGINT.
+"""`holdfast serve`: the Prefect server, a worker, the deployments and the HTTP API, until SIGTERM or SIGINT.
 
 Whatever began here has ended when `run` returns. The order of stopping is the point: first the flow runs, so that each closes
 its job as cancelled, then the worker, then the server that both report to.
@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from holdfast.errors import BusyError, PrefectUnreachableError, WorkFailedError
+from orchestration.api_process import ApiProcess, api_beside
 from orchestration.local_server import LocalServer, answers, end_process, last_lines
 from orchestration.prefect_process import identity, is_alive, write_state
 from orchestration.server import given_address, use
@@ -39,9 +41,10 @@ _FLOW_RUN_MODULES = frozenset({"prefect.engine", "prefect.flow_engine"})
 class Serving:
     """One run of `holdfast serve` for one home."""
 
-    def __init__(self, settings: Settings, prefect_port: int | None = None) -> None:
+    def __init__(self, settings: Settings, prefect_port: int | None = None, api_port: int | None = None) -> None:
         self._settings = settings
         self._port = prefect_port
+        self._api_port = api_port
         self._server = LocalServer(settings.home)
         self._logs = settings.home.absolute() / "logs"
         self._asked_to_stop = threading.Event()
@@ -55,11 +58,12 @@ class Serving:
                 return
             self._deploy()
             worker = running.enter_context(self._worker())
-            if not self._until_worker_is_online(worker):
+            api = running.enter_context(self._api())
+            if not (self._until_worker_is_online(worker) and api.wait_until_it_answers(self._asked_to_stop)):
                 return
-            sys.stdout.write(f"ready prefect={url.removesuffix('/api')}\n")
+            sys.stdout.write(f"ready prefect={url.removesuffix('/api')} api={api.url}\n")
             sys.stdout.flush()
-            self._watch(worker, url)
+            self._watch(worker, api, url)
 
     @contextlib.contextmanager
     def _embedded_postgres(self) -> Iterator[None]:
@@ -130,6 +134,9 @@ class Serving:
         finally:
             _end_worker(worker)
 
+    def _api(self) -> AbstractContextManager[ApiProcess]:
+        return api_beside(self._api_port, self._logs / "api.log", self._worker_environment())
+
     def _worker_environment(self) -> dict[str, str]:
         from holdfast.settings import WORKING_DIRECTORY, working_directory
 
@@ -153,9 +160,10 @@ class Serving:
                 return False
         return True
 
-    def _watch(self, worker: subprocess.Popen[bytes], url: str) -> None:
+    def _watch(self, worker: subprocess.Popen[bytes], api: ApiProcess, url: str) -> None:
         while not self._asked_to_stop.wait(_LOOK_SECONDS):
             self._require_alive(worker)
+            api.require_alive()
             if given_address() is None and self._server.url != url:
                 raise WorkFailedError("The Prefect server ended by itself", reason=last_lines(self._server.log))
 

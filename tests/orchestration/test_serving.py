@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -46,6 +47,7 @@ class Served:
     source: DatabaseUrl
     process: subprocess.Popen[str]
     address: str
+    api: str
     tools: Path
     environment: dict[str, str]
 
@@ -118,14 +120,29 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         try:
             assert process.stdout is not None
             ready = process.stdout.readline().strip()
-            assert ready.startswith("ready prefect=http://127.0.0.1:"), ready
-            yield Served(home, database, process, ready.partition("=")[2], tools, environment)
+            assert re.fullmatch(r"ready prefect=http://127\.0\.0\.1:\d+ api=http://127\.0\.0\.1:\d+", ready), ready
+            prefect, api = (word.partition("=")[2] for word in ready.split()[1:])
+            yield Served(home, database, process, prefect, api, tools, environment)
         finally:
             if process.poll() is None:
                 process.terminate()
             process.communicate(timeout=90)
             embedded_server(load_settings()).stop()
             patch.undo()
+
+
+def test_the_api_answers_beside_it_when_the_next_runs_are_due(served: Served) -> None:
+    """The scheduler needs a moment; the API takes a fresh look every quarter of a minute."""
+
+    def due() -> str | None:
+        with urllib.request.urlopen(f"{served.api}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        return next((line for line in text.splitlines() if line.startswith("holdfast_next_run_timestamp_seconds{")), None)
+
+    until(lambda: due() is not None)
+    line = str(due())
+    assert 'type="database"' in line
+    assert 0 < float(line.rpartition(" ")[2]) - time.time() <= 6 * 3600
 
 
 def test_a_home_is_served_once(served: Served) -> None:

@@ -1,0 +1,1 @@
+"""The HTTP API: how things stand, for other programs. It starts nothing and changes nothing."""
