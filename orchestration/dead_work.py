@@ -3,38 +3,71 @@
 Work is dead when its process is known to be, or when its lease is gone from the storage that it was taken in, or has expired
 there. Work that had no lease yet is judged by what Prefect says of its flow run. Nothing is ever judged by its age alone, and
 what can't be judged is left alone. A replica knows nothing of the primary's leases, so whoever reads from one closes nothing.
+Who listens hears of it as of any failure: the event of the job that failed, and its flow run, which is set to Crashed.
 """
 
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from functools import cached_property
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import deployment
 
 from holdfast.catalog.mirror import Mirror
 from holdfast.catalog.records import JobRecord, Metadata, RestoreRecord
 from holdfast.process_identity import is_known_dead
 from holdfast.repository import Repository
+from orchestration import events
+from orchestration.dead_runs import close_dead_runs, crash_run
+from orchestration.job import time_text
+from orchestration.slots import free_stuck_slots
 
 REASON = "its process died before it had ended"
 
 _log = logging.getLogger(__name__)
 
 
-def close_dead_work(mirror: Mirror, repository: Repository) -> list[str]:
-    """Close the rows of dead work as failed, and return their ids; a backup that was made all the same gets its row put right."""
+def close_dead_work(mirror: Mirror, repository: Repository, target: str | None = None) -> list[str]:
+    """Close the rows of dead work as failed, and return their ids; a backup that was made all the same gets its row put right.
+
+    Runs without a row are closed too, where they were of this host. `target` is whose work it is.
+    """
     if repository.standing_in is not None:
         return []
-    closed = mirror.close_dead(Judgement(repository).is_alive, REASON)
+    judgement = Judgement(repository)
+    closed = mirror.close_dead(judgement.is_alive, REASON)
     for job_id in closed:
         _log.warning("%s is closed as failed: %s", job_id, REASON)
+        _tell(judgement.dead[job_id], target)
+    _put_prefect_right()
     mirrored = mirror.catch_up(repository)
     if mirrored:
         _log.info("%d backups that the catalog did not know were written into it", mirrored)
     return closed
+
+
+def _tell(record: JobRecord | RestoreRecord, target: str | None) -> None:
+    """Tell Prefect of a row that was closed, as its own process would have."""
+    crash_run(record.metadata.get("flowRunId"), REASON)
+    kind = "backup" if isinstance(record, JobRecord) else "restore"
+    ended = {"completedAt": time_text(datetime.now(UTC)), "startedAt": time_text(record.started_at)}
+    payload = {"jobId": record.job_id, "type": record.type, "status": "failed", "error": REASON, **ended}
+    events.emit(f"{kind}.failed", job_id=record.job_id, type=record.type, payload=payload, target=target)
+
+
+def _put_prefect_right() -> None:
+    """End runs without a row whose process died, and free slots that nobody holds: one of the monitor's would keep it from that."""
+    try:
+        for name in close_dead_runs(REASON):
+            _log.warning("the flow run %s is set to Crashed: %s", name, REASON)
+        if deployment.id is not None:
+            free_stuck_slots()
+    except Exception as error:  # noqa: BLE001  whatever Prefect's client raises; the next run looks again
+        _log.warning("Prefect could not be asked for runs whose process died: %s", error)
 
 
 class Judgement:
@@ -42,10 +75,17 @@ class Judgement:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
+        self.dead: dict[str, JobRecord | RestoreRecord] = {}
+        """What was judged to be dead, by job id."""
 
     def is_alive(self, record: JobRecord | RestoreRecord) -> bool:
         """Tell whether the work behind a row that is not closed goes on, as far as that can be known."""
-        known = record.metadata
+        alive = self._is_alive(record.metadata)
+        if not alive:
+            self.dead[record.job_id] = record
+        return alive
+
+    def _is_alive(self, known: Metadata) -> bool:
         if is_known_dead(known):
             return False
         if known.get("leaseId"):

@@ -36,6 +36,8 @@ Kind = Literal["backup", "restore", "verification", "replication", "check", "dri
 _log = logging.getLogger(__name__)
 _ID_PREFIX: dict[str, str] = {"verification": "verify", "replication": "replicate"}
 """How the ids of jobs begin, where not with the kind itself."""
+_QUIET = ("monitor",)
+"""What runs so often that its bars, summaries and events would pile up: it leaves none."""
 
 
 class Job:
@@ -65,7 +67,7 @@ class Job:
         self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")
         self.log = get_run_logger()
         self._row = self._new_row(backup_id) if recorded else NoRow()
-        self._recorded = recorded
+        self._recorded = recorded and kind not in _QUIET
         self._closed = False
         self._open = contextlib.ExitStack()
 
@@ -76,7 +78,8 @@ class Job:
                 raise RefusedError(f"there is a completed job {self.id!r} already", next_step="Give another id, or none")
             self._emit("started", self.document("running"))
             self.log.info("%s %s of type %s has begun", self.kind, self.id, self.type)
-            opened.enter_context(self.progress)
+            if self.kind not in _QUIET:
+                opened.enter_context(self.progress)
             self._open = opened.pop_all()
         begun()
         return self
@@ -154,7 +157,7 @@ class Job:
         self._close(status, error_message=reason)
         found: Json = getattr(error, "found", None) or {}
         self._emit(status, {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)})
-        if error is not None and not found:
+        if error is not None and not found and self.kind not in _QUIET:
             title = f"{self.kind.capitalize()} {self.id} is {status}"
             artifacts.summary(f"{self.artifact}-summary", title, {"Why": reason, "Began": time_text(self.started_at)})
         self.log.error("%s %s is %s: %s", self.kind, self.id, status, reason)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from holdfast.repository import Repository
 from orchestration.aftermath import tell_how_things_stand
+from orchestration.dead_runs import sign_run
 from orchestration.dead_work import close_dead_work
 from orchestration.job import Job
 from orchestration.opening import Source, opened_repository, opened_source, repository_to_read
@@ -41,10 +42,11 @@ def at_work(job: Job, opened: Callable[[Job], AbstractContextManager[Opened]]) -
     """
     with job, ExitStack() as held:
         repository: Repository | None = None
+        sign_run()
         try:
             found = held.enter_context(opened(job))
             repository = found.repository if isinstance(found, Source) else found
-            close_dead_work(job.mirror, repository)
+            close_dead_work(job.mirror, repository, job.settings.target)
             yield job, found
         except Exception as error:
             job.give_up(error)

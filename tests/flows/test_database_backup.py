@@ -157,6 +157,8 @@ def test_one_database_is_backed_up_by_one_run_at_a_time_and_a_killed_one_is_in_n
     assert after["status"] == "completed"
     dead = installation.row(job_id)
     assert (dead.status, dead.error_message) == ("failed", "its process died before it had ended")
+    assert installation.events(job_id)["holdfast.backup.failed"]["error"] == dead.error_message
+    assert installation.flow_run(job_id).state_name == "Crashed"
     _until(lambda: not hung_children())
     assert job_id not in {backup.id for backup in installation.repository.backups()}
 
