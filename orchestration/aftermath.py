@@ -9,11 +9,24 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
 
 from holdfast.alarms import Ended, Judgement, judge
 from holdfast.overview import Overview, Recorded, look_over
+from holdfast.reachability import judge_reachability
 from holdfast.repository import Repository
+from orchestration.dashboard import show_dashboard
+from orchestration.heartbeat import heartbeat_judgement, tell_heartbeat
 from orchestration.job import Job
+from orchestration.metrics_file import write_metrics
+from orchestration.next_runs import Json, next_runs
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration.routes import ServerRoutes
 
 _log = logging.getLogger(__name__)
 
@@ -32,20 +45,32 @@ class Aftermath:
         repository = self.repository
         if repository is not None and repository.standing_in is not None:
             repository = None
-        return look_over(self.job.settings, repository, self._recorded)
+        return look_over(self.job.settings, repository, self._recorded, next_runs(_ask_prefect, self.job.settings.target))
 
     @cached_property
     def judgement(self) -> Judgement:
         """Judge what there is to be alarmed about."""
         ended = Ended(self.job.kind, self.job.type, self.error)
-        return judge(self.overview, ended, threshold=self.job.settings.failure_notification_threshold)
+        found = judge(self.overview, ended, threshold=self.job.settings.failure_notification_threshold)
+        if self.job.kind == "monitor":
+            found |= judge_reachability(self.overview, self.error)
+        return found | heartbeat_judgement(self.job.settings)
 
     def _recorded(self, backup_ids: Sequence[str]) -> Recorded | None:
         rows = self.job.mirror.dashboard()
         return None if rows is None else Recorded.of(rows, self.job.mirror.metadata(backup_ids))
 
 
-TELLERS: tuple[Callable[[Aftermath], None], ...] = ()
+def _ask_prefect(path: str, body: Json) -> Any:
+    """Ask as the run itself does, with whatever login and certificates Prefect is set to. Raises OSError."""
+    try:
+        with get_client(sync_client=True) as client:
+            return client.request("POST", cast("ServerRoutes", path), json=body).json()
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        raise OSError(f"the Prefect server can't be asked: {type(error).__name__}") from error
+
+
+TELLERS: tuple[Callable[[Aftermath], None], ...] = (write_metrics, show_dashboard, tell_heartbeat)
 """Who tells of it, in this order."""
 
 
