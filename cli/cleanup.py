@@ -54,8 +54,9 @@ def cleanup_text(document: jobs.Document) -> Iterator[RenderableType]:
     """Tell what went or would go, what stays for a special reason, and what could not be done."""
     word = "would go" if document["dryRun"] else "deleted"
     count, kept = len(document["deleted"]), len(document["kept"]) + len(document["spared"])
-    freed = f", {figures.size(document['freedBytes'])} freed" if document["freedBytes"] is not None else ""
-    yield jobs.headline(f"{count} {_backups(count)} {word}", f"{kept} stay{freed}", good=document["status"] == "completed")
+    would_be = "would be " if document["dryRun"] else ""
+    freed = f", {figures.size(document['freedBytes'])} {would_be}freed" if document["freedBytes"] is not None else ""
+    yield jobs.headline(f"{count} {_backups(count)} {word},", f"{kept} stay{freed}", good=document["status"] == "completed")
     if count:
         yield _table(document["deleted"], "Why it goes")
     special = [one | {"why": "; ".join(one["why"])} for one in document["kept"] if one["special"]]
