@@ -133,13 +133,13 @@ def restore(
 ) -> None:
     """Bring a backup back with the engine alone: no Prefect, no catalog."""
     from cli import repo_restore
+    from holdfast.latest import find_to_restore
     from holdfast.postgres.restore import RestoreOptions
-    from holdfast.verification import find_backup
 
     place = target_url(target) if kind is BackupType.DATABASE else folder_target(target)
     loaded = repository_settings()
     held = opened(loaded, source)
-    manifest = find_backup(held, job_id, kind.value)
+    manifest = find_to_restore(held, job_id, kind.value)
     with held.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds):
         if isinstance(place, Path):
             document = repo_restore.files(held, manifest, place, mode.value, names(only))

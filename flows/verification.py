@@ -9,10 +9,9 @@ from prefect import flow
 from holdfast.repository import BackupType, Level, Proof
 from holdfast.verification import Verification
 from orchestration.job import Job
-from orchestration.rebuilding import preflight, prove, rebuild
-from orchestration.source_rebuilding import compare, look_first, restore_all
+from orchestration.rehearsing import rehearse
 from orchestration.tasks import readers, second_net, step
-from orchestration.verification import concluded, rehearsing, rehearsing_files, verifying
+from orchestration.verification import concluded, verifying
 from orchestration.working import at_work, read_from
 
 
@@ -46,26 +45,8 @@ def verification(
     ):
         check(job, work)
         if work.restores and not work.failed:
-            (rehearse_database if type == "database" else rehearse_files)(job, work)
+            rehearse(job, work)
         return concluded(job, work, leave_proof(work))
-
-
-def rehearse_database(job: Job, work: Verification) -> None:
-    """Restore into a scratch database, and compare it with what the source was."""
-    with rehearsing(job, work) as restore:
-        preflight(restore)
-        rebuild(restore)
-        if work.level == "proven":
-            work.judge(prove(restore))
-
-
-def rehearse_files(job: Job, work: Verification) -> None:
-    """Restore into a scratch folder, and compare each file with what it was at the source."""
-    with rehearsing_files(job, work) as restore:
-        look_first(restore)
-        restore_all(restore)
-        if work.level == "proven":
-            work.judge_files(compare(restore), restore)
 
 
 @step("check the stored objects")

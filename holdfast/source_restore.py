@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 
 from holdfast.errors import NotFoundError, NotProvenError, SettingsError
 from holdfast.repository import Entry, Manifest, Repository
+from holdfast.repository.reader import EntryStream
 from holdfast.sources import dotenv
 from holdfast.sources.configuration.places import DOCUMENTS
 from holdfast.sources.configuration.source import ENVIRONMENT
@@ -63,6 +64,8 @@ class SourceRestore:
         self.only = tuple(only)
         self.report = SourceRestoreReport()
         self.on_progress: Callable[[str, int], None] = lambda _name, _done: None
+        self.require_time: Callable[[], None] = lambda: None
+        """Asked again and again while files are restored; raises TimeLimitError when the time is up."""
         self._truth: SourceTruth | None = None
         self._documents: list[FileRecord] = []
         self._carried: list[FileRecord] = []
@@ -120,7 +123,7 @@ class SourceRestore:
         """Write what one entry holds into the staged folder."""
         entry = self.manifest.entry(name)
         if entry.kind == "tar":
-            with self.repository.open_entry(entry) as stream:
+            with EntryStream(self._in_time(entry)) as stream:
                 self._folder.extract(stream, self.truth.parts[name].files)
         else:
             self._write_document(entry)
@@ -128,6 +131,11 @@ class SourceRestore:
             self.report.files += sum(record.kind == "file" for record in self._records(name))
             self.report.size_bytes += entry.size_bytes
         self.on_progress(name, entry.size_bytes)
+
+    def _in_time(self, entry: Entry) -> Iterator[bytes]:
+        for part in self.repository.read(entry):
+            self.require_time()
+            yield part
 
     def compare(self) -> list[str]:
         """Read everything back from the disk, and compare it with what the source was."""

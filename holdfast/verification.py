@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from holdfast.bad_backups import BadBackups, Known
 from holdfast.errors import DamagedError, NotFoundError, SettingsError, TimeLimitError, ToolFailedError, UnsafePathError
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
@@ -77,12 +78,17 @@ class Verification:
     level: Level
     options: VerificationOptions
     subset: Part | None = None
+    drill: bool = False
+    """Whether it restores as a real restore would: with the planner's statistics."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
+    bad: tuple[BadBackups, ...] = ()
+    """The backup, where it was found bad, and whether a fresh one is worth asking for."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _started: float = field(default_factory=time.monotonic)
+    _restore_began: float = 0.0
 
     @property
     def restores(self) -> bool:
@@ -103,6 +109,8 @@ class Verification:
         self.problems += [str(problem) for problem in report.problems]
         self.notes += [str(healed) for healed in report.healed]
         self.failed |= not report.content_ok
+        if not report.content_ok:
+            self.figures["failedAt"] = wanted
         self.figures |= {"chunks": report.chunks, "chunksRead": report.chunks_read, "bytesRead": report.bytes_read}
         return report
 
@@ -120,8 +128,9 @@ class Verification:
             tools=self.options.tools,
             rehearsal=True,
             any_locale=True,
-            analyze=False,
+            analyze=self.drill,
         )
+        self._restore_began = time.monotonic()
         restore = DatabaseRestore(self.repository, self.manifest, server.with_database(_REHEARSAL), options)
         with self._judged(), restore:
             yield restore
@@ -129,12 +138,19 @@ class Verification:
     @contextmanager
     def folder_rehearsal(self, job_id: str) -> Iterator[SourceRestore]:
         """Restore into a scratch folder inside the block; at its end that folder is gone. Problems are not raised."""
+        self._restore_began = time.monotonic()
         with (
             self._judged(),
             Spool(self.options.spool_dir) as spool,
             SourceRestore(self.repository, self.manifest, spool.folder / "restored", job_id=job_id) as restore,
         ):
+            restore.require_time = self._require_time
             yield restore
+
+    def note_restored(self) -> None:
+        """Note how long the restore took that is ready now, from its opening; the comparison comes after."""
+        seconds = time.monotonic() - self._restore_began
+        self.figures |= {"restoreSeconds": round(seconds, 3), "restoredBytes": self.manifest.size_bytes}
 
     @contextmanager
     def _judged(self) -> Iterator[None]:
@@ -170,8 +186,13 @@ class Verification:
     def conclude(self) -> Proof:
         """Write the proof of what was found, good or bad."""
         self.figures["seconds"] = round(time.monotonic() - self._started, 3)
+        if self.drill:
+            self.figures["drill"] = True
         if self.subset is not None:
             self.figures["subset"] = f"{self.subset[0]}/{self.subset[1]}"
+        if self.failed:
+            known = Known(self.repository, bad=remembered.bad if (remembered := self.repository.checks.parts()) else ())
+            self.bad = tuple(known.judge({self.manifest.id: self.manifest.type}))
         return self.repository.add_proof(
             self.manifest.id,
             self._reached,

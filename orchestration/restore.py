@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
 from holdfast.postgres.losses import LossReport
 from holdfast.postgres.restore import DatabaseRestore, Mode, RestoreOptions
 from holdfast.postgres.restore_report import not_proven
 from holdfast.repository import Manifest, Repository
-from holdfast.verification import find_backup
 from orchestration import artifacts
 from orchestration.job import Job, time_text
 from orchestration.opening import open_database
@@ -55,7 +55,7 @@ def restoring(
 
     Raises NotFoundError, DamagedError (no readable manifest), SettingsError (a target with a password in it).
     """
-    manifest = find_backup(repository, backup_id, job.type)
+    manifest = find_to_restore(repository, backup_id, job.type)
     url = open_database(target)
     job.note(target=url.redacted, mode=mode, tables=list(tables))
     with (

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import SettingsError
+from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
 from holdfast.repository import Manifest, Repository
 from holdfast.source_restore import SourceRestore, folder_mode
-from holdfast.verification import find_backup
 from orchestration import artifacts
 from orchestration.job import Job, time_text
 from orchestration.rows import Json
@@ -45,7 +45,7 @@ class Wanted:
 @contextmanager
 def leased_backup(job: Job, repository: Repository, wanted: Wanted) -> Iterator[Manifest]:
     """Hold a lease on the repository while a backup is restored. Raises NotFoundError, DamagedError (no readable manifest)."""
-    manifest = find_backup(repository, wanted.backup_id, job.type)
+    manifest = find_to_restore(repository, wanted.backup_id, job.type)
     job.note(target=wanted.target, mode=wanted.mode, only=list(wanted.only))
     with job.leased(repository, f"restore {manifest.id}", backup_id=manifest.id):
         yield manifest

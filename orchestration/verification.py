@@ -1,4 +1,4 @@
-"""What a verification flow needs beside its tasks: the lease, the scratch server, and how its outcome is told."""
+"""What a verification flow needs beside its tasks: the lease, and how its outcome is told."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.errors import VerificationFailedError
-from holdfast.opening import notes_on_reading, scratch_server
-from holdfast.postgres.restore import DatabaseRestore
+from holdfast.opening import notes_on_reading
 from holdfast.repository import Level, Proof, Repository
-from holdfast.source_restore import SourceRestore
 from holdfast.verification import Verification, VerificationOptions, find_backup, parse_subset
 from orchestration import artifacts
+from orchestration.bad_backups import note_level, tell_of_bad
 from orchestration.job import Job, time_text
 from orchestration.rows import Json
-from orchestration.source_rebuilding import follow
 
 
 @contextmanager
@@ -26,31 +24,11 @@ def verifying(job: Job, repository: Repository, backup_id: str, level: Level, su
         yield Verification(repository, manifest, level, VerificationOptions.of(job.settings), part)
 
 
-@contextmanager
-def rehearsing(job: Job, verification: Verification) -> Iterator[DatabaseRestore]:
-    """Restore into a scratch database for the length of the block. What keeps it from working is a problem of the backup."""
-    server = scratch_server(job.settings)
-    with verification.rehearsal(server) as restore:
-        job.follow(restore)
-        yield restore
-
-
-@contextmanager
-def rehearsing_files(job: Job, verification: Verification) -> Iterator[SourceRestore]:
-    """Restore into a scratch folder for the length of the block. What keeps it from working is a problem of the backup."""
-    with verification.folder_rehearsal(job.id) as restore:
-        follow(job, restore)
-        yield restore
-
-
 def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
     """Tell what the proof says: in the backup's row, as an event, in the UI. Raises VerificationFailedError."""
     repository = verification.repository
     level = repository.verified_level(proof.backup_id)
-    if repository.standing_in is None:
-        job.mirror.note_job(proof.backup_id, {"verifiedLevel": level})
-    else:
-        _note_copy(job, repository.standing_in, proof)
+    note_proof(job, verification, proof)
     subset = verification.figures.get("subset")
     found = {
         "backupId": proof.backup_id,
@@ -69,10 +47,21 @@ def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
     error = VerificationFailedError(
         f"backup {proof.backup_id} did not pass its verification to the level {verification.level!r}",
         reason="; ".join(proof.problems[:5]) + (f"; and {len(proof.problems) - 5} more" if len(proof.problems) > 5 else ""),
-        next_step="Use an older backup; the next backup heals what its source still has",
+        next_step="A fresh backup heals what its source still has, and is started where a worker runs; otherwise run: "
+        f"holdfast backup {job.type}. To restore meanwhile, name an older backup",
     )
     error.found = {**job.document("failed"), **found, "error": str(error)}
     raise error
+
+
+def note_proof(job: Job, verification: Verification, proof: Proof) -> None:
+    """Note in the backup's row what the proof says of it, or of its copy in a replica; tell that it is bad."""
+    repository = verification.repository
+    if repository.standing_in is not None:
+        _note_copy(job, repository.standing_in, proof)
+        return
+    note_level(job, proof.backup_id, repository.verified_level(proof.backup_id), ok=proof.ok)
+    tell_of_bad(job, verification.bad, proof.problems)
 
 
 def _note_copy(job: Job, replica: str, proof: Proof) -> None:

@@ -1,0 +1,50 @@
+"""Which backup is meant by `latest` when something is brought back, and which one a drill rehearses.
+
+Whoever restores is never given an older backup, or one that is known to be bad, without having asked for it by its id.
+"""
+
+from __future__ import annotations
+
+from holdfast.errors import DamagedError, NotFoundError
+from holdfast.repository import Manifest, Repository
+from holdfast.verification import find_backup
+
+
+def find_to_restore(repository: Repository, backup_id: str, backup_type: str) -> Manifest:
+    """Open the manifest of a backup, or of the newest of a type for `latest`.
+
+    Raises NotFoundError; DamagedError where the newest is damaged or known to be bad, naming the newest good one.
+    """
+    manifest = find_backup(repository, backup_id, backup_type)
+    if backup_id != "latest":
+        return manifest
+    index = repository.proof_index()
+    if not index.is_bad(manifest):
+        return manifest
+    good = newest_good(repository, backup_type)
+    older = "there is no good one before it"
+    if good is not None:
+        older = f"the newest good one is {good.id}, made {good.snapshot_at:%Y-%m-%d %H:%M} UTC: name it to use it"
+    raise DamagedError(
+        f"the newest {backup_type} backup, {manifest.id}, is known to be bad",
+        reason="; ".join(index.proofs(manifest)[0].problems[:3]) or None,
+        next_step=f"{older[:1].upper()}{older[1:]}. To try the bad one all the same, name it",
+    )
+
+
+def newest_good(repository: Repository, backup_type: str) -> Manifest | None:
+    """Open the newest backup of a type of which no damage is known; None where there is none."""
+    index = repository.proof_index()
+    found = (one.intact for one in repository.backups(backup_type))
+    return next((manifest for manifest in found if manifest is not None and not index.is_bad(manifest)), None)
+
+
+def require_good(repository: Repository, backup_type: str) -> Manifest:
+    """Open the same. Raises NotFoundError where there is none."""
+    manifest = newest_good(repository, backup_type)
+    if manifest is None:
+        raise NotFoundError(
+            f"there is no good {backup_type} backup",
+            next_step=f"Run: holdfast backup {backup_type}",
+        )
+    return manifest
