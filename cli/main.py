@@ -21,6 +21,7 @@ from cli import (
     config,
     demonstration,
     deploy,
+    drill,
     init,
     keys,
     listing,
@@ -69,7 +70,7 @@ def shared(
     """The options that all commands share may stand before the command too."""
 
 
-for group in (init, backup, verify, restore, roll_back, cleanup, pins, listing, status, serve, api, deploy, demonstration):
+for group in (init, backup, verify, drill, restore, roll_back, cleanup, pins, listing, status, serve, api, deploy, demonstration):
     app.add_typer(group.commands)
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")

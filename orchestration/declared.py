@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from blocks.names import own_name, own_parameters
+from holdfast.backup_types import TYPES
 
 Json = dict[str, Any]
 
@@ -23,6 +24,12 @@ TAG = "holdfast"
 REPLICATION = "replication"
 REPLICATION_TRIGGER = "holdfast replicates each backup"
 """The name of the trigger in prefect.yaml; automations that others made for that deployment are left alone."""
+
+FRESH_TRIGGER = "holdfast makes a fresh"
+"""How the names of the triggers begin that start a backup where one was found bad."""
+
+TRIGGERS = {REPLICATION: REPLICATION_TRIGGER, **{f"{kind}-backup": f"{FRESH_TRIGGER} {kind} backup" for kind in TYPES}}
+"""The triggers in prefect.yaml, by their deployments' names there."""
 
 _RESOURCE = "holdfast."
 _BLOCK = re.compile(r"\bholdfast-(?:storage|key|database|functions|configuration)\b")

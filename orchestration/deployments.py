@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -26,7 +25,7 @@ from pydantic import TypeAdapter
 from blocks.server import asked
 from holdfast.errors import WorkFailedError
 from orchestration.declared import ROOT, TAG, Declared, declared, pull_steps, target_tag
-from orchestration.schedules import AS_DECLARED, OFF, Wanted, at_interval, registered, wanted, with_mark
+from orchestration.schedules import AS_DECLARED, OFF, Wanted, at_interval, registered, said_schedule, wanted, with_mark
 from orchestration.work_pool import WORK_POOL, work_pool
 
 if TYPE_CHECKING:
@@ -160,11 +159,8 @@ class _Registering:
             raise
 
     def _schedule(self, said: Mapping[str, Any]) -> DeploymentScheduleCreate:
-        timed = IntervalSchedule(
-            interval=timedelta(seconds=said["interval"]), anchor_date=said["anchor_date"], timezone=said["timezone"]
-        )
         active = self._want.is_to_be_active(self._state_of(said["slug"]), marked=self._marked)
-        return DeploymentScheduleCreate(schedule=at_interval(timed, self._want), active=active, slug=said["slug"])
+        return DeploymentScheduleCreate(schedule=at_interval(said_schedule(said), self._want), active=active, slug=said["slug"])
 
     def _state_of(self, slug: str) -> bool | None:
         schedules = self._there.schedules if self._there else []

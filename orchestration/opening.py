@@ -71,6 +71,22 @@ def repository_to_read(storage: str, key: str, settings: Settings, from_replica:
         yield repository
 
 
+@contextmanager
+def repository_to_heal(storage: str, key: str, settings: Settings) -> Iterator[Repository]:
+    """Open the repository of the storage block itself; the replicas of the settings stand by to heal it.
+
+    Raises what `opened_repository` raises.
+    """
+    held, user_key, replicas = _existing(storage), _user_key(key), known_replicas(settings)
+    try:
+        repository = Repository.open(held, key=user_key, replicas=replicas)
+    except BaseException:
+        held.close()
+        raise
+    with closing(repository):
+        yield repository
+
+
 def known_replicas(settings: Settings) -> list[Replica]:
     """Find the replicas of the settings; one that can't be found is told, and does without."""
     found = []

@@ -6,19 +6,19 @@ in Prefect stays paused. Looking costs two requests; what is as it should be is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, DeploymentFilterTags
-from prefect.client.schemas.schedules import SCHEDULE_TYPES, IntervalSchedule
+from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule
 
 from blocks.server import asked
 from holdfast.backup_types import TYPES, why_off
-from orchestration.declared import REPLICATION, REPLICATION_TRIGGER, TAG, deployment_name, trigger_name
+from orchestration.declared import REPLICATION, TAG, TRIGGERS, deployment_name, trigger_name
 from orchestration.work_pool import a_worker_is_online
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ def wanted(settings: Settings) -> dict[str, Wanted]:
     """Tell what the settings want of the deployments of prefect.yaml, by their names there; of others nothing."""
     on = {kind: why_off(kind, settings) is None for kind in TYPES}
     backups = {f"{kind}-backup": Wanted(getattr(settings, f"{kind}_backup_interval"), on[kind]) for kind in TYPES}
-    verified = settings.enable_backup_verification and on["database"]
+    verified = settings.enable_backup_verification
     return {
         **backups,
-        "database-verification": Wanted(settings.verification_interval, verified),
+        **{f"{kind}-verification": Wanted(settings.verification_interval, verified and on[kind]) for kind in TYPES},
+        "repository-check": Wanted(settings.verification_interval, verified),
+        "recovery-drill": Wanted(on=verified and any(on.values())),
         REPLICATION: Wanted(on=bool(settings.replicas)),
     }
 
@@ -103,10 +105,12 @@ def replicates_by_itself(settings: Settings) -> bool:
         return triggered and a_worker_is_online(client, str(found.work_pool_name))
 
 
-def own_triggers(client: SyncPrefectClient, deployment: DeploymentResponse, target: str | None) -> list[Automation]:
-    """Return the trigger of replications that prefect.yaml declares, and none that others made for that deployment."""
+def own_triggers(
+    client: SyncPrefectClient, deployment: DeploymentResponse, target: str | None, base: str = REPLICATION
+) -> list[Automation]:
+    """Return the trigger of a deployment that prefect.yaml declares, and none that others made for it."""
     related = client.read_resource_related_automations(f"prefect.deployment.{deployment.id}")
-    return [automation for automation in related if automation.name == trigger_name(REPLICATION_TRIGGER, target)]
+    return [automation for automation in related if automation.name == trigger_name(TRIGGERS[base], target)]
 
 
 def _reconcile(
@@ -119,7 +123,9 @@ def _reconcile(
     for schedule in deployment.schedules:
         if schedule.slug == base:  # others were added by a person
             yield from _set_schedule(client, deployment, schedule, want, marked=marked)
-    for trigger in own_triggers(client, deployment, target) if base == REPLICATION else []:
+    # To look for it costs a request, and of a backup's deployment it is switched when its schedule is.
+    looks = base == REPLICATION or (base in TRIGGERS and marked == want.on)
+    for trigger in own_triggers(client, deployment, target, base) if looks else []:
         yield from _set_trigger(client, deployment, trigger, want, marked=marked)
     if want.on and marked:
         _mark(client, deployment, mark=False)
@@ -138,6 +144,15 @@ def _set_schedule(
         yield f"{deployment.name}: every {want.hours:g} hours"
     if active != schedule.active:
         yield f"{deployment.name}: {'on' if active else 'off'}"
+
+
+def said_schedule(said: Mapping[str, Any]) -> SCHEDULE_TYPES:
+    """Make the schedule that prefect.yaml says: by an interval, or as cron does."""
+    if "cron" in said:
+        return CronSchedule(cron=said["cron"], timezone=said["timezone"])
+    return IntervalSchedule(
+        interval=timedelta(seconds=said["interval"]), anchor_date=said["anchor_date"], timezone=said["timezone"]
+    )
 
 
 def at_interval(schedule: SCHEDULE_TYPES, want: Wanted) -> SCHEDULE_TYPES:

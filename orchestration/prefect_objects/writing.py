@@ -10,7 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
 from blocks.server_objects import Json, Method, ask
-from orchestration.declared import REPLICATION_TRIGGER
+from orchestration.declared import FRESH_TRIGGER, REPLICATION_TRIGGER
 from orchestration.prefect_objects.references import References
 
 _CONFLICT = 409
@@ -101,8 +101,8 @@ class Writer:
 
 
 def _owner(automation: Json) -> str | None:
-    """The trigger of prefect.yaml belongs to its deployment, whose next deployment replaces it and would else make a second."""
-    if not automation["name"].startswith(REPLICATION_TRIGGER):  # of a target, its name goes on
+    """A trigger of prefect.yaml belongs to its deployment, whose next deployment replaces it and would else make a second."""
+    if not automation["name"].startswith((REPLICATION_TRIGGER, FRESH_TRIGGER)):  # of a target, its name goes on
         return None
     return next((f"prefect.deployment.{one['deployment_id']}" for one in automation["actions"] if one.get("deployment_id")), None)
 

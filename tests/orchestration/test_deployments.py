@@ -13,7 +13,7 @@ from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
 from holdfast.backup_types import TYPES
-from orchestration.declared import REPLICATION_TRIGGER, ROOT, Declared, declared, pull_steps
+from orchestration.declared import REPLICATION_TRIGGER, ROOT, TRIGGERS, Declared, declared, pull_steps
 from orchestration.work_pool import WORK_POOL
 
 SAID: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())
@@ -32,14 +32,19 @@ def test_every_entrypoint_loads_for_real_and_takes_the_parameters_it_is_given(
 
 
 def test_the_guides_intervals_are_what_is_scheduled() -> None:
-    hours = {one["name"]: [schedule["interval"] / 3600 for schedule in one["schedules"]] for one in DEPLOYMENTS}
+    hours = {
+        one["name"]: [schedule["interval"] / 3600 for schedule in one["schedules"] if "interval" in schedule]
+        for one in DEPLOYMENTS
+        if not any("cron" in schedule for schedule in one["schedules"])
+    }
     assert hours == {
         "database-backup": [24],
         "function-backup": [168],
         "config-backup": [24],
         "secrets-backup": [168],
         "backup-all": [],
-        "database-verification": [24],
+        **{f"{kind}-verification": [24] for kind in TYPES},
+        "repository-check": [24],
         "cleanup": [24],
         "restore": [],
         "replication": [],
@@ -52,7 +57,25 @@ def test_a_completed_backup_of_any_type_starts_a_replication() -> None:
     assert trigger["name"] == REPLICATION_TRIGGER
     assert trigger["expect"] == ["holdfast.backup.completed"]
     assert trigger["match"] == {"prefect.resource.id": [f"holdfast.{kind}" for kind in TYPES]}
-    assert [one["name"] for one in DEPLOYMENTS if one.get("triggers")] == ["replication"]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_backup_that_is_found_bad_starts_a_fresh_one_of_its_type(kind: str) -> None:
+    (backup,) = [one for one in DEPLOYMENTS if one["name"] == f"{kind}-backup"]
+    (trigger,) = backup["triggers"]
+    assert trigger["name"] == TRIGGERS[f"{kind}-backup"]
+    assert (trigger["expect"], trigger["posture"]) == (["holdfast.backup.bad"], "Reactive")
+    assert trigger["match"] == {"prefect.resource.id": [f"holdfast.{kind}"]}
+
+
+def test_every_trigger_is_known_by_its_name_so_that_a_restore_gives_it_back_to_its_deployment() -> None:
+    said = {one["name"]: [trigger["name"] for trigger in one["triggers"]] for one in DEPLOYMENTS if one.get("triggers")}
+    assert said == {base: [name] for base, name in TRIGGERS.items()}
+
+
+def test_the_restore_drill_is_monthly() -> None:
+    (drill,) = [one for one in DEPLOYMENTS if one["name"] == "recovery-drill"]
+    assert drill["schedules"] == [{"slug": "recovery-drill", "cron": "0 5 1 * *", "timezone": "UTC"}]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
@@ -60,7 +83,7 @@ def test_what_a_schedule_starts_is_skipped_while_the_last_one_is_at_work_and_wha
     deployment: dict[str, Any],
 ) -> None:
     limit = deployment.get("concurrency_limit")
-    if deployment.get("triggers"):
+    if deployment.get("triggers") and not deployment["schedules"]:
         assert limit == {"limit": 1, "collision_strategy": "ENQUEUE"}
     elif limit is not None:
         assert limit == {"limit": 1, "collision_strategy": "CANCEL_NEW"}

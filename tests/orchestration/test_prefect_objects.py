@@ -23,7 +23,7 @@ from holdfast.errors import NotFoundError, PrefectUnreachableError, RefusedError
 from holdfast.repository import canonical
 from holdfast.settings import Settings
 from holdfast.sources.configuration.prefect_diff import LEFT_OUT, diff_prefect_objects
-from orchestration.declared import REPLICATION_TRIGGER
+from orchestration.declared import REPLICATION_TRIGGER, TRIGGERS
 from orchestration.deployments import deploy
 from orchestration.local_server import LocalServer
 from orchestration.prefect_objects import read_prefect_objects, restore_prefect_objects
@@ -173,7 +173,7 @@ def test_what_is_deployed_is_read_whole_by_name_and_the_same_each_time(deployed:
 def test_a_wiped_server_gets_everything_back_and_a_dry_run_tells_what(lived_in: Server) -> None:
     before = read_prefect_objects()
     assert len(before["deployments"][BACKUP]["schedules"]) == 3
-    assert before["automations"].keys() == {"Both", "Tell them", "Tell them (2)", REPLICATION_TRIGGER}
+    assert before["automations"].keys() == {"Both", "Tell them", "Tell them (2)", *TRIGGERS.values()}
     assert not UUID.search(canonical.to_bytes(before))
 
     lived_in.wipe()
@@ -211,7 +211,7 @@ def test_restored_schedules_make_runs_again_with_their_parameters(deployed: Json
 
 def test_deploying_after_a_restore_does_not_double_the_trigger(deployed: Json, server: Server, tmp_path: Path) -> None:
     deploy(Settings(home=tmp_path))
-    assert [one["name"] for one in server.all("automations")] == [REPLICATION_TRIGGER]
+    assert sorted(one["name"] for one in server.all("automations")) == sorted(TRIGGERS.values())
     assert _same(deployed, read_prefect_objects())
 
 
