@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from blocks.saving import register_and_save
 from flows.config_backup import config_backup
@@ -26,6 +28,8 @@ from holdfast.overview import look_over
 from holdfast.postgres.connection import connect
 from holdfast.process_identity import is_known_dead_holder
 from holdfast.repository import names
+from orchestration import events
+from orchestration.deployments import deploy, remove
 from tests.flows.conftest import Installation
 from tests.flows.sources import make_configuration, make_functions, tree
 from tests.repository.replicas import flipped
@@ -197,6 +201,30 @@ def test_a_verification_that_finds_a_backup_bad_asks_for_a_fresh_one_too(install
     assert told["holdfast.backup.bad"]["backupIds"] == [backup_id]
     function_backup()
     assert repository_check()["ok"]
+
+
+def test_where_deployments_are_a_backup_that_was_found_bad_starts_one_fresh_one_of_its_type(
+    installation: Installation, backups: dict[str, str]
+) -> None:
+    deploy(installation.settings)
+    try:
+        for name, kind in (("backup.bad_again", "config"), ("backup.bad", "function")):
+            events.emit(name, job_id="check_1", type=kind, payload={"backupIds": [backups[kind]]})
+        with get_client(sync_client=True) as client:
+            started = _started_by_events(client)
+        assert started == ["function-backup"]
+    finally:
+        remove(None)
+
+
+def _started_by_events(client: SyncPrefectClient) -> list[str]:
+    """Name the deployments of which events have started runs, when there are some."""
+    end, found = time.monotonic() + 60, []
+    while not found and time.monotonic() < end:
+        time.sleep(0.2)
+        runs = client.read_flow_runs()
+        found = [run.deployment_id for run in runs if run.created_by is not None and run.created_by.type == "AUTOMATION"]
+    return [client.read_deployment(found_id).name for found_id in found if found_id is not None]
 
 
 def _damage(installation: Installation, backup_id: str) -> str:
