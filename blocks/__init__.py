@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from blocks.database_target import DatabaseTarget
     from blocks.encryption_key import EncryptionKey
     from blocks.functions_directory import FunctionsDirectory
+    from blocks.notifications import EmailMessage
     from blocks.secret_providers import EnvFileSecrets, PostgresRoleSecrets, PrefectSecretBlocks, SupabaseVaultSecrets
     from blocks.supabase_project import SupabaseProject
 
@@ -21,6 +22,7 @@ __all__ = [
     "BackupStorage",
     "ConfigurationFiles",
     "DatabaseTarget",
+    "EmailMessage",
     "EncryptionKey",
     "EnvFileSecrets",
     "FunctionsDirectory",
@@ -35,6 +37,7 @@ _MODULES = {
     "BackupStorage": "blocks.backup_storage",
     "ConfigurationFiles": "blocks.configuration_files",
     "DatabaseTarget": "blocks.database_target",
+    "EmailMessage": "blocks.notifications",
     "EncryptionKey": "blocks.encryption_key",
     "EnvFileSecrets": "blocks.secret_providers",
     "FunctionsDirectory": "blocks.functions_directory",

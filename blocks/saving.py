@@ -14,6 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import SecretStr
 
+from blocks.channels import channel_blocks, notification_blocks
 from blocks.configuration_files import ConfigurationFiles
 from blocks.database_target import DatabaseTarget
 from blocks.encryption_key import EncryptionKey
@@ -54,7 +55,8 @@ def register_and_save(settings: Settings, further: Mapping[str, Block | None] | 
         CONFIGURATION: ConfigurationFiles.of(settings),
         **provider_blocks(settings),
     }
-    own = {own_name(name, settings.target): block for name, block in wanted.items()} | dict(further or {})
+    channels = {own_name(name, settings.target): block for name, block in channel_blocks(settings).items()}
+    own = {own_name(name, settings.target): block for name, block in wanted.items()} | channels | dict(further or {})
     blocks = {name: block for name, block in own.items() if block is not None}
     storage_name = own_name(STORAGE, settings.target)
     with asked("it is to keep the blocks"):
@@ -63,6 +65,7 @@ def register_and_save(settings: Settings, further: Mapping[str, Block | None] | 
             changed = [name for name, block in blocks.items() if not _is_saved(client, name, block)]
             if isinstance(functions, SupabaseProject):  # the folder's would go before the project
                 _forget(client, own_name(FUNCTIONS, settings.target), FunctionsDirectory.get_block_type_slug())
+            _forget_others(client, channels)
             for name in [name for name, block in (further or {}).items() if block is None]:
                 _forget(client, name, Secret.get_block_type_slug())
         if storage_changed:
@@ -121,6 +124,13 @@ def _forget(client: SyncPrefectClient, name: str, slug: str) -> None:
     found = _document(client, name, slug)
     if found is not None:
         client.delete_block_document(found.id)
+
+
+def _forget_others(client: SyncPrefectClient, channels: Mapping[str, Block]) -> None:
+    """A channel is one block: of another type with its name, it is what the channel was before its settings changed."""
+    for found in notification_blocks(client, channels) if channels else ():
+        if found.block_type is not None and found.block_type.slug != channels[str(found.name)].get_block_type_slug():
+            client.delete_block_document(found.id)
 
 
 def _document(client: SyncPrefectClient, name: str, slug: str) -> BlockDocument | None:
