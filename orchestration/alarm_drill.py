@@ -1,4 +1,4 @@
-"""Prove the alarm of a missed backup: a canary beats once, its next beat is withheld, and the message has to arrive everywhere.
+"""Prove the alarm of a missed backup: a canary beats, its next beat is withheld, and the message has to arrive everywhere.
 
 The Prefect server sends it, as it would for a backup. Whether each channel took it the server's own events say; a receiver that
 this process opens beside them gets the message itself, where the server is on this machine. Nothing of a drill stays behind.
@@ -27,7 +27,7 @@ from prefect.exceptions import ObjectNotFound
 from blocks.server import asked
 from blocks.server_objects import read_all
 from holdfast.process_identity import is_known_dead_holder
-from orchestration.automations import absence, automation, channels_in_use, send, told
+from orchestration.automations import LOADING_SECONDS, absence, automation, channels_in_use, send, told
 from orchestration.declared import TAG
 from orchestration.masking import masked
 from orchestration.receiver import LOOPBACK, Receiver, listening
@@ -47,6 +47,7 @@ ARRIVAL_SECONDS = 40.0
 BEAT = "holdfast.canary.beat"
 DRILL = "alarm-drill"
 BLOCK_PREFIX = "holdfast-alarm-drill-"
+_BEATS = 2
 _POLL_SECONDS = 0.5
 _OF_ANOTHER_HOST = timedelta(hours=1)
 _HERE = (LOOPBACK, "localhost", "::1")
@@ -120,7 +121,7 @@ class _Drill:
                     _delete_block(self._client, block._block_document_id)
 
     def run(self) -> list[Arrival]:
-        """Arm the alarm, send one beat, and wait for what comes of the next one's absence."""
+        """Arm the alarm, beat, and wait for what comes of the next beat's absence."""
         actions: list[ActionTypes] = [
             SendNotification(block_document_id=block, subject=self._subject, body=self._body) for _, block in self.blocks.values()
         ]
@@ -131,11 +132,17 @@ class _Drill:
         canary = automation(f"holdfast alarm drill {self._id}", _holder(), trigger, actions, [TAG, DRILL])
         automation_id = self._client.create_automation(canary)
         try:
-            self._due = datetime.now(UTC) + self._within
-            send(self._client, BEAT, resource_id, {"drill": self._id})
+            self._beat(resource_id)
             return self._arrivals(automation_id)
         finally:
             self._client.delete_automation(automation_id)
+
+    def _beat(self, resource_id: str) -> None:
+        """Beat until the server surely heeds the automation, which it was told of just now; each beat begins the wait anew."""
+        for _ in range(_BEATS):
+            time.sleep(LOADING_SECONDS / _BEATS)
+            self._due = datetime.now(UTC) + self._within
+            send(self._client, BEAT, resource_id, {"drill": self._id})
 
     @property
     def _subject(self) -> str:

@@ -6,6 +6,7 @@ paused. Looking costs two requests; what is as it should be is left alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,9 @@ SILENT = timedelta(minutes=10)
 SILENT_RUNS = "holdfast ends runs that fell silent"
 _ENDED = [f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")]
 _LEAST_MARGIN = timedelta(minutes=15)
+LOADING_SECONDS = 2.0
+"""How long the server may take until it heeds an automation that it has just been given: it answers before."""
+
 _COMPARED = {"name", "description", "tags", "trigger", "actions", "actions_on_trigger", "actions_on_resolve"}
 
 
@@ -56,15 +60,21 @@ def apply_automations(settings: Settings, *, begin: bool = True) -> list[str]:
     """
     with asked("it is to watch over the backups"), get_client(sync_client=True) as client:
         channels = channels_in_use(settings)
-        wants = [_ends_silent_runs(), *_missed_backups(settings, channels)]
+        wants = wanted_automations(settings, channels)
         there = {found.name: found for found in _ours(client, settings.target)}
         changes = [change for want in wants for change in _put(client, want, there.get(want.name))]
         for name in there.keys() - {want.name for want in wants}:
             client.delete_automation(there[name].id)
             changes.append(f"{name}: no more")
         if channels and (begin or changes):
+            time.sleep(LOADING_SECONDS if changes else 0)
             _begin_to_wait(client, settings)
         return changes
+
+
+def wanted_automations(settings: Settings, channels: Mapping[str, Channel]) -> list[AutomationCore]:
+    """Make what these settings want, with these channels to be told by."""
+    return [_ends_silent_runs(), *_missed_backups(settings, channels)]
 
 
 def remove_automations(client: SyncPrefectClient, target: str | None) -> list[str]:

@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 
 from blocks.server import asked
 from holdfast.errors import WorkFailedError
+from orchestration.automations import apply_automations, remove_automations
 from orchestration.declared import ROOT, TAG, Declared, declared, pull_steps, target_tag
 from orchestration.schedules import AS_DECLARED, OFF, Wanted, at_interval, registered, said_schedule, wanted, with_mark
 from orchestration.work_pool import WORK_POOL, work_pool
@@ -75,10 +76,12 @@ def deploy(settings: Settings, place: Place | None = None) -> list[Registered]:
     with asked("it is to have the deployments"), get_client(sync_client=True) as client:
         work_pool(client, place.pool)
         there = registered(client, [one.name for one in ours])
-        return [
+        made = [
             _Registering(client, one, there.get(one.name), wants.get(one.base, AS_DECLARED)).register(flows[one.base], place)
             for one in ours
         ]
+    apply_automations(settings)
+    return made
 
 
 def template_of(pool: str) -> Json:
@@ -97,6 +100,7 @@ def remove(target: str | None) -> list[str]:
         for deployment in found.values():
             client.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
             client.delete_deployment(deployment.id)
+        remove_automations(client, target)
         if target:
             for automation in client.read_automations():
                 if {TAG, target_tag(target)} <= set(automation.tags):

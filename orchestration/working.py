@@ -13,6 +13,7 @@ from holdfast.repository import Repository
 from orchestration.aftermath import tell_how_things_stand
 from orchestration.dead_runs import sign_run
 from orchestration.dead_work import close_dead_work
+from orchestration.heartbeat import tell_start
 from orchestration.job import Job
 from orchestration.opening import Source, opened_repository, opened_source, repository_to_read
 
@@ -43,6 +44,7 @@ def at_work(job: Job, opened: Callable[[Job], AbstractContextManager[Opened]]) -
     with job, ExitStack() as held:
         repository: Repository | None = None
         sign_run()
+        tell_start(job)
         try:
             found = held.enter_context(opened(job))
             repository = found.repository if isinstance(found, Source) else found

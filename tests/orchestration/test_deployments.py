@@ -46,6 +46,7 @@ def test_the_guides_intervals_are_what_is_scheduled() -> None:
         **{f"{kind}-verification": [24] for kind in TYPES},
         "repository-check": [24],
         "cleanup": [24],
+        "health-monitor": [1 / 12],
         "restore": [],
         "replication": [],
     }
