@@ -34,10 +34,13 @@ def shown(what: str) -> Iterator[None]:
 
     Raises PrefectUnreachableError where the server ends in the middle.
     """
+    from prefect import tags
+
     from blocks.server import asked
+    from orchestration.declared import TAG
     from orchestration.progress import watched_by
 
-    with progress.counted(what, "bytes") as update, watched_by(update), asked("flows can't run without it"):
+    with progress.counted(what, "bytes") as update, watched_by(update), asked("flows can't run without it"), tags(TAG):
         yield
 
 

@@ -13,6 +13,7 @@ from holdfast.backup_types import TYPES, require_on, types_on
 from holdfast.errors import BackupsFailedError, SettingsError
 from holdfast.jobs import new_job_id
 from holdfast.settings import load_settings
+from orchestration.declared import TAG as OURS
 from orchestration.job import outcome
 from orchestration.rows import Json
 from orchestration.starting import in_turn
@@ -38,7 +39,7 @@ def run_apart(backup: Callable[..., Json], job_id: str) -> Json:
     """
 
     def run() -> Json:
-        with tags(TAG), in_turn():
+        with tags(TAG, OURS), in_turn():
             return backup(job_id=job_id, **own_defaults(backup, load_settings().target))
 
     return contextvars.Context().run(run)
