@@ -19,7 +19,7 @@ from holdfast.errors import HoldfastError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.repository import BackupSummary, BackupType, Level, Manifest, Repository
+    from holdfast.repository import BackupSummary, BackupType, Level, Manifest, Proof, Repository
     from holdfast.repository.proof_index import ProofIndex
     from holdfast.settings import Settings
 
@@ -280,7 +280,7 @@ def _type(
     intact = [one.intact for one in summaries if one.intact is not None]
     newest = _newest(summaries, index)
     proven = next((one for one in intact if index.level(one) == "proven"), None)
-    restore = next((found for one in intact if (found := _measured(one, index)) is not None), None)
+    restore = next((found for one in intact if (found := measured_restore(one, index.proofs(one))) is not None), None)
     interval, off = interval_of(kind, settings), why_off(kind, settings)
     due_since = newest.snapshot_at if newest is not None else created_at
     return TypeOverview(
@@ -302,9 +302,9 @@ def _type(
     )
 
 
-def _measured(manifest: Manifest, index: ProofIndex) -> MeasuredRestore | None:
-    """The newest restore of a backup that was timed, by a drill or by a verification that restored all of it."""
-    for proof in index.proofs(manifest):
+def measured_restore(manifest: Manifest, proofs: Sequence[Proof]) -> MeasuredRestore | None:
+    """Find the newest restore of a backup that was timed, by a drill or by a verification that restored all of it."""
+    for proof in proofs:
         seconds, size = proof.figures.get("restoreSeconds"), proof.figures.get("restoredBytes")
         if proof.ok and isinstance(seconds, int | float) and isinstance(size, int):
             drill = bool(proof.figures.get("drill"))

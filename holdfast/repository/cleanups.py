@@ -55,9 +55,13 @@ class Cleanups:
             self._sealed.put_record(Kind.CLEANUP, names.cleanup_done(name), done)
         self._sealed.storage.sync()
 
-    def list(self) -> list[CleanupRecord]:
-        """List the records, newest first."""
-        found = {info.name: moment for info in self._sealed.storage.list(names.CLEANUPS) if (moment := _plan_time(info.name))}
+    def list(self, since: datetime | None = None) -> list[CleanupRecord]:
+        """List the records, newest first; with `since` none that is older is read."""
+        found = {
+            info.name: moment
+            for info in self._sealed.storage.list(names.CLEANUPS)
+            if (moment := _plan_time(info.name)) and (since is None or moment >= since)
+        }
         return [self._record(name, found[name]) for name in sorted(found, reverse=True)]
 
     def _record(self, name: str, at: datetime) -> CleanupRecord:
