@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cli import copies, jobs, output, patience, replicas, status_text
+from cli import copies, jobs, output, patience, replicas, status_text, status_types
 from cli.app import Commands
 from cli.backup_types import BackupType
-from cli.listing import catalog_rows
 from cli.session import settings
-from holdfast.backup_types import why_off
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, UnreachableError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.alarms import Judgement
     from holdfast.catalog import JobRecord
+    from holdfast.overview import Overview, Recorded
     from holdfast.repository import Repository
     from holdfast.settings import Settings
     from holdfast.storage.replica import Replica
@@ -30,6 +31,7 @@ commands = Commands("")
 
 Report = dict[str, Any]
 _LISTED = 20
+_ROWS = 100
 _PATIENCE_SECONDS = 10.0
 _PRIMARY = "the primary storage"
 
@@ -46,6 +48,7 @@ class Seen:
     last_good: dict[str, jobs.Document]
     intact: frozenset[str]
     copy: copies.Copy
+    overview: Overview
 
 
 @commands.command("status", rich_help_panel="Look")
@@ -62,20 +65,62 @@ def show_status() -> None:
 
 def gathered(loaded: Settings) -> Report:
     """Ask each part by itself; the report says which ones answered."""
+    from orchestration.looking import in_force_if_known
+
+    loaded = in_force_if_known(loaded)
     catalog = _asked(lambda: _catalog(loaded))
-    rows: list[JobRecord] = catalog.pop("rows", [])
-    primary = _patiently(lambda: _primary(loaded))
+    known = Known(catalog.pop("rows", []), catalog.pop("recorded", None), *_of_prefect(loaded))
+    primary = _patiently(lambda: _primary(loaded, known))
     looks = copies.look_at(loaded)
-    seen = primary if isinstance(primary, Seen) else _stand_in(loaded, looks)
+    seen = primary if isinstance(primary, Seen) else _stand_in(loaded, known, looks)
+    overview = seen.overview if seen is not None else _unseen(loaded, known)
+    judgement = _judged(loaded, known, primary)
+    last_good = None if seen is None else seen.last_good
     return {
         "home": loaded.home,
         "repository": {**_repository(primary), "readFrom": seen.name if seen and seen is not primary else None},
         "replicas": [_replica(look, primary) for look in looks],
         "catalog": catalog,
         "prefect": _asked(lambda: _prefect(loaded)),
-        "types": [_of_type(kind, loaded, seen, rows) for kind in BackupType],
-        "backups": _backups(primary, seen, looks, copies.recorded_in(rows)),
+        "alarms": status_types.alarms(judgement),
+        "types": [status_types.document(overview.of(kind.value), last_good, known.rows) for kind in BackupType],
+        "rto": status_types.recovery(overview),
+        "storage": status_types.storage(overview),
+        "dedupRatio": overview.storage.dedup_ratio if overview.storage else None,
+        "backups": _backups(primary, seen, looks, copies.recorded_in(known.rows)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What catalog and Prefect server said, as far as they answer: rows, failures, the next runs, the alarms that are open."""
+
+    rows: list[JobRecord]
+    recorded: Recorded | None
+    due: dict[str, datetime]
+    opened: Judgement
+
+
+def _of_prefect(loaded: Settings) -> tuple[dict[str, datetime], Judgement]:
+    from orchestration.looking import prefect_to_ask, remembered
+    from orchestration.next_runs import next_runs
+
+    ask = prefect_to_ask(loaded)
+    return {} if ask is None else next_runs(ask, loaded.target), remembered(ask, loaded.target)
+
+
+def _unseen(loaded: Settings, known: Known) -> Overview:
+    from holdfast.overview import look_over
+
+    return look_over(loaded, None, lambda _: known.recorded, known.due)
+
+
+def _judged(loaded: Settings, known: Known, primary: Seen | HoldfastError) -> Judgement:
+    """Judge the primary, and nothing in its stead: what a replica holds says nothing of it."""
+    from orchestration.looking import judged, with_open
+
+    overview = primary.overview if isinstance(primary, Seen) else _unseen(loaded, known)
+    return with_open(judged(overview, loaded), known.opened)
 
 
 def _asked(question: Callable[[], Report]) -> Report:
@@ -94,37 +139,42 @@ def _patiently(question: Callable[[], Seen]) -> Seen | HoldfastError:
     return patience.ask_all({_PRIMARY: question}, _PATIENCE_SECONDS)[_PRIMARY]
 
 
-def _primary(loaded: Settings) -> Seen:
+def _primary(loaded: Settings, known: Known) -> Seen:
     from holdfast.opening import PRIMARY, read_repository
 
     with closing(read_repository(loaded)) as opened:
-        return _seen(PRIMARY, opened, copies.live_copy(PRIMARY, loaded.storage_settings))
+        return _seen(PRIMARY, opened, copies.live_copy(PRIMARY, loaded.storage_settings), loaded, known)
 
 
-def _stand_in(loaded: Settings, looks: Sequence[copies.Look]) -> Seen | None:
+def _stand_in(loaded: Settings, known: Known, looks: Sequence[copies.Look]) -> Seen | None:
     """Look at the first replica that can be opened, where the primary can't be."""
     copy_in = {look.name: look.copy for look in looks if look.copy is not None}
     for replica in replicas.known(loaded):
         if replica.name in copy_in:
-            found = _patiently(_looking_at(replica, copy_in[replica.name], loaded))
+            found = _patiently(_looking_at(replica, copy_in[replica.name], loaded, known))
             if isinstance(found, Seen):
                 return found
     return None
 
 
-def _looking_at(replica: Replica, copy: copies.Copy, loaded: Settings) -> Callable[[], Seen]:
+def _looking_at(replica: Replica, copy: copies.Copy, loaded: Settings, known: Known) -> Callable[[], Seen]:
     def look() -> Seen:
         from holdfast.opening import read_repository
 
         with closing(read_repository(loaded, source=replica)) as opened:
-            return _seen(replica.name, opened, copy)
+            return _seen(replica.name, opened, copy, loaded, known)
 
     return look
 
 
-def _seen(name: str, opened: Repository, copy: copies.Copy) -> Seen:
+def _seen(name: str, opened: Repository, copy: copies.Copy, loaded: Settings, known: Known) -> Seen:
+    from holdfast.overview import look_over
+
     summaries = opened.backups()
-    good = {kind.value: next((one for one in summaries if one.type == kind.value and one.intact), None) for kind in BackupType}
+    overview = look_over(loaded, opened, lambda _: known.recorded, known.due)
+    good = {
+        one.type: next((found for found in summaries if found.id == one.newest.id), None) for one in overview.types if one.newest
+    }
     return Seen(
         name,
         opened.location,
@@ -134,6 +184,7 @@ def _seen(name: str, opened: Repository, copy: copies.Copy) -> Seen:
         {kind: jobs.of_backup(opened, summary) for kind, summary in good.items() if summary is not None},
         frozenset(summary.id for summary in summaries if summary.intact is not None),
         copy,
+        overview,
     )
 
 
@@ -178,9 +229,19 @@ def _backups(
 
 
 def _catalog(loaded: Settings) -> Report:
-    where = "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"
-    rows = catalog_rows(loaded, None, 100)
-    return {"kind": where, "running": rows is not None, "rows": rows or []}
+    from holdfast.opening import catalog_if_running
+    from holdfast.overview import Recorded
+
+    where = {"kind": "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"}
+    try:
+        with catalog_if_running(loaded) as catalog:
+            if catalog is None:
+                return {**where, "running": False}
+            rows = catalog.jobs(limit=_ROWS)
+            recorded = Recorded.of(catalog.dashboard(), {row.job_id: row.metadata for row in rows})
+            return {**where, "running": True, "rows": rows, "recorded": recorded}
+    except UnreachableError:
+        return {**where, "running": False}
 
 
 def _prefect(loaded: Settings) -> Report:
@@ -188,23 +249,3 @@ def _prefect(loaded: Settings) -> Report:
 
     address = prefect_address(loaded)
     return {"running": address is not None, "url": address}
-
-
-def _of_type(kind: BackupType, loaded: Settings, seen: Seen | None, rows: Sequence[JobRecord]) -> Report:
-    off = why_off(kind.value, loaded)
-    good = seen.last_good.get(kind.value) if seen is not None else None
-    failed = next((jobs.of_row(row) for row in rows if row.type == kind.value and row.status in ("failed", "cancelled")), None)
-    return {
-        "type": kind.value,
-        "on": off is None,
-        "offBecause": off,
-        "overdue": off is None and seen is not None and _overdue(kind, loaded, good),
-        "lastGood": good,
-        "lastFailure": failed,
-    }
-
-
-def _overdue(kind: BackupType, loaded: Settings, good: jobs.Document | None) -> bool:
-    """Tell whether the newest backup is older than its interval and a quarter more."""
-    interval = timedelta(hours=getattr(loaded, f"{kind.value}_backup_interval") * 1.25)
-    return good is None or datetime.now(UTC) - good["snapshotAt"] > interval

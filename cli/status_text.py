@@ -1,8 +1,9 @@
-"""What `holdfast status` tells a person, in a hundred columns: the backups, where they lie, the parts, and what to do now."""
+"""What `holdfast status` tells a person, in a hundred columns: what is wrong, the backups, where they lie, what to do now."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cli import figures, jobs, output
@@ -17,8 +18,10 @@ _SHOWN = 10
 
 def lines(report: Report) -> Iterator[RenderableType]:
     """Tell a report."""
+    for alarm in report["alarms"]:
+        yield from _alarm_text(alarm)
     for one in report["types"]:
-        yield from _type_text(one)
+        yield from _type_text(one, seen=report["storage"] is not None)
     if report["backups"]:
         yield ""
         yield _backups_table(report)
@@ -30,6 +33,8 @@ def lines(report: Report) -> Iterator[RenderableType]:
         ("Home", str(report["home"])),
         ("Repository", _part(report["repository"], _repository_text)),
         ("Read from", report["repository"]["readFrom"] and f"the replica {report['repository']['readFrom']}"),
+        ("Storage", _storage_text(report)),
+        ("Coming back", _recovery_text(report)),
         ("Catalog", _part(report["catalog"], _catalog_text)),
         ("Prefect", _part(report["prefect"], _prefect_text)),
     )
@@ -39,31 +44,92 @@ def lines(report: Report) -> Iterator[RenderableType]:
         yield output.facts(*[("Next", hint) for hint in hints])
 
 
-def _type_text(one: Report) -> Iterator[RenderableType]:
+def _alarm_text(alarm: Report) -> Iterator[RenderableType]:
+    since = f", since {figures.minute(alarm['since'])} UTC" if alarm["since"] else ""
+    yield jobs.headline("alarm", f"{output.masked(alarm['title'])}{since}", good=False)
+    yield output.facts(("  What", output.masked(alarm["what"])), ("  Next", output.masked(alarm["nextStep"])))
+
+
+def _type_text(one: Report, *, seen: bool) -> Iterator[RenderableType]:
     good, failure = one["lastGood"], one["lastFailure"]
-    if good is None:
-        yield jobs.headline(
-            one["type"],
-            f"off: {one['offBecause']}" if one["offBecause"] else "no backup yet",
-            good=None if one["offBecause"] else False,
-        )
-    else:
-        made = figures.age(good["snapshotAt"])
-        yield jobs.headline(
-            one["type"],
-            f"{'last backup' if not one['overdue'] else 'overdue: the last backup was made'} {made}",
-            good=not one["overdue"],
-        )
+    yield _type_headline(one, seen=seen)
+    if good is not None:
         yield output.facts(
             ("  Backup", f"{good['jobId']}  {figures.moment(good['snapshotAt'])} UTC"),
-            ("  Size", f"{figures.size(good['sizeBytes'])} read, {figures.size(good['storedBytes'])} added"),
-            ("  Proven to", good["verifiedLevel"] or "nothing yet"),
+            (
+                "  Size",
+                f"{figures.size(good['sizeBytes'])} read, {figures.size(good['storedBytes'])} added, in {jobs.took(good)}",
+            ),
+            ("  Lately", _lately(one["history"])),
+            ("  Proven to", (good["verifiedLevel"] or "nothing yet") + (f", {one['copies']} copies" if one["copies"] else "")),
+            ("  RPO", _rpo_text(one["rpo"])),
+            ("  RTO", _rto_text(one["rto"])),
             ("  Off", one["offBecause"]),
         )
     if failure is not None and (good is None or failure["startedAt"] > good["completedAt"]):
         yield output.facts(
             ("  Last failure", f"{failure['jobId']}  {figures.moment(failure['startedAt'])} UTC  {failure['error'] or ''}")
         )
+
+
+def _type_headline(one: Report, *, seen: bool) -> Text:
+    """Say when the last backup was made and when the next is due, and whether that is well."""
+    good = one["lastGood"]
+    if good is None and one["offBecause"]:
+        return jobs.headline(one["type"], f"off: {one['offBecause']}", good=None)
+    due = f", next {figures.until(one['nextRun'], now=datetime.now(UTC))}" if one["nextRun"] else ""
+    failed = f"; {one['failuresInARow']} failed since" if one["failuresInARow"] else ""
+    well = not (one["overdue"] or one["bad"] or one["rpo"]["missed"] or failed)
+    if good is None:
+        none = "no backup yet" if seen else "not known: the repository can't be looked at"
+        return jobs.headline(one["type"], f"{none}{failed}{due}", good=False)
+    made = figures.age(good["snapshotAt"])
+    said = f"overdue: the last backup was made {made}" if one["overdue"] else f"last backup {made}"
+    bad = "; the newest one is bad" if one["bad"] else ""
+    return jobs.headline(one["type"], f"{said}{bad}{failed}{due}", good=well)
+
+
+def _lately(history: list[Report]) -> str | None:
+    """Draw sizes and durations of the newest backups, the newest last; one alone is no picture."""
+    if len(history) < 2:
+        return None
+    sizes = figures.picture([one["sizeBytes"] for one in history])
+    return f"{sizes} size  {figures.picture([one['seconds'] for one in history])} duration"
+
+
+def _rpo_text(rpo: Report) -> str:
+    age = "none is proven" if rpo["seconds"] is None else figures.span(timedelta(seconds=rpo["seconds"]))
+    if rpo["targetSeconds"] is None:
+        return age
+    return f"{age}, allowed {figures.span(timedelta(seconds=rpo['targetSeconds']))}" + (": missed" if rpo["missed"] else "")
+
+
+def _rto_text(rto: Report) -> str:
+    measured = rto["measured"]
+    if measured is None or rto["seconds"] is None:
+        return "not measured yet"
+    how = "a drill" if measured["drill"] else "a verification"
+    on = f"{figures.size(measured['sizeBytes'])} in {figures.duration(measured['seconds'])}"
+    return f"{figures.duration(rto['seconds'])}, from {how} of {figures.minute(measured['at'])} UTC: {on}"
+
+
+def _storage_text(report: Report) -> str | None:
+    found = report["storage"]
+    if found is None:
+        return None
+    used = "" if found["usedPercent"] is None else f"{found['usedPercent']:g} % of {figures.size(found['capacityBytes'])} used; "
+    added = f"{figures.size(found['readBytes'])} read, {figures.size(found['storedBytes'])} added"
+    return f"{used}dedup {figures.ratio(report['dedupRatio'])} ({added})"
+
+
+def _recovery_text(report: Report) -> str | None:
+    rto = report["rto"]
+    if rto["seconds"] is None and rto["targetSeconds"] is None:
+        return None
+    said = "not measured yet" if rto["seconds"] is None else f"{figures.duration(rto['seconds'])} for all that was measured"
+    if rto["targetSeconds"] is not None:
+        said += f", allowed {figures.duration(rto['targetSeconds'])}" + (": missed" if rto["missed"] else "")
+    return said + (f"; not measured: {', '.join(rto['notMeasured'])}" if rto["notMeasured"] and rto["seconds"] else "")
 
 
 def _backups_table(report: Report) -> RenderableType:
@@ -127,7 +193,8 @@ def _hints(report: Report) -> Iterator[str]:
         if not part["ok"] and part["nextStep"]:
             yield part["nextStep"]
     for one in report["types"]:
-        if one["overdue"] and report["repository"]["ok"]:
+        missing = one["on"] and (one["overdue"] or one["bad"] or one["lastGood"] is None)
+        if missing and report["repository"]["ok"]:
             yield f"holdfast backup {one['type']}"
         elif one["lastGood"] and one["lastGood"]["verifiedLevel"] != "proven":
             yield f"holdfast verify latest --type {one['type']} --level proven"
