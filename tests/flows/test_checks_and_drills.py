@@ -19,6 +19,7 @@ from flows.config_backup import config_backup
 from flows.database_backup import database_backup
 from flows.function_backup import function_backup
 from flows.recovery_drill import recovery_drill
+from flows.replication import replication
 from flows.repository_check import repository_check
 from flows.restore import restore
 from flows.verification import verification
@@ -29,6 +30,7 @@ from holdfast.postgres.connection import connect
 from holdfast.process_identity import is_known_dead_holder
 from holdfast.repository import names
 from orchestration import events
+from orchestration.declared import declared
 from orchestration.deployments import deploy, remove
 from tests.flows.conftest import Installation
 from tests.flows.sources import make_configuration, make_functions, tree
@@ -122,7 +124,8 @@ def test_a_verification_measures_the_restore_alone(installation: Installation, b
 def test_a_type_that_does_not_come_back_hinders_no_other_and_the_drill_says_which(
     installation: Installation, sources: Path, backups: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BACKUP_SCRATCH_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    installation.sql("CREATE ROLE may_make_nothing LOGIN")
+    monkeypatch.setenv("BACKUP_SCRATCH_URL", installation.source.without_password().replace("postgres@", "may_make_nothing@"))
     live = _live(installation, sources)
     proofs = len(installation.repository.proofs(backups["database"]))
     with pytest.raises(DrillFailedError, match="database") as raised:
@@ -132,6 +135,7 @@ def test_a_type_that_does_not_come_back_hinders_no_other_and_the_drill_says_whic
     assert len(installation.repository.proofs(backups["database"])) == proofs, "what could not be tried proves nothing"
     assert installation.events(found["jobId"])["holdfast.drill.failed"]["code"] == DrillFailedError.code
     assert _live(installation, sources) == live
+    installation.sql("DROP ROLE may_make_nothing")
     _require_nothing_left(installation)
 
 
@@ -192,6 +196,20 @@ def test_damage_fails_the_check_marks_who_needs_it_and_asks_for_one_fresh_backup
     assert installation.row(backup_id).metadata["bad"] is False
 
 
+def test_what_a_replica_has_is_healed_and_no_backup_becomes_bad(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKUP_REPLICAS", (tmp_path / "replica").as_uri())
+    backup_id = str(function_backup()["jobId"])
+    replication()
+    chunk = _damage(installation, backup_id)
+    found = repository_check()
+    assert (found["ok"], found["bad"], found["objectsHealed"]) == (True, [], 1)
+    assert chunk in found["healed"][0]
+    assert chunk in installation.artifacts("check-summary")[-1]
+    assert installation.repository.check().ok
+
+
 def test_a_verification_that_finds_a_backup_bad_asks_for_a_fresh_one_too(installation: Installation) -> None:
     backup_id = str(function_backup()["jobId"])
     _damage(installation, backup_id)
@@ -204,8 +222,10 @@ def test_a_verification_that_finds_a_backup_bad_asks_for_a_fresh_one_too(install
 
 
 def test_where_deployments_are_a_backup_that_was_found_bad_starts_one_fresh_one_of_its_type(
-    installation: Installation, backups: dict[str, str]
+    installation: Installation, backups: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    two = [one for one in declared(None) if one.base in ("function-backup", "config-backup")]  # all of them take their time
+    monkeypatch.setattr("orchestration.deployments.declared", lambda _: two)
     deploy(installation.settings)
     try:
         for name, kind in (("backup.bad_again", "config"), ("backup.bad", "function")):
