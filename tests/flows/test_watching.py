@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +24,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import EventTrigger
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.states import Running
+from pydantic import SecretStr
 
+from blocks.notifications import EmailMessage
 from holdfast.settings import Settings
 from orchestration import automations
 from orchestration.alarm_drill import BLOCK_PREFIX, RECEIVER, Arrival, drill_alarm, remove_dead_drills
@@ -37,8 +43,10 @@ from orchestration.automations import (
 )
 from orchestration.receiver import Receiver, listening
 from tests.flows.conftest import Installation
+from tests.receivers import MailServer, mail_server
 
 THE_CHANNEL = "watching-people"
+BY_MAIL = "watching-by-mail"
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Watched:
     settings: Settings
     client: SyncPrefectClient
     people: Receiver
+    mail: MailServer
     url: str
 
     def automations(self) -> dict[str, Automation]:
@@ -56,16 +65,20 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(installation: Installation) -> Iterator[Watched]:
-    with listening() as people, get_client(sync_client=True) as client:
+    with listening() as people, mail_server() as mail, get_client(sync_client=True) as client:
+        address = SecretStr(f"smtp://{mail.host}:{mail.port}")
+        letters = EmailMessage(smtp_url=address, to=["ops@example.org"], sender=None)
+        letters.save(BY_MAIL, overwrite=True)
         block = CustomWebhookNotificationBlock(
             name="people", url=people.url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
         )
         block.save(THE_CHANNEL, overwrite=True)
-        settings = installation.settings.model_copy(update={"notification_channels": [THE_CHANNEL, "slack"]})
-        yield Watched(settings, client, people, installation.prefect_url)
+        settings = installation.settings.model_copy(update={"notification_channels": [THE_CHANNEL, BY_MAIL, "slack"]})
+        yield Watched(settings, client, people, mail, installation.prefect_url)
         remove_automations(client, None)
-        assert block._block_document_id is not None
-        client.delete_block_document(block._block_document_id)
+        for one in (block, letters):
+            assert one._block_document_id is not None
+            client.delete_block_document(one._block_document_id)
 
 
 def changed(settings: Settings, **values: object) -> Settings:
@@ -98,7 +111,7 @@ def test_an_interval_and_the_channels_renew_what_watches_and_what_somebody_pause
 
 def test_nothing_watches_a_type_that_is_off_or_that_nobody_could_be_told_of(watched: Watched) -> None:
     channels = channels_in_use(watched.settings)
-    assert list(channels) == [THE_CHANNEL], "a channel without a block is no channel"
+    assert list(channels) == [THE_CHANNEL, BY_MAIL], "a channel without a block is no channel"
     assert len(wanted_automations(watched.settings, channels)) == 2
     off = changed(watched.settings, enable_database_backup=False)
     for wanted in (wanted_automations(off, channels), wanted_automations(watched.settings, {})):
@@ -174,11 +187,30 @@ def test_a_run_whose_heart_has_stopped_is_ended_and_one_that_lives_is_not(outcom
 
 
 def test_a_drill_tells_where_the_message_has_arrived_and_leaves_nothing(outcome: Outcome, watched: Watched) -> None:
-    assert [(one.channel, one.problem) for one in outcome.arrivals] == [(THE_CHANNEL, None), (RECEIVER, None)]
+    assert [(one.channel, one.problem) for one in outcome.arrivals] == [(name, None) for name in (THE_CHANNEL, BY_MAIL, RECEIVER)]
     assert all(one.arrived and one.seconds is not None and one.seconds < 20 for one in outcome.arrivals)
     (drilled,) = [one for one in outcome.messages if "drill" in one["subject"]]
     assert "nothing is wrong" in drilled["body"]
+    assert {mail["Subject"] for mail in watched.mail.mails} == {one["subject"] for one in outcome.messages}
     assert not [name for name in watched.automations() if "drill" in name]
+    assert not [one for one in watched.client.read_block_documents() if str(one.name).startswith(BLOCK_PREFIX)]
+
+
+def test_a_drill_that_is_interrupted_leaves_nothing(watched: Watched) -> None:
+    environment = os.environ | {"BACKUP_NOTIFICATION_CHANNELS": THE_CHANNEL}
+    command = [sys.executable, "-c", "from cli.main import run; raise SystemExit(run(['alarm-drill']))"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as drill:
+        try:
+            end = time.monotonic() + 40
+            while not (armed := [name for name in watched.automations() if "alarm drill" in name]) and time.monotonic() < end:
+                time.sleep(0.1)
+            assert armed
+            drill.send_signal(signal.SIGINT)
+            output, _ = drill.communicate(timeout=30)
+        finally:
+            drill.kill()
+    assert drill.returncode == 130, output
+    assert not [name for name in watched.automations() if "alarm drill" in name]
     assert not [one for one in watched.client.read_block_documents() if str(one.name).startswith(BLOCK_PREFIX)]
 
 
