@@ -22,8 +22,10 @@ from holdfast.repository import Repository
 from orchestration.dashboard import show_dashboard
 from orchestration.heartbeat import heartbeat_judgement, tell_heartbeat
 from orchestration.job import Job
+from orchestration.looking import remembered, with_open
 from orchestration.metrics_file import write_metrics
 from orchestration.next_runs import Json, next_runs
+from orchestration.notifying import tell_alarms
 
 if TYPE_CHECKING:
     from prefect.client.orchestration.routes import ServerRoutes
@@ -45,23 +47,29 @@ class Aftermath:
         repository = self.repository
         if repository is not None and repository.standing_in is not None:
             repository = None
-        return look_over(self.job.settings, repository, self._recorded, next_runs(_ask_prefect, self.job.settings.target))
+        return look_over(self.job.settings, repository, self._recorded, next_runs(ask_prefect, self.job.settings.target))
 
     @cached_property
     def judgement(self) -> Judgement:
         """Judge what there is to be alarmed about."""
         ended = Ended(self.job.kind, self.job.type, self.error)
-        found = judge(self.overview, ended, threshold=self.job.settings.failure_notification_threshold)
+        threshold, full = self.job.settings.failure_notification_threshold, self.job.settings.storage_full_percent
+        found = judge(self.overview, ended, threshold=threshold, full_percent=full)
         if self.job.kind == "monitor":
             found |= judge_reachability(self.overview, self.error)
         return found | heartbeat_judgement(self.job.settings)
+
+    @cached_property
+    def alarms(self) -> Judgement:
+        """Join what was judged now with the alarms that are open: what could not be judged now is still so."""
+        return with_open(self.judgement, remembered(ask_prefect, self.job.settings.target))
 
     def _recorded(self, backup_ids: Sequence[str]) -> Recorded | None:
         rows = self.job.mirror.dashboard()
         return None if rows is None else Recorded.of(rows, self.job.mirror.metadata(backup_ids))
 
 
-def _ask_prefect(path: str, body: Json) -> Any:
+def ask_prefect(path: str, body: Json) -> Any:
     """Ask as the run itself does, with whatever login and certificates Prefect is set to. Raises OSError."""
     try:
         with get_client(sync_client=True) as client:
@@ -70,7 +78,7 @@ def _ask_prefect(path: str, body: Json) -> Any:
         raise OSError(f"the Prefect server can't be asked: {type(error).__name__}") from error
 
 
-TELLERS: tuple[Callable[[Aftermath], None], ...] = (write_metrics, show_dashboard, tell_heartbeat)
+TELLERS: tuple[Callable[[Aftermath], None], ...] = (write_metrics, show_dashboard, tell_heartbeat, tell_alarms)
 """Who tells of it, in this order."""
 
 

@@ -1,8 +1,8 @@
 """Read what rebuilds this project's orchestration: by name, sorted, without ids and times, so that the same gives the same bytes.
 
 Of this project are the work pool `holdfast` and those that its deployments use; deployments with the tag `holdfast` or in that
-pool, with their flows; automations that mention the word, or refer to one of those deployments or flows; and every variable.
-Of blocks only the names are read, never a value.
+pool, with their flows; automations that mention the word, or refer to one of those deployments or flows; and every variable but
+those in which open alarms are kept, which are no configuration. Of blocks only the names are read, never a value.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from prefect.client.orchestration import get_client
 from blocks.saving import DATABASE, KEY, STORAGE
 from blocks.server import asked
 from blocks.server_objects import Json, ServerObjects, block_name, queue_name
+from holdfast.open_alarms import PREFIX
 from holdfast.repository import canonical
 from holdfast.sources.configuration.prefect_diff import KINDS
+from orchestration.alarm_book import LOCK
 from orchestration.prefect_objects.leaving_out import left_out_paths, without_secrets
 from orchestration.prefect_objects.references import References, reference
 from orchestration.work_pool import WORK_POOL
@@ -86,7 +88,9 @@ def project_objects(objects: ServerObjects, references: References, also: Json |
         "work_queues": {queue_name(one): _only(_QUEUE, one) for one in objects.work_queues if one["work_pool_name"] in pools},
         "flows": {one["name"]: {"tags": sorted(one["tags"])} for one in objects.flows if one["name"] in flows},
         "deployments": {name: _deployment(one) for name, one in ours.items()},
-        "variables": {one["name"]: {"tags": sorted(one["tags"]), "value": one["value"]} for one in objects.variables},
+        "variables": {
+            one["name"]: {"tags": sorted(one["tags"]), "value": one["value"]} for one in objects.variables if not _is_state(one)
+        },
         "blocks": {block_name(one): {"type": one["block_type"]["name"]} for one in objects.blocks},
     }
     automations = {one["id"]: _automation(one) for one in objects.automations}
@@ -95,6 +99,10 @@ def project_objects(objects: ServerObjects, references: References, also: Json |
     references.call_automations(ids)
     kinds["automations"] = {key: automations[identity] for key, identity in ids.items()}
     return ProjectObjects(kinds=references.named(kinds), automation_ids=ids)
+
+
+def _is_state(variable: Json) -> bool:
+    return str(variable["name"]).startswith((PREFIX, LOCK))
 
 
 def _is_ours(deployment: Json) -> bool:
