@@ -13,6 +13,8 @@ from cli.session import settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from holdfast.settings import Settings
+
 commands = Commands("")
 
 
@@ -40,8 +42,22 @@ def init() -> None:
         "catalog": {"kind": "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"},
         "prefect": {"url": address},
         "blocks": blocks,
+        "channels": _channels(loaded),
     }
     output.result(document, lambda: _text(document))
+
+
+def _channels(loaded: Settings) -> list[dict[str, Any]]:
+    """Tell of each channel which block it is, or what it lacks."""
+    from blocks.channels import find_channels, why_not
+
+    found = find_channels(loaded)
+    return [
+        {"name": name, "block": found[name].block, "missing": None}
+        if name in found
+        else {"name": name, "block": None, "missing": why_not(name, loaded)}
+        for name in loaded.notification_channels
+    ]
 
 
 def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
@@ -53,5 +69,12 @@ def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
         ("  Catalog", "embedded PostgreSQL" if document["catalog"]["kind"] == "embedded" else "BACKUP_CATALOG_URL"),
         ("  Prefect", document["prefect"]["url"].removesuffix("/api")),
         ("  Blocks", ", ".join(document["blocks"])),
+        ("  Channels", _channels_text(document["channels"])),
         ("  Next", "holdfast backup all"),
     )
+
+
+def _channels_text(channels: list[dict[str, Any]]) -> str:
+    told = [one["name"] for one in channels if one["block"]]
+    lacking = [one["missing"] for one in channels if one["missing"]]
+    return "\n".join([", ".join(told) or "none, so nobody is told of alarms", *lacking])

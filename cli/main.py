@@ -27,6 +27,7 @@ from cli import (
     keys,
     listing,
     logs,
+    notify,
     output,
     pins,
     repo,
@@ -78,6 +79,7 @@ app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")
 app.add_typer(secrets.commands, name="secrets", rich_help_panel="Look")
 app.add_typer(config.commands, name="config", rich_help_panel="Set up")
+app.add_typer(notify.commands, name="notify", rich_help_panel="Set up")
 
 
 def main() -> None:
