@@ -78,27 +78,17 @@ def deploy(
 
 
 def _deployed(loaded: Settings, pool: str | None, job_variables: list[str], code: Path | None) -> dict[str, Any]:
-    """Make what is missing, then register."""
-    from blocks.saving import register_and_save
-    from holdfast.opening import open_catalog, open_or_create_repository
-    from orchestration.deployments import deploy as register
-    from orchestration.fleet import secret_blocks
-    from orchestration.job import in_force
+    from orchestration.fleet import install
 
-    place = _place(loaded, pool, job_variables, code)
-    repository, created = open_or_create_repository(loaded)
-    repository.close()
-    with progress.waiting("Opening the catalog"):
-        open_catalog(loaded).close()
     with progress.waiting("Registering the deployments"):
-        blocks = register_and_save(loaded, secret_blocks(loaded) if loaded.target else None)
-        made = register(in_force(loaded), place)
+        place = _place(loaded, pool, job_variables, code)
+        made = install(loaded, place)
     return {
         "home": loaded.home,
         "pool": place.pool,
-        "repository": {"location": repository.location, "created": created},
-        "blocks": blocks,
-        "deployments": [_document(one) for one in made],
+        "repository": {"location": made.location, "created": made.created},
+        "blocks": made.blocks,
+        "deployments": [_document(one) for one in made.deployments],
     }
 
 

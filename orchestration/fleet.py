@@ -10,17 +10,22 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from blocks.names import own_name
+from blocks.saving import register_and_save
 from holdfast.errors import SettingsError
+from holdfast.opening import open_catalog, open_or_create_repository
 from holdfast.settings import WORKING_DIRECTORY, Settings, working_directory
 from holdfast.settings.keys import variable_of
 from holdfast.settings.kinds import is_secret
 from holdfast.settings.loading import known_variables
+from orchestration.deployments import Place, Registered, deploy
+from orchestration.job import in_force
 from orchestration.server import TARGETS
 
 if TYPE_CHECKING:
@@ -39,6 +44,30 @@ _IN_BLOCKS = {
 }
 """Secrets that a block of ours holds, as type/name/field; for each other one a Secret block is saved."""
 _LOGS = {"PREFECT_LOGGING_EXTRA_LOGGERS": "holdfast,orchestration", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What there is after everything that was missing was made."""
+
+    location: str
+    """Of the repository."""
+    created: bool
+    """Whether the repository was made now."""
+    blocks: list[str]
+    deployments: list[Registered]
+
+
+def install(settings: Settings, place: Place) -> Installed:
+    """Make the repository, the catalog and the blocks of these settings where they are missing, and register the deployments.
+
+    Raises KeyMissingError before anything is made, and what `deploy` raises.
+    """
+    repository, created = open_or_create_repository(settings)
+    repository.close()
+    open_catalog(settings).close()
+    blocks = register_and_save(settings, secret_blocks(settings) if settings.target else None)
+    return Installed(repository.location, created, blocks, deploy(in_force(settings), place))
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def reconcile_schedules(settings: Settings) -> list[str]:
         changes: list[str] = []
         for name, deployment in registered(client, by_name).items():
             base, want = by_name[name]
-            changes += _reconcile(client, deployment, base, want, settings.target)
+            changes += dict.fromkeys(_reconcile(client, deployment, base, want, settings.target))
         return changes
 
 

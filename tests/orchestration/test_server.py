@@ -85,7 +85,9 @@ def test_the_server_has_none_of_our_secrets_and_tells_nobody_about_itself(starte
     assert "canary" not in json.dumps(environment)
     assert (environment["DO_NOT_TRACK"], environment["PREFECT_SERVER_ANALYTICS_ENABLED"]) == ("1", "false")
     with urllib.request.urlopen(f"{started[0][1]}/admin/settings", timeout=10) as answer:
-        assert json.load(answer)["server"]["analytics_enabled"] is False
+        said = json.load(answer)["server"]
+    assert said["analytics_enabled"] is False
+    assert said["concurrency"]["lease_storage"].endswith(".filesystem"), "in memory a restart would lose who is at work"
 
 
 def test_stopping_one_home_leaves_the_other_running_and_it_can_be_started_again(
