@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 
 from holdfast import figures, history_picture
+from orchestration.masking import masked
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import Artifact
@@ -32,8 +33,8 @@ Cell = Callable[["TypeOverview"], str]
 
 def show_dashboard(after: Aftermath) -> None:
     """Show how things stand after a job."""
-    key, title = dashboard_key(after.overview.target), headline(after.overview, after.judgement)
-    text = page(after.overview, after.judgement)
+    key, title = dashboard_key(after.overview.target), masked(headline(after.overview, after.alarms))
+    text = masked(page(after.overview, after.alarms))
     with get_client(sync_client=True) as client:
         if after.job.kind == _WATCHES and (newest := _pages(client, key, limit=1)):
             # The client's own way to update one would put the whole page into an event, too.

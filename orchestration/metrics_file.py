@@ -14,4 +14,4 @@ def write_metrics(after: Aftermath) -> None:
     if path is not None:
         from holdfast import metrics
 
-        metrics.write(path, metrics.exposition(after.overview, after.judgement))
+        metrics.write(path, metrics.exposition(after.overview, after.alarms))
