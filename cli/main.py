@@ -73,7 +73,24 @@ def shared(
     """The options that all commands share may stand before the command too."""
 
 
-for group in (init, backup, verify, drill, restore, roll_back, cleanup, pins, listing, status, report, serve, api, deploy, demonstration, alarm_drill):
+for group in (
+    init,
+    backup,
+    verify,
+    drill,
+    restore,
+    roll_back,
+    cleanup,
+    pins,
+    listing,
+    status,
+    report,
+    serve,
+    api,
+    deploy,
+    demonstration,
+    alarm_drill,
+):
     app.add_typer(group.commands)
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
