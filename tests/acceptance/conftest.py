@@ -18,6 +18,7 @@ from examples.content_pipeline.generate import build
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.embedded import EmbeddedServer
 from tests.postgres.servers import server_folder
+from tests.prefect_homes import prepare_home
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 LEASE_TTL_SECONDS = 10
@@ -84,7 +85,7 @@ def installation() -> Iterator[Installation]:
 def installed(root: Path, settings: Mapping[str, str] | None = None) -> Iterator[Installation]:
     """Build one below a folder, with more settings than those every one has; stop its servers in the end."""
     home = root / "home"
-    home.mkdir()
+    prepare_home(home)
     server = EmbeddedServer(root / "source")
     server.start()
     server.create_database("pipeline")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
+
+from tests.postgres.servers import server_folder
+from tests.prefect_homes import used_prefect
 
 
 @pytest.fixture(scope="package")
 def prefect_server() -> Iterator[None]:
     """A Prefect server of its own, empty at first."""
-    with prefect_test_harness(server_startup_timeout=120):
+    with server_folder() as folder, used_prefect(folder / "home"):
         yield

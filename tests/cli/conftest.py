@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from tests.postgres.servers import running_server, server_folder
+from tests.prefect_homes import prepare_home
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 KEY = base64.b64encode(hashlib.sha256(b"the first key of the tests of the command").digest()).decode()
@@ -177,6 +178,7 @@ def shop(source_server: EmbeddedServer) -> Iterator[Shop]:
     source = make_shop(source_server, "shop")
     with server_folder() as root:
         home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
+        prepare_home(home.path)
         try:
             with CommandLines() as seen:
                 initialized = home.json("init")

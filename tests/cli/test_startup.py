@@ -11,6 +11,7 @@ import pytest
 from holdfast.postgres.embedded import EmbeddedServer
 from tests.cli.conftest import KEY, Home, make_shop, with_password
 from tests.postgres.servers import drop_database, server_folder
+from tests.prefect_homes import prepare_home
 
 PROBE = """
 import json, sys
@@ -58,6 +59,7 @@ def test_what_stays_on_this_disk_is_backed_up_without_importing_a_cloud(source_s
     source = make_shop(source_server, "startup")
     with server_folder() as root:
         home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY, "BACKUP_DATABASE_URL": with_password(source)})
+        prepare_home(home.path)
         storages = (("storage", "list"), ("storage", "test", "holdfast-storage"))
         try:
             home.json("init")  # saves the block of the storage, which takes its class and all that can be nested in it

@@ -16,6 +16,7 @@ from tests.blocks.nested import connection_string
 from tests.cli.conftest import KEY, Home
 from tests.cli.test_startup import PREFECT, imported_by
 from tests.postgres.servers import server_folder
+from tests.prefect_homes import prepare_home
 from tests.storage.servers import azurite_server, gcs_server, moto_server
 
 SECRET = "canary-of-a-saved-storage"
@@ -26,6 +27,7 @@ def saved() -> Iterator[Home]:
     """A home with a Prefect server, in which a nested block is saved already."""
     with server_folder() as root:
         home = Home(root / "home", {"BACKUP_ENCRYPTION_KEY": KEY})
+        prepare_home(home.path)
         try:
             home.json("repo", "init")
             home.json("storage", "list")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import secrets
 import subprocess
@@ -15,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import prefect.settings
 import psutil
 import pytest
 from prefect.client.orchestration import get_client
@@ -28,9 +29,6 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun
-from prefect.events.worker import EventsWorker
-from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from blocks.saving import register_and_save
 from holdfast.catalog import Catalog, JobRecord
@@ -39,11 +37,12 @@ from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.repository import Repository
 from holdfast.settings import Settings, load_settings
-from orchestration.local_server import LocalServer
-from orchestration.server import use
 from tests.postgres.servers import running_server, server_folder
+from tests.prefect_homes import drain as _drain  # noqa: F401  for the tests of a fleet
+from tests.prefect_homes import used_prefect
 
-KEY = "canary-of-the-key-b1946ac9"
+KEY = base64.b64encode(hashlib.sha256(b"the key of the tests of flows").digest()).decode()
+"""No passphrase: each time that one opens a repository it is stretched, which takes a third of a second of CPU."""
 PASSWORD = "canary-of-the-password-591785b7"
 
 SOURCE = """
@@ -167,7 +166,7 @@ def installation() -> Iterator[Installation]:
                 PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL="0.2",
             )
         )
-        url = held.enter_context(_prefect(home))
+        url = held.enter_context(used_prefect(home))
         made = Installation(home, source, server, url)
         made.sql(SOURCE)
         settings = made.settings
@@ -175,34 +174,6 @@ def installation() -> Iterator[Installation]:
         held.callback(lambda: EmbeddedServer(home / "postgres").stop())
         register_and_save(settings)
         yield made
-
-
-@contextmanager
-def _prefect(home: Path) -> Iterator[str]:
-    """A server of its own, which this process and its threads talk to."""
-    _drain()
-    server = LocalServer(home)
-    try:
-        url = server.start()
-        before = os.environ.copy()
-        use(server, url)
-        chosen = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-        with (
-            temporary_settings(chosen),
-            prefect.context._temporary_global_settings_context(prefect.context.get_settings_context()),
-        ):
-            yield url
-            _drain()
-        os.environ.clear()
-        os.environ.update(before)
-    finally:
-        server.stop()
-
-
-def _drain() -> None:
-    """Have Prefect's threads end: they would go on talking to the server that they began with."""
-    EventsWorker.drain_all()
-    APILogWorker.drain_all()
 
 
 @contextmanager

@@ -70,9 +70,9 @@ def test_the_ui_shows_named_tasks_a_bar_the_entries_and_a_summary(installation: 
     names = {"look at the source", "dump definitions and small tables", "dump public.articles", "dump roles", "count rows"}
     assert names | {"note the truth", "commit"} == installation.task_names(run.id)
     assert installation.artifacts("database-backup-progress")[-1] == 100
-    entries = json.loads(installation.artifacts("database-backup-entries")[0])
+    entries = json.loads(installation.artifacts("database-backup-entries")[-1])
     assert {entry["entry"]: entry["rows"] for entry in entries}["table/public.articles"] == 6000
-    assert made["jobId"] in installation.artifacts("database-backup-summary")[0]
+    assert made["jobId"] in installation.artifacts("database-backup-summary")[-1]
 
 
 def test_a_second_backup_under_the_id_of_a_completed_one_is_refused(installation: Installation, made: dict[str, Any]) -> None:

@@ -23,11 +23,14 @@ from holdfast.errors import NotFoundError, PrefectUnreachableError, RefusedError
 from holdfast.repository import canonical
 from holdfast.settings import Settings
 from holdfast.sources.configuration.prefect_diff import LEFT_OUT, diff_prefect_objects
+from orchestration.automations import SILENT_RUNS
 from orchestration.declared import REPLICATION_TRIGGER, TRIGGERS
 from orchestration.deployments import deploy
 from orchestration.local_server import LocalServer
 from orchestration.prefect_objects import read_prefect_objects, restore_prefect_objects
 from orchestration.server import use
+from tests.postgres.servers import server_folder
+from tests.prefect_homes import prepare_home
 
 Json = dict[str, Any]
 CANARY = "canary-of-prefects-objects-77aa"
@@ -80,9 +83,16 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
+def home() -> Iterator[Path]:
+    """The home of a server."""
+    with server_folder() as folder:
+        prepare_home(folder / "home")
+        yield folder / "home"
+
+
+@pytest.fixture(scope="module")
+def deployed(home: Path) -> Iterator[Json]:
     """A server on which this project was deployed, which is `used` by this process; what was read of it then."""
-    home = tmp_path_factory.mktemp("home")
     before = os.environ.copy()
     os.environ["PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS"] = "2"
     for service in ("EVENT_PERSISTER", "TRIGGERS", "FOREMAN", "LATE_RUNS", "TASK_RUN_RECORDER"):
@@ -173,7 +183,7 @@ def test_what_is_deployed_is_read_whole_by_name_and_the_same_each_time(deployed:
 def test_a_wiped_server_gets_everything_back_and_a_dry_run_tells_what(lived_in: Server) -> None:
     before = read_prefect_objects()
     assert len(before["deployments"][BACKUP]["schedules"]) == 3
-    assert before["automations"].keys() == {"Both", "Tell them", "Tell them (2)", *TRIGGERS.values()}
+    assert before["automations"].keys() == {"Both", "Tell them", "Tell them (2)", SILENT_RUNS, *TRIGGERS.values()}
     assert not UUID.search(canonical.to_bytes(before))
 
     lived_in.wipe()
@@ -211,7 +221,7 @@ def test_restored_schedules_make_runs_again_with_their_parameters(deployed: Json
 
 def test_deploying_after_a_restore_does_not_double_the_trigger(deployed: Json, server: Server, tmp_path: Path) -> None:
     deploy(Settings(home=tmp_path))
-    assert sorted(one["name"] for one in server.all("automations")) == sorted(TRIGGERS.values())
+    assert sorted(one["name"] for one in server.all("automations")) == sorted([SILENT_RUNS, *TRIGGERS.values()])
     assert _same(deployed, read_prefect_objects())
 
 
