@@ -42,7 +42,9 @@ demo: demo-setup
 	@$(BIN)/holdfast demo $(if $(KEEP),--keep,)
 
 test: test-setup
-	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  echo "The tests of what the Prefect UI shows need a browser and will fail without. Debian: apt-get install chromium" >&2
+	@$(BIN)/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 lint: test-setup
 	$(BIN)/ruff check .

@@ -11,9 +11,24 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_SHARING = {"blocks", "catalog", "cli", "examples", "flows"}  # folders whose tests share a server, or a whole home
+_SHARING = {"blocks", "catalog", "cli", "examples", "fleet", "flows"}  # folders whose tests share a server, or a whole home
 _OWN = ("answers", "config_diff", "keys", "listing", "secrets_commands", "sources", "storage")
 _APART = {*(f"tests/cli/test_{name}.py" for name in _OWN), "tests/examples/test_functions.py"}  # these share nothing
+_LONGEST = (
+    "flows",
+    "cli",
+    "tests/acceptance/test_demo.py",
+    "fleet",
+    "tests/acceptance/test_killed_at_any_moment.py",
+    "tests/orchestration/test_serving.py",
+    "tests/orchestration/test_prefect_objects.py",
+    "tests/acceptance/test_every_storage.py",
+    "tests/acceptance/test_lost_primary.py",
+    "tests/postgres/test_restore.py",
+    "blocks",
+    "catalog",
+)
+"""What takes longest begins first: what began last would keep one process busy while the others have nothing left to do."""
 
 for _name in [name for name in os.environ if name.startswith(("BACKUP_", "HOLDFAST_", "PREFECT_", "PG"))]:
     del os.environ[_name]
@@ -30,9 +45,20 @@ class Together(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        _, folder, *_ = PurePosixPath(file).parts
-        return folder if folder in _SHARING and file not in _APART else file
+        return _together(nodeid)
+
+
+def _together(nodeid: str) -> str:
+    """Name what must run in one process with this test: its file or its folder."""
+    file = nodeid.partition("::")[0]
+    _, folder, *_ = PurePosixPath(file).parts
+    return folder if folder in _SHARING and file not in _APART else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; what runs together stays in its order."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(_together(item.nodeid), len(rank)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -1,21 +1,47 @@
-"""The demo's story, as a new user meets it."""
+"""The demo's story, as a new user meets it: on a terminal, and in the Prefect UI that is left up."""
 
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
+from cli.demo import TYPES
 from cli.demo_home import MARK, DemoHome
 from cli.witness import files_that_hold, values_in, witness_files
 from examples.content_pipeline.sample_files import lay_out
+from orchestration.deployments import ROOT
 from tests.acceptance.conftest import HOLDFAST
+from tests.browser import Browser
 from tests.postgres.servers import server_folder
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+
+
+@dataclass
+class Kept:
+    """A demo that was left up: what it printed, and where its Prefect UI answers."""
+
+    root: Path
+    said: str
+    address: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "home" / "demo"
+
+
+def _environment(root: Path) -> dict[str, str]:
+    return os.environ | {"HOLDFAST_HOME": str(root / "home"), "COLUMNS": "160"}
 
 
 def _running_for(home: Path) -> list[str]:
@@ -27,31 +53,107 @@ def _running_for(home: Path) -> list[str]:
     return found
 
 
-def test_the_demo_backs_up_loses_and_brings_back_all_four_types_and_leaves_nothing_running() -> None:
-    with server_folder() as root:
-        environment = os.environ | {"HOLDFAST_HOME": str(root / "home"), "COLUMNS": "160"}
-        done = subprocess.run(
-            [HOLDFAST, "demo", "--megabytes", "12"], cwd=root, env=environment, capture_output=True, text=True, check=False
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept]:
+    """The story as `make demo KEEP=1` tells it."""
+    with server_folder(on_disk=True) as root:
+        command = [HOLDFAST, "demo", "--keep", "--megabytes", "12"]
+        done = subprocess.run(command, cwd=root, env=_environment(root), capture_output=True, text=True, check=False)
+        try:
+            assert done.returncode == 0, done.stdout + done.stderr
+            address = re.search(r"Prefect UI +(http://127\.0\.0\.1:\d+)", done.stdout)
+            assert address, done.stdout
+            yield Kept(root, done.stdout, address[1])
+        finally:
+            DemoHome(root / "home" / "demo").stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+def test_the_demo_backs_up_loses_and_brings_back_all_four_types(kept: Kept) -> None:
+    for kind in TYPES:
+        assert f"holdfast verify latest --type {kind} --level proven" in kept.said
+        assert f"{kind} proven" in kept.said
+    for said in ("DROP DATABASE", "is the same", "every function answers", "no value is kept"):
+        assert said in kept.said
+
+
+def test_make_demo_keeps_it_where_it_is_asked_to() -> None:
+    for arguments, command in (["KEEP=1"], "demo --keep"), ([], "demo"):
+        told = subprocess.run(["make", "-n", "demo", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f"/holdfast {command}" in [line.strip().removeprefix(".venv/bin") for line in told.stdout.splitlines()], (
+            told.stdout
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        for kind in ("database", "function", "config", "secrets"):
-            assert f"holdfast verify latest --type {kind} --level proven" in done.stdout
-            assert f"{kind} proven" in done.stdout
-        for said in ("DROP DATABASE", "is the same", "every function answers", "no value is kept", "Prefect UI"):
-            assert said in done.stdout
-        assert _running_for(root) == []
-        _look_at_what_is_left(root / "home" / "demo")
 
 
-def _look_at_what_is_left(folder: Path) -> None:
-    """The lost files lie where they were, and the next run begins with an empty folder."""
-    fresh = lay_out(folder / "fresh")
-    sample = folder / "content-pipeline"
+def test_the_lost_files_lie_where_they_were(kept: Kept) -> None:
+    fresh = lay_out(kept.root / "fresh")
+    sample = kept.folder / "content-pipeline"
     assert witness_files(sample / "supabase") == witness_files(fresh.functions)
     assert witness_files(sample / "settings") == witness_files(fresh.settings)
     assert values_in(sample / ".env").keys() == values_in(fresh.env_file).keys()
-    DemoHome(folder).prepare()
-    assert [path.name for path in folder.iterdir()] == [MARK]
+
+
+def test_the_ui_shows_every_deployment(browser: Browser, kept: Kept) -> None:
+    names = [one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]]
+    browser.open(f"{kept.address}/deployments?limit=100", *names, f"{len(names)} Deployments")
+    browser.screenshot("deployments")
+
+
+def test_the_ui_shows_a_finished_database_backup_with_its_summary_and_entries(browser: Browser, kept: Kept) -> None:
+    browser.open(f"{kept.address}/runs", "back up holdfast-database")
+    browser.click("back up holdfast-database")
+    browser.wait_for("database_backup", "Completed", "Artifacts")
+    run = browser.address
+    browser.click("Artifacts")
+    browser.wait_for("database-backup-summary", "database-backup-entries")
+    browser.screenshot("artifacts")
+    browser.click("database-backup-summary")
+    browser.wait_for("content_pipeline", "Snapshot at", "Added to the storage", "Checksum", "Kept in")
+    browser.screenshot("summary")
+    browser.open(run, "database_backup", "Artifacts")
+    browser.click("Artifacts")
+    browser.wait_for("database-backup-entries")
+    browser.click("database-backup-entries")
+    browser.wait_for("Entries of backup_", "globals", "pg_dump_custom", "truth", "sha256")
+    browser.screenshot("entries")
+
+
+def test_the_ui_shows_the_dashboard_of_all_four_types(browser: Browser, kept: Kept) -> None:
+    browser.open(f"{kept.address}/artifacts", "holdfast-dashboard")
+    browser.open(f"{kept.address}/artifacts/key/holdfast-dashboard", "Created holdfast-dashboard")
+    browser.follow("/artifacts/artifact/")
+    browser.wait_for("Show raw data", *TYPES)
+    browser.screenshot("dashboard")
+
+
+def test_what_was_kept_stops_when_asked_and_the_next_demo_begins_with_an_empty_folder(kept: Kept) -> None:
+    assert _running_for(kept.root) != []
+    home = DemoHome(kept.folder)
+    home.stop()
+    assert _running_for(kept.folder) == []
+    home.prepare()
+    assert [path.name for path in kept.folder.iterdir()] == [MARK]
+
+
+def test_a_demo_that_is_not_kept_leaves_nothing_running_even_where_it_is_interrupted() -> None:
+    with server_folder(on_disk=True) as root:
+        process = subprocess.Popen(
+            [HOLDFAST, "demo", "--megabytes", "1"], cwd=root, env=_environment(root), stdout=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 120
+        while not (root / "home" / "demo" / "home" / "prefect" / "server.json").exists():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert _running_for(root) != []
+        process.send_signal(signal.SIGINT)
+        assert process.wait(120) != 0
+        assert _running_for(root) == []
 
 
 def test_the_demo_never_empties_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
