@@ -78,7 +78,7 @@ def ask_prefect(path: str, body: Json) -> Any:
         raise OSError(f"the Prefect server can't be asked: {type(error).__name__}") from error
 
 
-TELLERS: tuple[Callable[[Aftermath], None], ...] = (write_metrics, show_dashboard, tell_heartbeat, tell_alarms)
+TELLERS: tuple[Callable[[Aftermath], None], ...] = (write_metrics, show_dashboard, tell_alarms, tell_heartbeat)
 """Who tells of it, in this order."""
 
 

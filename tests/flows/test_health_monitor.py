@@ -19,6 +19,7 @@ from blocks.saving import register_and_save
 from flows.database_backup import database_backup
 from flows.health_monitor import health_monitor
 from holdfast.errors import DatabaseUnreachableError, HoldfastError, KeyMissingError
+from holdfast.open_alarms import PREFIX
 from orchestration.monitor import KEPT, MONITOR, delete_old_runs
 from tests.flows.conftest import Installation
 from tests.test_heartbeat import Receiver, receiver
@@ -28,7 +29,12 @@ AT_ONCE = 0.0
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """Somebody outside who is told of each run."""
+    """Somebody outside who is told of each run, while no alarm is open: other tests share the installation."""
+    monkeypatch.setenv("BACKUP_STORAGE_FULL_PERCENT", "100")
+    with get_client(sync_client=True) as client:
+        for variable in client.read_variables():
+            if variable.name.startswith(PREFIX):
+                client.delete_variable_by_name(variable.name)
     with receiver(200) as there:
         monkeypatch.setenv("BACKUP_HEARTBEAT_URL", f"{there.url}/canary-of-the-heartbeat")
         yield there
