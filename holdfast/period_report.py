@@ -131,9 +131,7 @@ def _drill(period: Period) -> Iterator[str]:
         yield f"{figures.minute(one.at)} UTC, {one.type} ({one.backup_id}) {took}"
     if not drills:
         last = max((one.restore.at for one in period.overview.types if one.restore and one.restore.drill), default=None)
-        yield "None in these days; the last one was " + (
-            f"at {figures.minute(last)} UTC" if last else "never, as far as is known"
-        )
+        yield f"None in these days; the last one was at {figures.minute(last)} UTC" if last else "None yet, as far as is known"
 
 
 def _deleted(period: Period) -> Iterator[str]:

@@ -126,7 +126,7 @@ def _cells(overview: Overview) -> Iterator[tuple[str, Cell]]:
     yield "Added", lambda one: figures.size(one.newest.stored_bytes) if one.newest else ""
     yield "Took", lambda one: figures.duration(one.newest.seconds) if one.newest else ""
     yield "Proven to", lambda one: (one.newest.level or "nothing") if one.newest else ""
-    yield "RPO", lambda one: _rpo(one) if one.newest else ""
+    yield "RPO (allowed)", lambda one: _rpo(one) if one.newest else ""
     yield "RTO", lambda one: _rto(one) if one.newest else ""
     yield "Copies", lambda one: "" if one.copies is None else str(one.copies)
     yield "Backups", lambda one: str(one.count) if one.count else ""
@@ -149,7 +149,7 @@ def _type_state(one: TypeOverview) -> str:
 
 def _rpo(one: TypeOverview) -> str:
     said = "none proven" if one.rpo is None else figures.span(one.rpo)
-    return said if one.rpo_target is None or not one.on else f"{said} of {figures.span(one.rpo_target)}"
+    return said if one.rpo_target is None or not one.on else f"{said} ({figures.span(one.rpo_target)})"
 
 
 def _rto(one: TypeOverview) -> str:

@@ -35,7 +35,7 @@ def test_the_page_tells_each_type_and_what_was_measured(tmp_path: Path, monkeypa
     assert rows["State"].split(" | ") == ["✗ failed 2 in a row", "off", "✗ the newest is bad", "off"]
     assert rows["Last backup"].startswith("2 h ago")
     assert rows["Next run"].startswith("in 60 min")
-    assert rows["RPO"].startswith("30 h of 24 h")
+    assert rows["RPO (allowed)"].startswith("30 h (24 h)")
     assert rows["RTO"].startswith("1 min 0 s")
     assert rows["Copies"].startswith("2 |")
     assert rows["Last week"].startswith("5 made, 2 failed")
