@@ -32,11 +32,16 @@ from holdfast.postgres.url import DatabaseUrl
 from holdfast.settings import load_settings
 from orchestration.declared import ROOT
 from orchestration.local_server import LocalServer
-from orchestration.schedules import reconcile_schedules, replicates_by_itself
+from orchestration.schedules import OFF, reconcile_schedules, replicates_by_itself
 from tests.postgres.servers import running_server, server_folder
+from tests.prefect_homes import prepare_home
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 BACKUP = "database_backup/database-backup"
+SAID = (
+    *("flow_id", "version", "description", "parameters", "parameter_openapi_schema", "enforce_parameter_schema", "entrypoint"),
+    *("path", "pull_steps", "job_variables", "work_pool_name", "work_queue_name", "concurrency_options", "labels", "paused"),
+)
 
 
 @dataclass
@@ -104,10 +109,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (tools / "pg_dump").chmod(0o755)
     with server_folder() as folder, running_server(18) as source:
         home, database = folder / "home", source.create_database("pipeline")
+        prepare_home(home)
         own = {
             "HOLDFAST_HOME": str(home),
             "BACKUP_DATABASE_URL": database.without_password(),
-            "BACKUP_ENCRYPTION_KEY": "a key of the tests of serve",
+            "BACKUP_ENCRYPTION_KEY": "77" * 32,
             "BACKUP_DATABASE_INTERVAL": "6",
             "BACKUP_ENABLE_VERIFICATION": "false",
             "BACKUP_REPLICAS": (folder / "replica").as_uri(),
@@ -170,9 +176,10 @@ def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(serve
     assert again.returncode == 0, again.stdout + again.stderr
     after = _deployments(served)
     assert {name: one["id"] for name, one in after.items()} == {name: one["id"] for name, one in before.items()}
+    assert {name: _as_said(one) for name, one in after.items()} == {name: _as_said(one) for name, one in before.items()}
     assert all(one["pull_steps"][0].popitem()[1] == {"directory": str(ROOT)} for one in after.values())
     with temporary_settings({PREFECT_API_URL: f"{served.address}/api"}):
-        assert reconcile_schedules(load_settings()) == ["database-backup: every 6 hours"], "prefect.yaml says 24"
+        assert "database-backup: every 6 hours" in reconcile_schedules(load_settings()), "prefect.yaml says 24"
 
 
 def test_a_completed_backup_starts_a_replication(served: Served) -> None:
@@ -227,6 +234,15 @@ def test_nothing_is_left_running_after_sigterm_not_even_a_backup_that_was_at_wor
 def _replications(served: Served) -> list[dict[str, Any]]:
     runs = served.call("/flow_runs/filter", {"deployments": {"name": {"any_": ["replication"]}}})
     return [{name: run[name] for name in ("name", "state_type")} for run in runs]
+
+
+def _as_said(deployment: dict[str, Any]) -> dict[str, Any]:
+    """What of a deployment is the same whoever registers it: all but times, what the settings say, and who polls."""
+    alike = {name: deployment[name] for name in SAID}
+    limit = (deployment["global_concurrency_limit"] or {}).get("limit")
+    schedules = [(one["slug"], one["parameters"], one["schedule"] | {"interval": None}) for one in deployment["schedules"]]
+    tags = [tag for tag in deployment["tags"] if tag != OFF]
+    return alike | {"limit": limit, "schedules": schedules, "tags": tags}
 
 
 def _deployments(served: Served) -> dict[str, dict[str, Any]]:
