@@ -34,6 +34,7 @@ _LISTED = 20
 _ROWS = 100
 _PATIENCE_SECONDS = 10.0
 _PRIMARY = "the primary storage"
+_CATALOG = "the catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,8 @@ def show_status() -> None:
 
 def gathered(loaded: Settings) -> Report:
     """Ask each part by itself; the report says which ones answered."""
-    from orchestration.looking import in_force_if_known
-
-    loaded = in_force_if_known(loaded)
-    catalog = _asked(lambda: _catalog(loaded))
+    catalog = _of_catalog(loaded)
+    loaded = catalog.pop("settings", loaded)
     known = Known(catalog.pop("rows", []), catalog.pop("recorded", None), *_of_prefect(loaded))
     primary = _patiently(lambda: _primary(loaded, known))
     looks = copies.look_at(loaded)
@@ -228,9 +227,16 @@ def _backups(
     return [placed(job) for job in (seen.newest if seen is not None else [])]
 
 
+def _of_catalog(loaded: Settings) -> Report:
+    """Ask the catalog for what it has recorded, and for the configuration that it keeps."""
+    answer = patience.ask_all({_CATALOG: lambda: _catalog(loaded)}, copies.PATIENCE_SECONDS)[_CATALOG]
+    return _wrong(answer) if isinstance(answer, HoldfastError) else {"ok": True, **answer}
+
+
 def _catalog(loaded: Settings) -> Report:
     from holdfast.opening import catalog_if_running
     from holdfast.overview import Recorded
+    from holdfast.settings import load_settings
 
     where = {"kind": "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"}
     try:
@@ -239,7 +245,7 @@ def _catalog(loaded: Settings) -> Report:
                 return {**where, "running": False}
             rows = catalog.jobs(limit=_ROWS)
             recorded = Recorded.of(catalog.dashboard(), {row.job_id: row.metadata for row in rows})
-            return {**where, "running": True, "rows": rows, "recorded": recorded}
+            return {**where, "running": True, "rows": rows, "recorded": recorded, "settings": load_settings(catalog)}
     except UnreachableError:
         return {**where, "running": False}
 
