@@ -15,24 +15,21 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import prefect.settings
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.settings import Settings, load_settings
-from orchestration.local_server import LocalServer
-from orchestration.server import use
 from tests.cli.conftest import execute, make_shop
 from tests.postgres.servers import running_server, server_folder
+from tests.prefect_homes import used_prefect
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 TARGETS = ("shop", "blog", "wiki")
-CANARY = "canary-5d1f"
+CANARY = "canary5d1f"
 
 
 @dataclass
@@ -54,7 +51,7 @@ class Fleet:
             "HOLDFAST_HOME": str(self.home),
             "BACKUP_DATABASE_URL": self._with_password(target, f"{CANARY}-database-{target}"),
             "BACKUP_CATALOG_URL": self._with_password(f"{target}_catalog", f"{CANARY}-catalog-{target}"),
-            "BACKUP_ENCRYPTION_KEY": f"{CANARY}-key-{target}",
+            "BACKUP_ENCRYPTION_KEY": f"{CANARY}{target}".ljust(43, "A") + "=",  # 32 bytes in base64: no passphrase to stretch
             "BACKUP_SMTP_URL": f"smtp://user:{CANARY}-smtp-{target}@127.0.0.1:1",
             "BACKUP_ENABLE_NOTIFICATIONS": "false",
             "BACKUP_COMPRESSION_ALGORITHM": "zstd",
@@ -163,22 +160,8 @@ def fleet() -> Iterator[Fleet]:
     with server_folder() as folder, running_server(18) as postgres, ExitStack() as held:
         databases = {name: make_shop(postgres, name) for name in TARGETS}
         databases |= {name: postgres.create_database(name) for name in (f"{target}_catalog" for target in TARGETS)}
-        server = LocalServer(folder / "home")
-        held.callback(server.stop)
-        before = os.environ.copy()
-        url = server.start()
-        use(server, url)
-        held.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
-        context = prefect.context.get_settings_context()
-        held.enter_context(prefect.context._temporary_global_settings_context(context))
-        try:
-            yield Fleet(folder, url, databases, postgres)
-        finally:
-            from tests.flows.conftest import _drain
-
-            _drain()
-            os.environ.clear()
-            os.environ.update(before)
+        url = held.enter_context(used_prefect(folder / "home"))
+        yield Fleet(folder, url, databases, postgres)
 
 
 @pytest.fixture(scope="package")

@@ -38,7 +38,6 @@ from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.repository import Repository
 from holdfast.settings import Settings, load_settings
 from tests.postgres.servers import running_server, server_folder
-from tests.prefect_homes import drain as _drain  # noqa: F401  for the tests of a fleet
 from tests.prefect_homes import used_prefect
 
 KEY = base64.b64encode(hashlib.sha256(b"the key of the tests of flows").digest()).decode()
