@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from holdfast import figures
 from holdfast.errors import (
     CheckFailedError,
     CleanupFailedError,
@@ -122,7 +123,7 @@ def _failing(one: TypeOverview, overview: Overview) -> Alarm:
 
 
 def _attempts(failures: Failures) -> str:
-    at = f" at {time_text(failures.last_at)}" if failures.last_at is not None else ""
+    at = f" at {figures.minute_utc(failures.last_at)}" if failures.last_at is not None else ""
     last = f"{failures.last_job_id}{at} with: {failures.last_error}"
     if failures.in_a_row == 1:
         return f"The last attempt has failed: {last}"
@@ -136,7 +137,7 @@ def _overdue(one: TypeOverview, overview: Overview) -> Alarm:
     return Alarm(
         f"{one.type}-overdue",
         f"The {one.type} backup is overdue",
-        f"There should be one every {told_span(one.interval)}, and none has been made for longer than that. {attempts}",
+        f"There should be one every {figures.span(one.interval)}, and none has been made for longer than that. {attempts}",
         f"{first}, then run: holdfast backup {one.type}",
         since=None if one.newest is None else one.newest.snapshot_at + one.interval,
         last_good=_last_good(one, overview),
@@ -148,7 +149,7 @@ def _rpo(one: TypeOverview, overview: Overview) -> Alarm:
     return Alarm(
         f"{one.type}-rpo",
         f"More of {one.type} could be lost than is allowed",
-        f"The newest proven backup may be {told_span(one.rpo_target or timedelta())} old, and {newest}. Until there is one, "
+        f"The newest proven backup may be {figures.span(one.rpo_target)} old, and {newest}. Until there is one, "
         "all that changed since is at risk",
         f"Run: holdfast backup {one.type}; then: holdfast verify latest --type {one.type} --level proven",
         since=None if one.proven is None or one.rpo_target is None else one.proven.snapshot_at + one.rpo_target,
@@ -189,8 +190,8 @@ def _rto(overview: Overview) -> Judgement:
     alarm = Alarm(
         "rto",
         "Coming back would take longer than is allowed",
-        f"By what restores have taken, bringing everything back takes {told_span(timedelta(seconds=took))}; "
-        f"allowed are {told_span(timedelta(seconds=target))}",
+        f"By what restores have taken, bringing everything back takes {figures.span(timedelta(seconds=took))}; "
+        f"allowed are {figures.span(timedelta(seconds=target))}",
         "Give the restore more readers or a quicker server, or raise BACKUP_RTO_TARGET_MINUTES",
     )
     return {"rto": alarm}
@@ -250,18 +251,4 @@ def _last_good(one: TypeOverview, overview: Overview) -> str:
 
 
 def _backup(facts: BackupFacts) -> str:
-    return f"{facts.id}, made {time_text(facts.snapshot_at)}, {facts.level or 'not verified'}"
-
-
-def time_text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def told_span(span: timedelta) -> str:
-    """Tell a time span for people: `36 h`, `12 days`, `45 min`, `20 s`."""
-    minutes = span.total_seconds() / 60
-    if minutes < 1:
-        return f"{span.total_seconds():.0f} s"
-    if minutes < 90:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"
+    return f"{facts.id}, made {figures.minute_utc(facts.snapshot_at)}, {facts.level or 'not verified'}"

@@ -25,8 +25,13 @@ def moment(when: datetime | None) -> str:
 
 
 def minute(when: datetime | None) -> str:
-    """Tell a time in UTC, to the minute."""
+    """Tell a time in UTC, to the minute, where something else says that it is UTC."""
     return moment(when)[:16]
+
+
+def minute_utc(when: datetime) -> str:
+    """Tell a time to the minute: `2026-11-28 03:10 UTC`."""
+    return f"{minute(when)} UTC"
 
 
 def duration(seconds: float | None) -> str:
@@ -65,13 +70,16 @@ def share(part: int | None, whole: int | None) -> str:
 
 
 def span(time: timedelta | None) -> str:
-    """Tell a span of time in one unit: `45 min`, `36 h`, `12 days`."""
+    """Tell a span of time in one unit, to a tenth below ten: `20 s`, `45 min`, `7.5 h`, `36 h`, `12 days`."""
     if time is None:
         return "–"
     minutes = time.total_seconds() / 60
+    if minutes < 1:
+        return f"{60 * minutes:.0f} s"
     if minutes < 90:
         return f"{minutes:.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"
+    count, unit = (minutes / 60, "h") if minutes < 72 * 60 else (minutes / 1440, "days")
+    return f"{round(count, 1 if count < 10 else None):g} {unit}"
 
 
 def until(when: datetime | None, *, now: datetime) -> str:

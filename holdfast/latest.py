@@ -5,6 +5,7 @@ Whoever restores is never given an older backup, or one that is known to be bad,
 
 from __future__ import annotations
 
+from holdfast import figures
 from holdfast.errors import DamagedError, NotFoundError
 from holdfast.repository import Manifest, Repository
 from holdfast.verification import find_backup
@@ -24,7 +25,7 @@ def find_to_restore(repository: Repository, backup_id: str, backup_type: str) ->
     good = newest_good(repository, backup_type)
     older = "there is no good one before it"
     if good is not None:
-        older = f"the newest good one is {good.id}, made {good.snapshot_at:%Y-%m-%d %H:%M} UTC: name it to use it"
+        older = f"the newest good one is {good.id}, made {figures.minute_utc(good.snapshot_at)}: name it to use it"
     raise DamagedError(
         f"the newest {backup_type} backup, {manifest.id}, is known to be bad",
         reason="; ".join(index.proofs(manifest)[0].problems[:3]) or None,

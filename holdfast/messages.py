@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from holdfast.alarms import time_text, told_span
+from holdfast import figures
 from holdfast.open_alarms import OpenAlarm
 
 Mood = Literal["failure", "success", "info"]
@@ -53,7 +53,7 @@ class Origin:
     def signed(self, at: datetime) -> str:
         """Say who tells it, and where there is more."""
         of_target = f"Target {self.target}, told" if self.target else "Told"
-        return f"{of_target} by {self.host} at {time_text(at)}. How things stand: holdfast status"
+        return f"{of_target} by {self.host} at {figures.minute_utc(at)}. How things stand: holdfast status"
 
 
 def alarm_message(alarms: Sequence[OpenAlarm], origin: Origin, at: datetime, *, still: bool = False) -> Message:
@@ -97,7 +97,7 @@ def _alarm(one: OpenAlarm, at: datetime) -> str:
     lines = [
         f"{alarm.title}.",
         f"What: {alarm.what}",
-        f"Since: {time_text(one.since)} ({told_span(at - one.since)})",
+        f"Since: {figures.minute_utc(one.since)} ({figures.span(at - one.since)})",
         f"Last good backup: {alarm.last_good}" if alarm.last_good else "",
         f"What to do: {alarm.next_step}",
     ]
@@ -108,7 +108,7 @@ def _mended(one: OpenAlarm, at: datetime) -> str:
     ended = one.mended_at or at
     lines = [
         f"No longer so: {one.alarm.title}.",
-        f"It was so from {time_text(one.since)} to {time_text(ended)} ({told_span(ended - one.since)})",
+        f"It was so from {figures.minute_utc(one.since)} to {figures.minute_utc(ended)} ({figures.span(ended - one.since)})",
         one.how_mended or "",
     ]
     return "\n".join(line for line in lines if line)

@@ -98,7 +98,7 @@ def _failures(period: Period) -> Iterator[str]:
         yield "Not known: the catalog does not answer"
         return
     for one in period.logged.failures:
-        yield f"{figures.minute(one.at)} UTC, {one.what} of {one.type} ({one.job_id}): {one.error}"
+        yield f"{figures.minute_utc(one.at)}, {one.what} of {one.type} ({one.job_id}): {one.error}"
     if not period.logged.failures:
         yield "Nothing"
 
@@ -115,7 +115,7 @@ def _proofs(period: Period) -> Iterator[str]:
             yield f"{kind}: {len(passed)} passed ({levels or 'none'}), {len(found) - len(passed)} did not"
     for one in period.kept.proofs:
         if not one.ok:
-            yield f"{figures.minute(one.at)} UTC, {one.backup_id} did not pass: {'; '.join(one.problems[:3])}"
+            yield f"{figures.minute_utc(one.at)}, {one.backup_id} did not pass: {'; '.join(one.problems[:3])}"
     if not period.kept.proofs:
         yield "No backup was verified in these days"
 
@@ -128,10 +128,10 @@ def _drill(period: Period) -> Iterator[str]:
     drills = [one for one in period.kept.proofs if one.drill] if period.kept is not None else []
     for one in drills:
         took = f"came back in {figures.duration(one.seconds)}" if one.ok else f"did not come back: {'; '.join(one.problems[:3])}"
-        yield f"{figures.minute(one.at)} UTC, {one.type} ({one.backup_id}) {took}"
+        yield f"{figures.minute_utc(one.at)}, {one.type} ({one.backup_id}) {took}"
     if not drills:
         last = max((one.restore.at for one in period.overview.types if one.restore and one.restore.drill), default=None)
-        yield f"None in these days; the last one was at {figures.minute(last)} UTC" if last else "None yet, as far as is known"
+        yield f"None in these days; the last one was at {figures.minute_utc(last)}" if last else "None yet, as far as is known"
 
 
 def _deleted(period: Period) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _deleted(period: Period) -> Iterator[str]:
         problems = f"; {'; '.join(one.problems[:3])}" if one.problems else ""
         freed = "" if one.freed_bytes is None else f"{len(one.backup_ids)} backups, {figures.size(one.freed_bytes)} freed"
         if one.backup_ids or one.freed_bytes or problems:
-            yield f"{figures.minute(one.at)} UTC: {freed}{problems}"
+            yield f"{figures.minute_utc(one.at)}: {freed}{problems}"
     if not any(one.backup_ids or one.freed_bytes or one.problems for one in period.kept.deletions):
         yield f"Nothing, by {len(period.kept.deletions)} clean-ups"
 
@@ -188,7 +188,7 @@ def _rto(one: TypeOverview, before: TypePeriod | None) -> str:
     if one.rto_seconds is None or one.restore is None:
         return "not measured yet"
     was = before.rto_seconds_before if before is not None else None
-    how = f"measured on {figures.size(one.restore.size_bytes)} at {figures.minute(one.restore.at)} UTC"
+    how = f"measured on {figures.size(one.restore.size_bytes)} at {figures.minute_utc(one.restore.at)}"
     return f"{figures.duration(one.rto_seconds)} ({how})" + (
         f", {figures.duration(was)} when these days began" if was is not None else ""
     )
@@ -196,7 +196,7 @@ def _rto(one: TypeOverview, before: TypePeriod | None) -> str:
 
 def _next_runs(period: Period) -> Iterator[str]:
     for name, at in period.next_runs.items():
-        yield f"{figures.minute(at)} UTC: {name}"
+        yield f"{figures.minute_utc(at)}: {name}"
     if not period.next_runs:
         yield "Not known: no Prefect server answers, or no schedule is on"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from holdfast import figures
 from holdfast.repository import Level
 
 if TYPE_CHECKING:
@@ -206,9 +207,9 @@ def _own_reasons(one: KnownBackup, days: int, now: datetime) -> Iterator[Reason]
     if one.in_primary:
         yield Reason("primary", "the primary still holds it")
     if one.locked_until is not None and one.locked_until > now:
-        yield Reason("locked", f"locked until {one.locked_until:%Y-%m-%d %H:%M} UTC")
+        yield Reason("locked", f"locked until {figures.minute_utc(one.locked_until)}")
     if one.at > now:
-        yield Reason("future", f"its time, {one.at:%Y-%m-%d %H:%M} UTC, is in the future")
+        yield Reason("future", f"its time, {figures.minute_utc(one.at)}, is in the future")
     elif one.at > now - timedelta(days=days):
         yield Reason("young", f"within {days} days")
 

@@ -26,8 +26,9 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.server import asked
 from blocks.server_objects import read_all
+from holdfast import figures
 from holdfast.process_identity import is_known_dead_holder
-from orchestration.automations import LOADING_SECONDS, absence, automation, channels_in_use, send, told
+from orchestration.automations import LOADING_SECONDS, absence, automation, channels_in_use, send
 from orchestration.declared import TAG
 from orchestration.masking import masked
 from orchestration.receiver import LOOPBACK, Receiver, listening
@@ -152,7 +153,7 @@ class _Drill:
     def _body(self) -> str:
         return f"""\
 This is a drill, and nothing is wrong: 'holdfast alarm-drill' on {socket.gethostname()} withheld a beat of the canary {self._id}.
-What: no {BEAT} of it has come for more than {told(self._within)}.
+What: no {BEAT} of it has come for more than {figures.span(self._within)}.
 Since: {{{{ event.occurred.strftime('%Y-%m-%dT%H:%M:%SZ') }}}}.
 What to do: nothing. A backup that does not come would be told in this way, by the Prefect server itself."""
 

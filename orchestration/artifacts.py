@@ -57,18 +57,6 @@ def restore_summary(kind: str, job_id: str, document: Mapping[str, Any], facts: 
     summary(f"{kind}-restore-summary", f"Restore {job_id}", shown, [*document["problems"], *document["notes"]])
 
 
-def size(count: int | None) -> str | None:
-    """Write a number of bytes for people."""
-    if count is None:
-        return None
-    value, unit = float(count), "B"
-    for bigger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, bigger
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
 def _cell(value: Any) -> str:
     return str(value).replace("|", "\\|").replace("\n", "<br>")
 

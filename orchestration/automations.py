@@ -20,6 +20,7 @@ from prefect.events.schemas.automations import AutomationCore, Posture
 
 from blocks.channels import find_channels
 from blocks.server import asked
+from holdfast import figures
 from holdfast.backup_types import TYPES, why_off
 from holdfast.errors import HoldfastError
 from holdfast.opening import open_catalog
@@ -128,12 +129,6 @@ def send(client: SyncPrefectClient, name: str, resource_id: str, payload: dict[s
     client._client.post("/events", json=[event]).raise_for_status()
 
 
-def told(span: timedelta) -> str:
-    """Tell a time span for people: `30 h`, `12 s`."""
-    seconds = span.total_seconds()
-    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"
-
-
 def _missed_backups(settings: Settings, channels: Mapping[str, Channel]) -> Iterator[AutomationCore]:
     """Make one for each type that is on, where there is anybody to tell."""
     for kind in TYPES if channels else ():
@@ -144,17 +139,17 @@ def _missed_backups(settings: Settings, channels: Mapping[str, Channel]) -> Iter
             ]
             name = missed_backup(kind, settings.target)
             watched = resource(settings.target, kind)
-            description = f"Tells when no {COMPLETED} of {watched} has come for {told(patience(kind, settings))}."
+            description = f"Tells when no {COMPLETED} of {watched} has come for {figures.span(patience(kind, settings))}."
             trigger = absence(watched, patience(kind, settings), after={COMPLETED, EXPECTED}, expect=COMPLETED)
             yield automation(name, description, trigger, actions, _tags(settings.target))
 
 
 def _message(kind: str, settings: Settings) -> tuple[str, str]:
     of = f" of {settings.target}" if settings.target else ""
-    subject = f"Holdfast: no {kind} backup{of} for more than {told(patience(kind, settings))}"
+    subject = f"Holdfast: no {kind} backup{of} for more than {figures.span(patience(kind, settings))}"
     body = f"""\
-What: no {kind} backup{of} has been completed for more than {told(patience(kind, settings))}; there should be one every \
-{told(interval_of(kind, settings))}.
+What: no {kind} backup{of} has been completed for more than {figures.span(patience(kind, settings))}; there should be one every \
+{figures.span(interval_of(kind, settings))}.
 Since: {{{{ event.payload.completedAt or event.occurred.strftime('%Y-%m-%dT%H:%M:%SZ') }}}}.
 Last good backup: {{% if event.payload.jobId %}}{{{{ event.payload.jobId }}}}, completed {{{{ event.payload.completedAt }}}}, \
 {{{{ event.payload.verifiedLevel or 'not proven' }}}}{{% else %}}none is known{{% endif %}}.
@@ -177,7 +172,7 @@ def _ends_silent_runs() -> AutomationCore:
         threshold=1,
         within=SILENT,
     )
-    message = f"its process has not been heard of for {told(SILENT)}, though it tells every three minutes that it lives"
+    message = f"its process has not been heard of for {figures.span(SILENT)}, though it tells every three minutes that it lives"
     action = ChangeFlowRunState(name=None, state=StateType.CRASHED, message=message, force=False)
     return automation(SILENT_RUNS, "Sets runs of Holdfast to Crashed whose process is gone.", trigger, [action], [TAG, WATCH])
 

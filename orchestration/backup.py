@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from holdfast import figures
 from holdfast.database_backup import BackupOptions, DatabaseBackup, purpose
 from holdfast.repository import Entry, Manifest, Repository
 from holdfast.sources.contract import LeftOut
@@ -70,8 +71,8 @@ def _show(ended: Json, manifest: Manifest) -> None:
     facts = {
         "Source": manifest.source.get("name"),
         "Snapshot at": ended["snapshotAt"],
-        "Read": artifacts.size(manifest.size_bytes),
-        "Added to the storage": artifacts.size(manifest.stored_bytes),
+        "Read": figures.size(manifest.size_bytes),
+        "Added to the storage": figures.size(manifest.stored_bytes),
         "New chunks": manifest.new_chunks,
         "Entries": len(manifest.entries),
         "Proven to": ended["verifiedLevel"],
@@ -86,7 +87,7 @@ def _entry_row(entry: Entry) -> Json:
     return {
         "entry": entry.name,
         "kind": entry.kind,
-        "size": artifacts.size(entry.size_bytes),
+        "size": figures.size(entry.size_bytes),
         "rows": entry.lines,
         "sha256": entry.sha256,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from holdfast import figures
 from holdfast.checking import PURPOSE, Checking, CheckOptions, told
 from holdfast.errors import CheckFailedError
 from holdfast.repository import Repository
@@ -55,7 +56,7 @@ def _show(job: Job, check: Checking, found: Json) -> None:
         "Backups": found["backups"],
         "Bad": ", ".join(found["bad"][:20]) or None,
         "Chunks": found["chunks"],
-        "Read now": f"part {', '.join(found['parts'])}: {found['chunksRead']} chunks, {artifacts.size(found['bytesRead'])}",
+        "Read now": f"part {', '.join(found['parts'])}: {found['chunksRead']} chunks, {figures.size(found['bytesRead'])}",
         "All was read since": check.parts.whole_since() or "not yet",
         "Healed from replicas": found["objectsHealed"] or None,
     }

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from holdfast import figures
 from holdfast.attempts import Attempts
 from holdfast.cleanup import PURPOSE, Cleanup, How
 from holdfast.cleanup_document import cleaned_up, not_all_done
@@ -125,7 +126,7 @@ def _show(document: Json) -> None:
     facts = {
         "Backups that " + went: len(document["deleted"]),
         "Backups that stay": len(document["kept"]) + len(spared),
-        "Bytes that are freed": artifacts.size(document["freedBytes"]),
+        "Bytes that are freed": figures.size(document["freedBytes"]),
         "Chunks deleted": document["chunksDeleted"],
         "Rows deleted": sum(count for count in (document["rows"] or {}).values() if isinstance(count, int)),
     }
@@ -143,7 +144,7 @@ def _row(one: Json, outcome: str, why: str) -> Json:
         "snapshot at": one["snapshotAt"],
         "outcome": outcome,
         "why": why,
-        "it had added": artifacts.size(one["storedBytes"]),
+        "it had added": figures.size(one["storedBytes"]),
         "proven to": one["verifiedLevel"],
     }
 

@@ -92,14 +92,14 @@ def _state(overview: Overview, alarms: Sequence[Alarm]) -> str:
 
 def _opening(overview: Overview, alarms: Sequence[Alarm]) -> Iterator[str]:
     mark = "✗" if alarms or not overview.seen else "✓"
-    yield f"{mark} **{_state(overview, alarms)}**, as of {figures.minute(overview.at)} UTC"
+    yield f"{mark} **{_state(overview, alarms)}**, as of {figures.minute_utc(overview.at)}"
     if not overview.recorded:
         yield ""
         yield "The catalog does not answer: failures and copies are not known."
 
 
 def _alarm(alarm: Alarm) -> Iterator[str]:
-    since = f", since {figures.minute(alarm.since)} UTC" if alarm.since else ""
+    since = f", since {figures.minute_utc(alarm.since)}" if alarm.since else ""
     yield f"### {_plain(alarm.title)}{since}"
     yield ""
     yield f"{_plain(alarm.what)}." + (f" Last good backup: `{alarm.last_good}`." if alarm.last_good else "")
@@ -173,7 +173,7 @@ def _recovery(overview: Overview) -> Iterator[str]:
             how = "a drill" if one.restore.drill else "a verification"
             yield (
                 f"- {one.type}: {figures.duration(one.restore.seconds)} for {figures.size(one.restore.size_bytes)}, "
-                f"measured by {how} at {figures.minute(one.restore.at)} UTC"
+                f"measured by {how} at {figures.minute_utc(one.restore.at)}"
             )
     if overview.not_measured:
         yield f"- not measured yet: {', '.join(overview.not_measured)}"

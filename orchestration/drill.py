@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from prefect.exceptions import CancelledRun
 
+from holdfast import figures
 from holdfast.drill import Drill, types_of_drill
 from holdfast.errors import HoldfastError
 from holdfast.opening import notes_on_reading
@@ -63,7 +64,7 @@ def _show(job: Job, found: Json) -> None:
             "backup": one["backupId"],
             "came back": one["ok"],
             "seconds": one["seconds"],
-            "size": artifacts.size(one["sizeBytes"]),
+            "size": figures.size(one["sizeBytes"]),
             "problems": "\n".join(one["problems"][:20]),
         }
         for one in found["types"]

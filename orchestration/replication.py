@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from holdfast import figures
 from holdfast.replication import (
     PURPOSE,
     Copies,
@@ -106,7 +107,7 @@ def _show(work: Replicating, document: Json, known: Copies) -> None:
         {
             "replica": one["name"],
             "up to date": one["ok"],
-            "copied": f"{one['copiedObjects']:,} objects, {artifacts.size(one['copiedBytes'])}",
+            "copied": f"{one['copiedObjects']:,} objects, {figures.size(one['copiedBytes'])}",
             "backups": one["backups"],
             "seconds": one["seconds"],
             "problems": "\n".join(one["problems"]),
@@ -120,7 +121,7 @@ def _show(work: Replicating, document: Json, known: Copies) -> None:
     facts = {
         "Replicas": len(rows),
         "Up to date": sum(one["ok"] for one in document["replicas"]),
-        "Copied": artifacts.size(sum(one["copiedBytes"] for one in document["replicas"])),
+        "Copied": figures.size(sum(one["copiedBytes"] for one in document["replicas"])),
         "Backups": len(known),
     }
     notes = [f"{one['name']}: {problem}" for one in document["replicas"] for problem in one["problems"]]

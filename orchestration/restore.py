@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast import figures
 from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
 from holdfast.postgres.losses import LossReport
@@ -89,7 +90,7 @@ def _show(job: Job, document: Json) -> None:
     facts = {
         "Tables": document["tables"],
         "Rows": document["rows"],
-        "Read": artifacts.size(document["sizeBytes"]),
+        "Read": figures.size(document["sizeBytes"]),
         "The former database is kept as": document["kept"],
     }
     artifacts.restore_summary(job.type, job.id, document, facts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from holdfast import figures
 from holdfast.errors import SettingsError
 from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
@@ -116,7 +117,7 @@ def _show(job: Job, document: Json) -> None:
         "Documents": document.get("documents"),
         "Functions": document.get("functions"),
         "Secrets": document.get("secrets"),
-        "Read": artifacts.size(document["sizeBytes"]),
+        "Read": figures.size(document["sizeBytes"]),
         "The former ones are kept in": document["kept"],
     }
     artifacts.restore_summary(job.type, job.id, document, facts)

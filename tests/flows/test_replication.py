@@ -24,10 +24,9 @@ from tests.postgres.servers import drop_database
 
 
 @pytest.fixture(scope="module")
-def folders(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Where two replicas go; the second is a block's."""
-    del installation
-    root = tmp_path_factory.mktemp("replicas")
+def folders(installation: Installation) -> list[Path]:
+    """Where two replicas go, on the medium of the primary; the second is a block's."""
+    root = installation.home.parent / "replicas"
     BackupStorage(path=root / "elsewhere", offsite=True).save("elsewhere", overwrite=True)
     return [root / "beside", root / "elsewhere"]
 
