@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from blocks.notifications import EmailMessage
     from blocks.secret_providers import EnvFileSecrets, PostgresRoleSecrets, PrefectSecretBlocks, SupabaseVaultSecrets
     from blocks.supabase_project import SupabaseProject
+    from blocks.webhook import WebhookMessage
 
 __all__ = [
     "AwsSecretsManager",
@@ -30,6 +31,7 @@ __all__ = [
     "PrefectSecretBlocks",
     "SupabaseProject",
     "SupabaseVaultSecrets",
+    "WebhookMessage",
 ]
 
 _MODULES = {
@@ -45,6 +47,7 @@ _MODULES = {
     "PrefectSecretBlocks": "blocks.secret_providers",
     "SupabaseProject": "blocks.supabase_project",
     "SupabaseVaultSecrets": "blocks.secret_providers",
+    "WebhookMessage": "blocks.webhook",
 }
 
 

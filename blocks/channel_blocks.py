@@ -1,4 +1,4 @@
-"""Make the notification block of a channel from the settings: Prefect's own for a service's own address, else a custom webhook.
+"""Make the notification block of a channel from the settings: Prefect's own for a service's own address, else a webhook of ours.
 
 What speaks like Slack, Discord or Teams at another address (Mattermost, a relay) gets that service's JSON.
 """
@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from prefect.blocks.notifications import (
-    CustomWebhookNotificationBlock,
     DiscordWebhook,
     MicrosoftTeamsWebhook,
     PagerDutyWebHook,
@@ -17,8 +16,7 @@ from prefect.blocks.notifications import (
 )
 from pydantic import SecretStr
 
-from blocks.channels import secret_address
-from blocks.notifications import EmailMessage
+from blocks.notifications import EmailMessage, WebhookMessage
 from holdfast.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -100,7 +98,7 @@ def _custom(channel: str, url: SecretStr, json_data: dict[str, Any]) -> Block:
         raise SettingsError(
             f"The channel {channel} can't be used as the settings have it", reason="its address is no http:// URL"
         )
-    return CustomWebhookNotificationBlock(name=channel, json_data=json_data, timeout=8, **secret_address(url))
+    return WebhookMessage(url=url, json_data=json_data)
 
 
 def _there(value: SecretStr | None) -> SecretStr:

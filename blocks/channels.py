@@ -19,7 +19,6 @@ from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import BlockDocument
-from pydantic import SecretStr
 
 from blocks.names import own_name
 from blocks.server import asked
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 NAMED = ("email", "slack", "teams", "pagerduty", "discord", "webhook")
 """The channels that are made from settings."""
-
-ADDRESS = "address"
-"""What the secret of a custom webhook is called that is its address."""
 
 _NEEDS = {
     "email": "BACKUP_SMTP_URL and BACKUP_EMAIL_TO",
@@ -134,6 +130,11 @@ def find_channels(settings: Settings, names: Iterable[str] | None = None) -> dic
     return {name: Channel(name, newest[block]) for name, block in wanted.items() if block in newest}
 
 
+def channels_in_use(settings: Settings) -> dict[str, Channel]:
+    """Find the channels that are told, by name; none where notifications are off. Raises PrefectUnreachableError."""
+    return find_channels(settings) if settings.enable_backup_notifications else {}
+
+
 def notification_blocks(client: SyncPrefectClient, names: Iterable[str]) -> list[BlockDocument]:
     """Read the blocks of these names that can notify, whatever their types, the newest last."""
     found = read_all(
@@ -226,8 +227,3 @@ def _overheard() -> Iterator[list[str]]:
         yield lines
     finally:
         logger.removeHandler(listener)
-
-
-def secret_address(url: SecretStr) -> dict[str, Any]:
-    """Say the address of a custom webhook so that it is kept as a secret."""
-    return {"url": "{{" + ADDRESS + "}}", "secrets": {ADDRESS: url.get_secret_value()}}

@@ -1,7 +1,8 @@
 """Mail by any SMTP server as a notification block, which Prefect has none of.
 
-The Prefect server imports this when it starts (the entry point `prefect.collections`), so that its automations can send mail,
-too: nothing else of Holdfast is imported here. A password is never sent over a connection that others can read.
+The Prefect server imports this, and webhooks with it, when it starts (the entry point `prefect.collections`), so that its
+automations can send by both: nothing else of Holdfast is imported here. A password is never sent over a connection that
+others can read.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ from prefect._internal.compatibility.async_dispatch import async_dispatch
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 
+from blocks.webhook import WebhookMessage
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["EmailMessage", "WebhookMessage"]
 
 _SECONDS = 8.0
 _LOCAL = {"localhost", "127.0.0.1", "::1"}

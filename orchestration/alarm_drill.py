@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.actions import ActionTypes, SendNotification
 from prefect.exceptions import ObjectNotFound
+from pydantic import SecretStr
 
+from blocks.channels import channels_in_use
+from blocks.notifications import WebhookMessage
 from blocks.server import asked
 from blocks.server_objects import read_all
 from holdfast import figures
 from holdfast.process_identity import is_known_dead_holder
-from orchestration.automations import LOADING_SECONDS, absence, automation, channels_in_use, send
+from orchestration.automations import LOADING_SECONDS, absence, automation, send
 from orchestration.declared import TAG
 from orchestration.masking import masked
 from orchestration.receiver import LOOPBACK, Receiver, listening
@@ -91,7 +93,7 @@ def remove_dead_drills(client: SyncPrefectClient) -> None:
             client.delete_automation(UUID(one["id"]))
     drills = {"name": {"like_": BLOCK_PREFIX}, "is_anonymous": {"eq_": False}}
     for one in read_all(client, "/block_documents/filter", block_documents=drills, include_secrets=False):
-        if one["name"].startswith(BLOCK_PREFIX) and _is_dead(str(one["data"].get("name")), one["created"]):
+        if one["name"].startswith(BLOCK_PREFIX) and _is_dead(str(one["data"].get("note")), one["created"]):
             _delete_block(client, UUID(one["id"]))
 
 
@@ -110,8 +112,7 @@ class _Drill:
     def received_here(self) -> Iterator[None]:
         """Send to this process, too."""
         with listening() as self._receiver:
-            said = {"subject": "{{subject}}", "body": "{{body}}"}
-            block = CustomWebhookNotificationBlock(name=_holder(), url=self._receiver.url, json_data=said, timeout=5)
+            block = WebhookMessage(url=SecretStr(self._receiver.url), note=_holder())
             try:
                 block.save(BLOCK_PREFIX + self._id, overwrite=True)
                 if block._block_document_id is not None:

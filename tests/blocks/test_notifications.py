@@ -184,7 +184,6 @@ def test_the_services_themselves_get_what_prefects_own_blocks_send(monkeypatch: 
         for channel in ("slack", "discord", "pagerduty", "teams"):
             block = made_for(channel, chosen)
             assert type(block).__module__ == "prefect.blocks.notifications"
-            assert not isinstance(block, CustomWebhookNotificationBlock)
             if channel in ("slack", "discord"):
                 services.status = 200
             saved(block, channel).tell(MESSAGE)
@@ -218,6 +217,8 @@ def test_what_a_service_refuses_is_told_without_its_address(
             channel.tell(MESSAGE)
         assert raised.value.reason == "it answers 403"
     assert masked(url) != url
+    of_settings.notify("nobody asked for an error")
+    assert "the message was not sent: it answers 403" in caplog.text
     assert TOKEN not in caplog.text
     nobody = saved(CustomWebhookNotificationBlock(name="x", url="http://127.0.0.1:9/", json_data={}), "x")
     with pytest.raises(NotifyingFailedError) as raised:
@@ -270,7 +271,9 @@ def test_channels_are_saved_where_settings_describe_them_and_a_users_own_are_fou
 
     register_and_save(settings(monkeypatch, slack_webhook_url=f"{receiver.url}/{TOKEN}"))
     (slack,) = find_channels(load_settings(), ["slack"]).values()
-    assert slack.block == "custom-webhook/holdfast-notify-slack"  # the one before is gone, else the channel would be two
+    assert (
+        slack.block == "holdfast-webhook-message/holdfast-notify-slack"
+    )  # the one before is gone, else the channel would be two
     with get_client(sync_client=True) as client:
         assert len(notification_blocks(client, ["holdfast-notify-slack"])) == 1
         shown = client.request("POST", "/block_documents/filter", json={"limit": 200}).json()

@@ -21,7 +21,7 @@ def test_a_test_message_goes_by_each_channel_and_each_is_told_of(shop: Shop) -> 
             ("discord", "failed"),
             ("pagerduty", "not set up"),
         ]
-        assert found[0]["block"] == "custom-webhook/holdfast-notify-webhook"
+        assert found[0]["block"] == "holdfast-webhook-message/holdfast-notify-webhook"
         assert found[1]["error"] == "it answers 500"
         assert found[2]["error"] == "the channel pagerduty has no key: set BACKUP_PAGERDUTY_KEY"
         assert good.got[0][1]["subject"] == "[Holdfast] Test"

@@ -18,7 +18,6 @@ from uuid import uuid4
 
 import pytest
 from prefect import flow
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import EventTrigger
@@ -26,7 +25,8 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.states import Running
 from pydantic import SecretStr
 
-from blocks.notifications import EmailMessage
+from blocks.channels import channels_in_use
+from blocks.notifications import EmailMessage, WebhookMessage
 from holdfast.settings import Settings
 from orchestration import automations
 from orchestration.alarm_drill import BLOCK_PREFIX, RECEIVER, Arrival, drill_alarm, remove_dead_drills
@@ -35,7 +35,6 @@ from orchestration.automations import (
     LOADING_SECONDS,
     SILENT_RUNS,
     apply_automations,
-    channels_in_use,
     missed_backup,
     remove_automations,
     send,
@@ -43,10 +42,12 @@ from orchestration.automations import (
 )
 from orchestration.receiver import Receiver, listening
 from tests.flows.conftest import Installation
-from tests.receivers import MailServer, mail_server
+from tests.receivers import MailServer, http_receiver, mail_server
 
 THE_CHANNEL = "watching-people"
 BY_MAIL = "watching-by-mail"
+REFUSES, NOBODY = "watching-refuses", "watching-nobody"
+TOKEN = "canary-of-a-hook-9b31"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ def watched(installation: Installation) -> Iterator[Watched]:
         address = SecretStr(f"smtp://{mail.host}:{mail.port}")
         letters = EmailMessage(smtp_url=address, to=["ops@example.org"], sender=None)
         letters.save(BY_MAIL, overwrite=True)
-        block = CustomWebhookNotificationBlock(
-            name="people", url=people.url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
-        )
+        block = WebhookMessage(url=SecretStr(people.url))
         block.save(THE_CHANNEL, overwrite=True)
         settings = installation.settings.model_copy(update={"notification_channels": [THE_CHANNEL, BY_MAIL, "slack"]})
         yield Watched(settings, client, people, mail, installation.prefect_url)
@@ -147,6 +146,8 @@ class Outcome:
     messages: list[dict[str, str]]
     silent: FlowRun
     living: FlowRun
+    shown: str
+    """All that the server shows of it: its log, and its events."""
 
 
 @pytest.fixture(scope="module")
@@ -163,13 +164,30 @@ def outcome(watched: Watched) -> Outcome:
         _beat(watched.client, living)
         last = {"jobId": "backup_1_a", "completedAt": "2026-01-02T03:04:05Z", "verifiedLevel": "proven"}
         send(watched.client, COMPLETED, "holdfast.database", last)
-        with _beating(watched.client, living):
-            arrivals = drill_alarm(watched.settings, watched.url)
+        channels = [THE_CHANNEL, BY_MAIL, REFUSES, NOBODY]
+        with _beating(watched.client, living), _that_take_nothing(watched.client):
+            arrivals = drill_alarm(changed(watched.settings, notification_channels=channels), watched.url)
         seen = [watched.client.read_flow_run(one.id) for one in (silent, living)]
     finally:
         for automation_id in made:
             watched.client.delete_automation(automation_id)
-    return Outcome(arrivals, [json.loads(text) for _, text in watched.people.messages], *seen)
+    logs = "".join(file.read_text(errors="replace") for file in watched.settings.home.rglob("*.log"))
+    events = watched.client.request("POST", "/events/filter", json={"filter": {"event": {"prefix": ["prefect.automation"]}}}).text
+    return Outcome(arrivals, [json.loads(text) for _, text in watched.people.messages], *seen, logs + events)
+
+
+@contextmanager
+def _that_take_nothing(client: SyncPrefectClient) -> Iterator[None]:
+    """Save a channel whose service refuses each message, and one where nobody listens."""
+    with http_receiver(status=403) as refusing:
+        blocks = {
+            REFUSES: WebhookMessage(url=SecretStr(f"{refusing.url}/{TOKEN}")),
+            NOBODY: WebhookMessage(url=SecretStr(f"http://127.0.0.1:9/{TOKEN}")),
+        }
+        ids = [block.save(name, overwrite=True) for name, block in blocks.items()]
+        yield
+        for block_id in ids:
+            client.delete_block_document(block_id)
 
 
 def test_a_backup_that_does_not_come_is_told_by_the_server_itself(outcome: Outcome) -> None:
@@ -188,13 +206,24 @@ def test_a_run_whose_heart_has_stopped_is_ended_and_one_that_lives_is_not(outcom
 
 
 def test_a_drill_tells_where_the_message_has_arrived_and_leaves_nothing(outcome: Outcome, watched: Watched) -> None:
-    assert [(one.channel, one.problem) for one in outcome.arrivals] == [(name, None) for name in (THE_CHANNEL, BY_MAIL, RECEIVER)]
-    assert all(one.arrived and one.seconds is not None and one.seconds < 20 for one in outcome.arrivals)
+    arrived = {one.channel: one.seconds for one in outcome.arrivals if one.arrived}
+    assert arrived.keys() == {THE_CHANNEL, BY_MAIL, RECEIVER}
+    assert all(seconds is not None and seconds < 20 for seconds in arrived.values())
     (drilled,) = [one for one in outcome.messages if "drill" in one["subject"]]
     assert "nothing is wrong" in drilled["body"]
     assert {mail["Subject"] for mail in watched.mail.mails} == {one["subject"] for one in outcome.messages}
     assert not [name for name in watched.automations() if "drill" in name]
     assert not [one for one in watched.client.read_block_documents() if str(one.name).startswith(BLOCK_PREFIX)]
+
+
+def test_a_channel_that_takes_no_message_is_told_with_its_reason_and_its_address_is_shown_nowhere(outcome: Outcome) -> None:
+    assert {one.channel: one.problem for one in outcome.arrivals if not one.arrived} == {
+        REFUSES: "Notification failed: it answers 403",
+        NOBODY: "Notification failed: it can't be reached: Connection refused",
+    }
+    assert "it answers 403" in outcome.shown
+    assert "Action failed" in outcome.shown
+    assert TOKEN not in outcome.shown
 
 
 def test_a_drill_that_is_interrupted_leaves_nothing(watched: Watched) -> None:
@@ -223,7 +252,7 @@ def test_what_a_drill_left_that_died_is_removed_and_a_running_one_is_left_alone(
     for name, holder in holders.items():
         one = automations.automation(f"drill {name}", holder, trigger, actions, ["holdfast", "alarm-drill"])
         made[name] = watched.client.create_automation(one)
-    block = CustomWebhookNotificationBlock(name=holders["dead"], url="http://127.0.0.1:1/", json_data={"x": "{{body}}"})
+    block = WebhookMessage(url=SecretStr("http://127.0.0.1:1/"), note=holders["dead"])
     block.save(f"{BLOCK_PREFIX}dead")
     try:
         remove_dead_drills(watched.client)
