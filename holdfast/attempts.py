@@ -10,7 +10,8 @@ from holdfast.catalog import Catalog, JobRecord
 from holdfast.errors import HoldfastError
 
 _LOOKED_AT = 200  # rows of a type; runs that were cancelled or go on are passed over
-_ENDS = ("completed", "failed")
+ENDS = ("completed", "failed")
+"""How an attempt ends that counts."""
 
 Rows = list[JobRecord]
 
@@ -33,7 +34,7 @@ class Attempts:
         if isinstance(rows, str):
             return f"nobody can tell how the newest attempt ended: {rows}"
         of = None if source is None else json.loads(source)
-        newest = next((row for row in rows if row.status in _ENDS and (of is None or _is_of(row, of))), None)
+        newest = next((row for row in rows if row.status in ENDS and (of is None or _is_of(row, of))), None)
         if newest is None or newest.status == "completed":
             return None
         return f"the newest attempt, {newest.job_id}, failed: {newest.error_message or 'nobody knows why'}"

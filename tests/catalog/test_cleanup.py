@@ -70,3 +70,14 @@ def test_rows_of_backups_that_are_there_stay_however_old_they_are(catalog: Catal
 def test_without_old_backups_the_rows_go_as_ever(catalog: Catalog) -> None:
     assert backup_days(catalog, []) == 90
     assert backup_days(catalog, [attempt(catalog, 24, "completed"), "backup_without_a_row"]) == 90
+
+
+def test_a_failure_that_nothing_came_after_keeps_its_row_and_so_nothing_goes_of_its_type(
+    catalog: Catalog, attempts: Attempts
+) -> None:
+    attempt(catalog, 24 * 60, "completed")
+    older, newest = attempt(catalog, 24 * 55, "failed"), attempt(catalog, 24 * 50, "failed")
+    drop_old_rows(catalog, [])
+    assert catalog.job(older) is None
+    assert catalog.job(newest) is not None
+    assert str(attempts("database", None)).startswith(f"the newest attempt, {newest}, failed")
