@@ -120,7 +120,7 @@ def settings_of(environment: dict[str, str]) -> Iterator[Settings]:
         os.environ.update(before)
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 90, doing: Callable[[], str] = str) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 180, doing: Callable[[], str] = str) -> Any:
     """Wait for something to be, and return it."""
     end = time.monotonic() + seconds
     while not (found := condition()):

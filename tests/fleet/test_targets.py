@@ -114,7 +114,7 @@ def test_a_run_past_prefects_limit_is_told_who_holds_the_lease_and_a_dead_worker
         assert f"{at_work.metadata['host']}:{at_work.metadata['pid']} has been since 20" in str(refused.value)
         next(worker for worker in workers if worker.took(first)).kill()
         cursor.execute("ROLLBACK")
-        done = until(_backed_up, seconds=30)
+        done = until(_backed_up)
         assert done["status"] == "completed"
         left = next(job for job in _jobs(settings) if job.job_id == at_work.job_id)
         assert left.status == "failed", "who died is closed by the next"
