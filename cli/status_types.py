@@ -38,6 +38,8 @@ def document(one: TypeOverview, last_good: Mapping[str, jobs.Document] | None, r
 
 def alarms(judgement: Judgement) -> list[Report]:
     """Describe what there is to see to."""
+    from holdfast.alarms import to_see_to
+
     return [
         {
             "key": alarm.key,
@@ -47,8 +49,7 @@ def alarms(judgement: Judgement) -> list[Report]:
             "since": alarm.since,
             "lastGood": alarm.last_good,
         }
-        for alarm in judgement.values()
-        if alarm is not None
+        for alarm in to_see_to(judgement)
     ]
 
 

@@ -7,7 +7,7 @@ an alarm that comes and goes is soon not read any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -74,6 +74,18 @@ def judge(overview: Overview, ended: Ended | None, *, threshold: int, full_perce
         found |= _of_kind(ended)
         found |= dict(_endangering(ended, overview))
     return found
+
+
+def to_see_to(judgement: Judgement) -> list[Alarm]:
+    """Return the alarms of a judgement."""
+    return [alarm for alarm in judgement.values() if alarm is not None]
+
+
+def how_many(alarms: Sequence[Alarm]) -> str:
+    """Tell how many there are: `2 things to see to`."""
+    if not alarms:
+        return "nothing to see to"
+    return f"{len(alarms)} thing{'s' if len(alarms) > 1 else ''} to see to"
 
 
 def how_mended(key: str, overview: Overview) -> str | None:

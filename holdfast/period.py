@@ -25,7 +25,7 @@ _MOST_ROWS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Attempts:
+class AttemptCounts:
     """How many attempts ended how."""
 
     completed: int = 0
@@ -93,8 +93,8 @@ class Kept:
 class Logged:
     """What the catalog tells of them: attempts by type, restores, and each failure, the newest first."""
 
-    backups: Mapping[str, Attempts]
-    restores: Attempts
+    backups: Mapping[str, AttemptCounts]
+    restores: AttemptCounts
     failures: tuple[Failure, ...]
 
 
@@ -200,9 +200,9 @@ def _deletion(record: CleanupRecord) -> Deletion:
     )
 
 
-def _attempts(rows: Sequence[JobRecord] | Sequence[RestoreRecord]) -> Attempts:
+def _attempts(rows: Sequence[JobRecord] | Sequence[RestoreRecord]) -> AttemptCounts:
     ended = [row.status for row in rows]
-    return Attempts(ended.count("completed"), ended.count("failed"), ended.count("cancelled"))
+    return AttemptCounts(ended.count("completed"), ended.count("failed"), ended.count("cancelled"))
 
 
 def _failures(what: str, rows: Sequence[JobRecord] | Sequence[RestoreRecord]) -> Iterator[Failure]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.alarms import to_see_to
 from holdfast.period_report import text, title
 
 if TYPE_CHECKING:
     from holdfast.overview import TypeOverview
-    from holdfast.period import Attempts, Deletion, Failure, Period, Proving
+    from holdfast.period import AttemptCounts, Deletion, Failure, Period, Proving
 
 Json = dict[str, Any]
 
@@ -20,7 +21,7 @@ def document(period: Period) -> Json:
         "since": period.since,
         "until": period.overview.at,
         "title": title(period),
-        "alarms": [alarm.title for alarm in period.judgement.values() if alarm is not None],
+        "alarms": [alarm.title for alarm in to_see_to(period.judgement)],
         "types": [_type(one, period) for one in period.overview.types],
         "restores": None if logged is None else _attempts(logged.restores),
         "failures": None if logged is None else [_failure(one) for one in logged.failures],
@@ -53,7 +54,7 @@ def _type(one: TypeOverview, period: Period) -> Json:
     }
 
 
-def _attempts(attempts: Attempts) -> dict[str, int]:
+def _attempts(attempts: AttemptCounts) -> dict[str, int]:
     return {"completed": attempts.completed, "failed": attempts.failed, "cancelled": attempts.cancelled}
 
 

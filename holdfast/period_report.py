@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from holdfast import figures
-from holdfast.period import Attempts
+from holdfast.alarms import how_many, to_see_to
+from holdfast.markup import plain
+from holdfast.period import AttemptCounts
 
 if TYPE_CHECKING:
     from holdfast.overview import TypeOverview
@@ -18,9 +20,8 @@ _MOST_LINES = 20
 
 def title(period: Period) -> str:
     """Name the report: whose it is, of which days, and whether there is something to see to."""
-    alarms = sum(alarm is not None for alarm in period.judgement.values())
     whose = "Backups" if period.overview.target is None else f"Backups of {period.overview.target}"
-    state = f"{alarms} thing{'s' if alarms > 1 else ''} to see to" if alarms else "nothing to see to"
+    state = how_many(to_see_to(period.judgement))
     return f"{whose} from {period.since:%Y-%m-%d} to {period.overview.at:%Y-%m-%d}: {state}"
 
 
@@ -43,7 +44,7 @@ def markdown(period: Period) -> str:
     """Write it as a page."""
     lines = [f"# {title(period)}"]
     for heading, said in sections(period):
-        lines += ["", f"## {heading}", "", *(f"- {_plain(line)}" for line in said)]
+        lines += ["", f"## {heading}", "", *(f"- {plain(line)}" for line in said)]
     return "\n".join(lines)
 
 
@@ -54,7 +55,7 @@ def text(period: Period) -> str:
 
 
 def _alarms(period: Period) -> Iterator[str]:
-    found = [alarm for alarm in period.judgement.values() if alarm is not None]
+    found = to_see_to(period.judgement)
     for alarm in found:
         yield f"{alarm.title}: {alarm.what}. {alarm.next_step}"
     if not period.overview.seen:
@@ -86,7 +87,7 @@ def _age(one: TypeOverview, period: Period) -> str:
 def _tried(kind: str, period: Period) -> str:
     """Count by the catalog, or where that does not answer by the backups that are there."""
     if period.logged is not None:
-        found = period.logged.backups.get(kind, Attempts())
+        found = period.logged.backups.get(kind, AttemptCounts())
         cancelled = f", {found.cancelled} cancelled" if found.cancelled else ""
         return f"{found.completed} completed, {found.failed} failed{cancelled}"
     made = period.of(kind)
@@ -204,8 +205,3 @@ def _next_runs(period: Period) -> Iterator[str]:
 def _first(lines: list[str]) -> list[str]:
     more = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else [])]
-
-
-def _plain(line: str) -> str:
-    """Keep what came from elsewhere from becoming markup of the page."""
-    return line.replace("<", "&lt;").replace("![", "!\\[").replace("\n", " ")

@@ -21,8 +21,8 @@ from blocks.server_objects import ask, read_all
 from holdfast.errors import BusyError
 from holdfast.open_alarms import PREFIX, OpenAlarm, alarms_in, variable_name
 from holdfast.process_identity import this_process
+from orchestration.declared import TAG
 
-TAGS = ["holdfast"]
 LOCK = "holdfast_telling"
 """How the variable is called that stands for the right to tell; of a target its name follows."""
 
@@ -80,7 +80,7 @@ class AlarmBook:
             _tolerant(client, "POST", "/variables/", said, _CONFLICT)
 
     def _said(self, key: str, one: OpenAlarm) -> dict[str, Any]:
-        return {"name": variable_name(key, self._target), "value": one.to_json(), "tags": TAGS}
+        return {"name": variable_name(key, self._target), "value": one.to_json(), "tags": [TAG]}
 
     def _acquire(self, end: float) -> str:
         """Make the variable of the right to tell, and return its id."""
@@ -90,7 +90,7 @@ class AlarmBook:
             value = {"holder": f"{me['host']}:{me['pid']}", "until": until.isoformat()}
             with asked("the open alarms are held there"), get_client(sync_client=True) as client:
                 try:
-                    made = ask(client, "POST", "/variables/", {"name": self._lock, "value": value, "tags": TAGS})
+                    made = ask(client, "POST", "/variables/", {"name": self._lock, "value": value, "tags": [TAG]})
                     return str(made["id"])
                 except PrefectHTTPStatusError as error:
                     _only(error, _CONFLICT)

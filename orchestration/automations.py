@@ -18,7 +18,7 @@ from prefect.events import EventTrigger
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, Posture
 
-from blocks.channels import find_channels
+from blocks.channels import channels_in_use
 from blocks.server import asked
 from holdfast import figures
 from holdfast.backup_types import TYPES, why_off
@@ -109,11 +109,6 @@ def absence(resource_id: str, within: timedelta, *, after: set[str], expect: str
         threshold=1,
         within=within,
     )
-
-
-def channels_in_use(settings: Settings) -> dict[str, Channel]:
-    """Find the channels that are told, by name; none where notifications are off. Raises PrefectUnreachableError."""
-    return find_channels(settings) if settings.enable_backup_notifications else {}
 
 
 def send(client: SyncPrefectClient, name: str, resource_id: str, payload: dict[str, Any], at: datetime | None = None) -> None:

@@ -16,6 +16,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 
 from holdfast import figures, history_picture
+from holdfast.alarms import how_many, to_see_to
+from holdfast.markup import plain
 from orchestration.masking import masked
 
 if TYPE_CHECKING:
@@ -53,20 +55,15 @@ def dashboard_key(target: str | None) -> str:
 
 def headline(overview: Overview, judgement: Judgement) -> str:
     """Say in one line how things stand."""
-    alarms = open_alarms(judgement)
+    alarms = to_see_to(judgement)
     if alarms:
         return f"{_state(overview, alarms)}: {'; '.join(alarm.title for alarm in alarms)}"
     return _state(overview, alarms)
 
 
-def open_alarms(judgement: Judgement) -> list[Alarm]:
-    """Return what there is to see to."""
-    return [alarm for alarm in judgement.values() if alarm is not None]
-
-
 def page(overview: Overview, judgement: Judgement) -> str:
     """Write the page, in Markdown."""
-    alarms = open_alarms(judgement)
+    alarms = to_see_to(judgement)
     lines = [
         f"# {'Backups' if overview.target is None else f'Backups of {overview.target}'}",
         "",
@@ -84,7 +81,7 @@ def page(overview: Overview, judgement: Judgement) -> str:
 
 def _state(overview: Overview, alarms: Sequence[Alarm]) -> str:
     if alarms:
-        return f"{len(alarms)} thing{'s' if len(alarms) > 1 else ''} to see to"
+        return how_many(alarms)
     if not overview.seen:
         return "The repository could not be looked at"
     return "All is well" if any(one.newest for one in overview.types if one.on) else "There is no backup yet"
@@ -100,11 +97,11 @@ def _opening(overview: Overview, alarms: Sequence[Alarm]) -> Iterator[str]:
 
 def _alarm(alarm: Alarm) -> Iterator[str]:
     since = f", since {figures.minute_utc(alarm.since)}" if alarm.since else ""
-    yield f"### {_plain(alarm.title)}{since}"
+    yield f"### {plain(alarm.title)}{since}"
     yield ""
-    yield f"{_plain(alarm.what)}." + (f" Last good backup: `{alarm.last_good}`." if alarm.last_good else "")
+    yield f"{plain(alarm.what)}." + (f" Last good backup: `{alarm.last_good}`." if alarm.last_good else "")
     yield ""
-    yield f"**Next:** {_plain(alarm.next_step)}"
+    yield f"**Next:** {plain(alarm.next_step)}"
 
 
 def _table(overview: Overview) -> Iterator[str]:
@@ -112,7 +109,7 @@ def _table(overview: Overview) -> Iterator[str]:
     yield "| | " + " | ".join(one.type for one in overview.types) + " |"
     yield "| --- |" + " --- |" * len(overview.types)
     for name, cell in _cells(overview):
-        values = [_plain(cell(one)) for one in overview.types]
+        values = [plain(cell(one)) for one in overview.types]
         if any(values):
             yield f"| **{name}** | " + " | ".join(value or "–" for value in values) + " |"
 
@@ -201,8 +198,3 @@ def _pages(client: SyncPrefectClient, key: str, *, limit: int, offset: int = 0) 
     """Return pages that there are, the newest first."""
     ours = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
     return client.read_artifacts(artifact_filter=ours, sort=ArtifactSort.CREATED_DESC, limit=limit, offset=offset)
-
-
-def _plain(text: str) -> str:
-    """Keep text that came from elsewhere from becoming a table, a tag or a picture of the page."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("![", "!\\[").replace("\n", " ")

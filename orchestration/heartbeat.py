@@ -20,6 +20,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from holdfast.backup_types import TYPES
 from holdfast.errors import HoldfastError
 from holdfast.heartbeat import KEY, LIMIT_SECONDS, Failing, Heartbeat, judge_heartbeat
+from orchestration.declared import TAG
 from orchestration.masking import masked
 from orchestration.notifying import open_alarms
 
@@ -140,7 +141,7 @@ def _keep(settings: Settings, problem: str | None) -> None:
         if problem is not None:
             value = {"since": datetime.now(UTC).isoformat(), "problem": problem}
             try:
-                client.create_variable(VariableCreate(name=name, value=value, tags=["holdfast"]))
+                client.create_variable(VariableCreate(name=name, value=value, tags=[TAG]))
             except ObjectAlreadyExists:  # it has failed before
                 return
         elif client.read_variable_by_name(name) is not None:

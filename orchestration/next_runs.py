@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.backup_types import TYPES
+from orchestration.declared import TAG, deployment_name, target_tag
 
 Json = dict[str, Any]
 Ask = Callable[[str, Json], Any]
@@ -39,7 +40,7 @@ def over_http(address: str, *, seconds: float = 3) -> Ask:
 
 def next_runs(ask: Ask, target: str | None) -> dict[str, datetime]:
     """Tell for each type of backup when the next run is due; types without a schedule are left away."""
-    named = [f"{kind}-backup" if target is None else f"{kind}-backup-{target}" for kind in TYPES]
+    named = [deployment_name(f"{kind}-backup", target) for kind in TYPES]
     try:
         runs = ask("/flow_runs/filter", _planned({"name": {"any_": named}}))
         return _earliest((kind, _due(run)) for run in runs for kind in TYPES if {_BACKUP, kind} <= set(run["tags"]))
@@ -50,7 +51,7 @@ def next_runs(ask: Ask, target: str | None) -> dict[str, datetime]:
 
 def all_next_runs(ask: Ask, target: str | None) -> dict[str, datetime]:
     """Tell for each deployment of this target that has a schedule, by its name, when its next run is due, the first first."""
-    ours = {"tags": {"all_": ["holdfast", *([f"target:{target}"] if target else [])]}}
+    ours = {"tags": {"all_": [TAG, *([target_tag(target)] if target else [])]}}
     try:
         names = {
             found["id"]: found["name"] for found in ask("/deployments/filter", {"deployments": ours}) if _is_of(found, target)
@@ -73,7 +74,7 @@ def _planned(deployments: Json) -> Json:
 
 def _is_of(deployment: Mapping[str, Any], target: str | None) -> bool:
     """Tell whether a deployment belongs to the one installation; one of a target says so by a tag."""
-    return target is not None or not any(tag.startswith("target:") for tag in deployment["tags"])
+    return target is not None or not any(tag.startswith(target_tag("")) for tag in deployment["tags"])
 
 
 def _due(run: Mapping[str, Any]) -> datetime:

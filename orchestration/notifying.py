@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from blocks.channels import Channel, find_channels, why_not
+from blocks.channels import Channel, channels_in_use, find_channels
 from holdfast.alarms import Alarm, Judgement, how_mended
 from holdfast.errors import BusyError, HoldfastError, NotifyingFailedError
 from holdfast.messages import Message, Origin, alarm_message, mended_message
@@ -43,16 +43,6 @@ class Answer:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelState:
-    """A channel of the settings: its block, what it lacks where it has none, and since when it fails."""
-
-    name: str
-    block: str | None
-    missing: str | None
-    failing: OpenAlarm | None
-
-
 def tell_alarms(after: Aftermath) -> None:
     """Tell what there is to be alarmed about after a job, and what is mended."""
     announce(after.judgement, after.job.settings, lambda key: how_mended(key, after.overview))
@@ -67,7 +57,7 @@ def announce(judgement: Judgement, settings: Settings, how: Callable[[str], str 
     found = book.read()
     if not found and not any(judgement.values()):
         return
-    channels = _channels(settings)
+    channels = channels_in_use(settings)
     if judged(found, _masked(judgement), now, how) == found and not _news(found, channels, now):
         return
     try:
@@ -87,21 +77,6 @@ def send(message: Message, settings: Settings, channels: Iterable[str] | None = 
 def open_alarms(settings: Settings) -> list[OpenAlarm]:
     """Name the alarms that are open, the oldest first. Raises PrefectUnreachableError."""
     return still_open(AlarmBook(settings.target).read())
-
-
-def channel_states(settings: Settings) -> list[ChannelState]:
-    """Tell of each channel of the settings whether it can be used. Raises PrefectUnreachableError."""
-    found = find_channels(settings)
-    failing = {one.alarm.key: one for one in open_alarms(settings)}
-    return [
-        ChannelState(
-            name,
-            found[name].block if name in found else None,
-            None if name in found else why_not(name, settings),
-            failing.get(CHANNEL + name),
-        )
-        for name in settings.notification_channels
-    ]
 
 
 def judgement_of(answers: Iterable[Answer]) -> Judgement:
@@ -149,11 +124,6 @@ class _Telling:
         self._book.write(self._written, left)
         self._written = left
         return left
-
-
-def _channels(settings: Settings) -> dict[str, Channel]:
-    """Find the channels that are told; none where notifications are off."""
-    return find_channels(settings) if settings.enable_backup_notifications else {}
 
 
 def _masked(judgement: Judgement) -> Judgement:

@@ -12,7 +12,7 @@ import pytest
 from holdfast.alarms import Alarm
 from holdfast.catalog import Catalog
 from holdfast.overview import look_over
-from holdfast.period import Attempts, Period, kept_since, logged_since
+from holdfast.period import AttemptCounts, Period, kept_since, logged_since
 from holdfast.period_document import document
 from holdfast.period_report import markdown, sections, text, title
 from holdfast.repository import Repository
@@ -100,8 +100,8 @@ def test_it_tells_what_a_clean_up_did_and_not_what_it_planned(settings: Settings
 def test_the_catalog_tells_of_attempts_and_why_they_failed(catalog: Catalog, settings: Settings, repository: Repository) -> None:
     look = overview(settings, repository)
     logged = logged_since(catalog, look.at - WEEK)
-    assert logged.backups == {"database": Attempts(1, 1, 1)}
-    assert logged.restores == Attempts(0, 1, 0)
+    assert logged.backups == {"database": AttemptCounts(1, 1, 1)}
+    assert logged.restores == AttemptCounts(0, 1, 0)
     period = Period(look.at - WEEK, look, {}, None, logged)
     assert [line.partition(", ")[2] for line in lines(period, "What failed")] == [
         "restore of database (brought_back): no room",
