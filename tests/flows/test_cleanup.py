@@ -14,6 +14,7 @@ from flows.replication import replication
 from holdfast.errors import CleanupFailedError
 from holdfast.repository import Repository
 from holdfast.storage import LocalStorage
+from orchestration import events
 from tests.flows.conftest import Installation
 from tests.repository.making import back_up
 
@@ -107,6 +108,15 @@ def test_a_replica_that_is_not_there_hinders_nothing(
     assert replica["problems"]
     assert (done["status"], [one["jobId"] for one in done["deleted"]]) == ("completed", [IDS[3]])
     assert not (tmp_path / "gone").exists()
+
+
+def test_of_a_clean_up_of_very_many_backups_prefect_still_hears(installation: Installation) -> None:
+    kept = [{"jobId": f"backup_{number}", "why": ["within 365 days"]} for number in range(40_000)]
+    events.emit(
+        "cleanup.completed", job_id="cleanup_of_many", type="cleanup", payload={"kept": kept, "deleted": [], "rows": None}
+    )
+    heard = installation.events("cleanup_of_many")["holdfast.cleanup.completed"]
+    assert heard == {"kept": kept[: events.LONGEST_LIST], "keptCount": 40_000, "deleted": []}
 
 
 def test_what_keeps_it_from_doing_all_fails_the_run_which_says_what_was_done(installation: Installation, old: Repository) -> None:
