@@ -109,7 +109,7 @@ def _of_prefect(loaded: Settings) -> tuple[dict[str, datetime], Judgement]:
 
 
 def _unseen(loaded: Settings, known: Known) -> Overview:
-    from holdfast.overview import look_over
+    from holdfast.look import look_over
 
     return look_over(loaded, None, lambda _: known.recorded, known.due)
 
@@ -167,7 +167,7 @@ def _looking_at(replica: Replica, copy: copies.Copy, loaded: Settings, known: Kn
 
 
 def _seen(name: str, opened: Repository, copy: copies.Copy, loaded: Settings, known: Known) -> Seen:
-    from holdfast.overview import look_over
+    from holdfast.look import look_over
 
     summaries = opened.backups()
     overview = look_over(loaded, opened, lambda _: known.recorded, known.due)

@@ -35,9 +35,7 @@ def find_to_restore(repository: Repository, backup_id: str, backup_type: str) ->
 
 def newest_good(repository: Repository, backup_type: str) -> Manifest | None:
     """Open the newest backup of a type of which no damage is known; None where there is none."""
-    index = repository.proof_index()
-    found = (one.intact for one in repository.backups(backup_type))
-    return next((manifest for manifest in found if manifest is not None and not index.is_bad(manifest)), None)
+    return repository.proof_index().newest_good(repository.backups(backup_type))
 
 
 def require_good(repository: Repository, backup_type: str) -> Manifest:

@@ -16,7 +16,8 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
 from holdfast.alarms import Ended, Judgement, judge
-from holdfast.overview import Overview, Recorded, look_over
+from holdfast.look import look_over
+from holdfast.overview import Overview, Recorded
 from holdfast.reachability import judge_reachability
 from holdfast.repository import Repository
 from orchestration.dashboard import show_dashboard

@@ -23,8 +23,8 @@ from blocks.server import asked
 from holdfast import figures
 from holdfast.backup_types import TYPES, why_off
 from holdfast.errors import HoldfastError
+from holdfast.objectives import LATE, interval_of
 from holdfast.opening import open_catalog
-from holdfast.overview import LATE, interval_of
 from orchestration.declared import TAG, target_tag, trigger_name
 from orchestration.events import resource
 

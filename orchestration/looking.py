@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.alarms import Judgement, judge
 from holdfast.errors import HoldfastError
+from holdfast.look import AskRecorded, look_over
 from holdfast.open_alarms import PREFIX, alarms_in, still_open
 from holdfast.opening import catalog_if_running, read_repository
-from holdfast.overview import Overview, Recorded, look_over
+from holdfast.overview import Overview, Recorded
 from holdfast.period import Logged, Period, kept_since, logged_since
 from orchestration.next_runs import Ask, all_next_runs, next_runs, over_http
 from orchestration.server import prefect_address
@@ -102,7 +103,7 @@ def in_force_if_known(settings: Settings) -> Settings:
         return settings
 
 
-def recorded_in(settings: Settings) -> Callable[[Sequence[str]], Recorded | None]:
+def recorded_in(settings: Settings) -> AskRecorded:
     """Return what reads from the catalog, where that runs, what only the catalog knows."""
 
     def recorded(backup_ids: Sequence[str]) -> Recorded | None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from holdfast.look import look_over
 from holdfast.opening import open_or_create_repository
-from holdfast.overview import Overview, Recorded, look_over
+from holdfast.overview import Overview, Recorded
 from holdfast.repository import BackupType, Manifest, Repository
 from holdfast.settings import Settings, load_settings
 from tests.repository.making import back_up, noise

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast import metrics
 from holdfast.alarms import judge
-from holdfast.overview import look_over
+from holdfast.look import look_over
 from tests.standing import overview, settings_in, some_backups
 
 DOCS = Path(__file__).parents[1] / "docs"

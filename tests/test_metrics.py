@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast import metrics
 from holdfast.alarms import Alarm, Judgement, judge
-from holdfast.overview import Overview, look_over
+from holdfast.look import look_over
+from holdfast.overview import Overview
 from holdfast.repository import Manifest
 from tests.standing import KEY, overview, settings_in, some_backups
 

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.alarms import Alarm
 from holdfast.catalog import Catalog
-from holdfast.overview import look_over
+from holdfast.look import look_over
 from holdfast.period import AttemptCounts, Period, kept_since, logged_since
 from holdfast.period_document import document
 from holdfast.period_report import markdown, sections, text, title

@@ -6,11 +6,16 @@ A backup that has no proof but its receipt is `stored`, and nothing is read to k
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from holdfast.repository import names
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.proof import Level, Proof, Proofs, best_level, receipt_name
 from holdfast.repository.sealed import SealedObjects
+
+if TYPE_CHECKING:
+    from holdfast.repository.backups import BackupSummary
 
 
 class ProofIndex:
@@ -44,3 +49,7 @@ class ProofIndex:
         """Tell whether the last thing that was found of a backup was damage."""
         proofs = self.proofs(manifest)
         return bool(proofs) and not proofs[0].ok
+
+    def newest_good(self, summaries: Iterable[BackupSummary]) -> Manifest | None:
+        """Return the newest of backups, which are sorted, that can be read and of which no damage is known."""
+        return next((one.intact for one in summaries if one.intact is not None and not self.is_bad(one.intact)), None)

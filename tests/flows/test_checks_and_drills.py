@@ -24,8 +24,8 @@ from flows.repository_check import repository_check
 from flows.restore import restore
 from flows.verification import verification
 from holdfast.errors import BusyError, CheckFailedError, DamagedError, DrillFailedError, VerificationFailedError
+from holdfast.look import look_over
 from holdfast.opening import embedded_server
-from holdfast.overview import look_over
 from holdfast.postgres.connection import connect
 from holdfast.process_identity import is_known_dead_holder
 from holdfast.repository import names

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from holdfast.alarms import Alarm, judge
-from holdfast.overview import look_over
+from holdfast.look import look_over
 from orchestration.dashboard import dashboard_key, headline, page
 from tests.standing import overview, settings_in, some_backups
 
