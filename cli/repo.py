@@ -19,6 +19,7 @@ from cli.backup_types import BackupType
 from cli.listing import KindFilter, Limit
 from cli.replicas import FromReplica, known, named, opened
 from cli.replicate import replicate
+from cli.repo_forget import forget
 from cli.restore import Mode, ModeOption, Only, Tables, names, restore_text
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, folder_target, target_url
@@ -149,6 +150,7 @@ def restore(
 
 
 commands.command()(replicate)
+commands.command()(forget)
 
 
 @commands.command()

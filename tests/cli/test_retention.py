@@ -34,5 +34,9 @@ def test_what_would_go_is_shown_what_is_pinned_stays_and_the_rest_goes(shop: Sho
     assert home.json("unpin", OLD[4]) == {"jobId": OLD[4], "pinned": None}
     left = {job["jobId"]: (job["status"], job["pinned"]) for job in home.json("list", "--type", "secrets")}
     assert left == {**dict.fromkeys(OLD, ("completed", None)), OLD[3]: ("gone", None)}
-    for backup_id in (*OLD[:3], OLD[4]):
+
+    assert "would lose the secrets backup of" in home.error(4, "repo", "forget", OLD[4])["reason"]
+    assert home.json("repo", "forget", OLD[4], "--yes")["forgotten"] is True
+    assert OLD[4] not in [one.id for one in repository.backups("secrets")]
+    for backup_id in OLD[:3]:
         repository.forget(backup_id)
