@@ -95,8 +95,8 @@ def _refused(what: str, reason: str) -> RefusedError:
     return RefusedError(
         "prune was refused and nothing was deleted",
         reason=f"{what} can't be read ({reason}), so nobody knows which chunks it needs",
-        next_step="Bring it back from a replica ('holdfast repo check --repair'), or give that backup up ('holdfast repo forget'), "
-        "then prune again",
+        next_step="Bring it back from a replica ('holdfast repo check --repair'), or give that backup up "
+        "('holdfast repo forget'), then prune again",
     )
 
 
