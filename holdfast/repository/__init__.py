@@ -5,6 +5,7 @@ from holdfast.repository.check import check_storage
 from holdfast.repository.checks import ReadParts
 from holdfast.repository.cleanups import CleanupRecord
 from holdfast.repository.compression import Compression
+from holdfast.repository.founding import repair_description
 from holdfast.repository.intake import Readable
 from holdfast.repository.keyring import KeyInfo, KeyRing
 from holdfast.repository.lease import Lease, LeaseInfo
@@ -14,7 +15,7 @@ from holdfast.repository.proof import LEVELS, Level, Proof
 from holdfast.repository.prune import PruneReport
 from holdfast.repository.replicate import replicate
 from holdfast.repository.report import BackupCopy, CheckLevel, CheckReport, Healed, Problem, ReplicationReport
-from holdfast.repository.repository import Repository, repair_description
+from holdfast.repository.repository import Repository
 from holdfast.repository.spares import SparedObject
 from holdfast.repository.userkey import UserKey
 from holdfast.repository.writer import BackupWriter

@@ -9,12 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from holdfast.errors import (
-    DamagedError,
     KeyMissingError,
-    ObjectExistsError,
     RefusedError,
     SettingsError,
-    WorkFailedError,
 )
 from holdfast.repository import check, forgetting, names, prune, reader
 from holdfast.repository.backups import Backups, BackupSummary
@@ -24,13 +21,12 @@ from holdfast.repository.checks import Checks
 from holdfast.repository.cleanups import Cleanups
 from holdfast.repository.compression import Compression
 from holdfast.repository.description import Description, description_damaged, holds_keys, read_description
+from holdfast.repository.founding import write_new
 from holdfast.repository.intents import finish
-from holdfast.repository.keyfile import KeyFile
 from holdfast.repository.keyring import KeyRing, OpenedKey, open_with
 from holdfast.repository.lease import Lease, LeaseInfo
 from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Entry, Manifest
-from holdfast.repository.masterkey import MasterKey
 from holdfast.repository.pins import REMOVED, Pin, Pins, Records
 from holdfast.repository.proof import Level, Proof, Proofs, best_level
 from holdfast.repository.proof_index import ProofIndex
@@ -41,7 +37,6 @@ from holdfast.repository.spares import SparedObject, Spares
 from holdfast.repository.userkey import UserKey
 from holdfast.repository.writer import BackupWriter
 from holdfast.storage import Storage
-from holdfast.storage.probe import put_first
 
 if TYPE_CHECKING:
     from holdfast.storage.replica import Replica
@@ -86,9 +81,7 @@ class Repository:
                 next_step="'holdfast keys generate' makes a key; set BACKUP_ENCRYPTION_KEY to it",
             )
         if not cls.exists(storage):
-            if any(True for folder in (names.MANIFESTS, names.CHUNKS, names.PROOFS) for _ in storage.list(folder)):
-                read_description(storage)  # says that it is missing among backups
-            cls._write_new(storage, key if encrypt else None, label)
+            write_new(storage, key if encrypt else None, label)
         found = cls.open(storage, key=key)
         if found.encrypted != encrypt:
             state = "encrypted" if found.encrypted else "not encrypted"
@@ -349,36 +342,5 @@ class Repository:
         self._spares.close()
         self._sealed.storage.close()
 
-    @staticmethod
-    def _write_new(storage: Storage, key: UserKey | None, label: str) -> None:
-        """The key file first, repository.json last: with it the repository exists. Of two that make one, one wins."""
-        description = Description.new(encrypted=key is not None)
-        if key is not None and description.first_key_id is not None:
-            master = MasterKey(MasterKey.new_secret(), description.id)
-            description = description.authenticated(master)
-            file = KeyFile.wrap(key, master, description, label=label, key_id=str(description.first_key_id))
-            storage.put(names.key(file.id), file.to_bytes())
-            storage.sync()
-        try:
-            put_first(storage, names.DESCRIPTION, description.to_bytes())
-        except ObjectExistsError:
-            storage.delete(names.key(str(description.first_key_id)))
-        except WorkFailedError:
-            storage.delete(names.key(str(description.first_key_id)))
-            raise
-        storage.sync()
-
     def __repr__(self) -> str:
         return f"Repository({self.id}, {self.location})"
-
-
-def repair_description(storage: Storage, key: UserKey) -> None:
-    """Write repository.json again from the copy in a key file. Raises RefusedError where it is intact."""
-    try:
-        read_description(storage)
-    except DamagedError:
-        opened = open_with(storage, key)
-        storage.put(names.DESCRIPTION, opened.description.to_bytes(), replace=True)
-        storage.sync()
-        return
-    raise RefusedError(f"{names.DESCRIPTION} in {storage.location} is intact, so there is nothing to repair")
