@@ -118,7 +118,7 @@ def _storage_text(report: Report) -> str | None:
     if found is None:
         return None
     used = "" if found["usedPercent"] is None else f"{found['usedPercent']:g} % of {figures.size(found['capacityBytes'])} used; "
-    added = f"{figures.size(found['readBytes'])} read, {figures.size(found['storedBytes'])} added"
+    added = f"{figures.size(found['readBytes'])} read, {figures.size(found['storedBytes'])} stored"
     return f"{used}dedup {figures.ratio(report['dedupRatio'])} ({added})"
 
 

@@ -226,6 +226,7 @@ class Cleanup:
             "spared": [{"backup_id": backup_id, "why": why} for backup_id, why in self.spared.items()],
             "freed_bytes": self.freed_bytes,
             "chunks_deleted": self.chunks_deleted,
+            "stored_bytes": self.pruned.bytes_kept if self.pruned is not None else None,
             "problems": [*self.problems, *([self.put_off] if self.put_off else [])],
         }
 

@@ -25,6 +25,7 @@ from holdfast.overview import (
     TypeOverview,
     measured_restore,
 )
+from holdfast.stored import stored_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,7 +168,7 @@ def _facts(manifest: Manifest, index: ProofIndex) -> BackupFacts:
 
 def _storage(settings: Settings, repository: Repository, summaries: Sequence[BackupSummary]) -> StorageOverview:
     intact = [one.intact for one in summaries if one.intact is not None]
-    stored = sum(one.stored_bytes for one in intact)
+    stored = stored_bytes(repository, intact)
     capacity, used = settings.storage_capacity_bytes, stored
     if capacity is None and repository.location.startswith("file://"):
         disk = shutil.disk_usage(_folder(repository.location))

@@ -174,7 +174,7 @@ class _Look(Collector):
             return
         used = None if storage.used_percent is None else storage.used_percent / 100
         yield self._one("storage_read_bytes", "What all backups that are there read from their sources.", storage.read_bytes)
-        yield self._one("storage_stored_bytes", "What all backups that are there added to the storage.", storage.stored_bytes)
+        yield self._one("storage_stored_bytes", "What all backups take in the storage.", storage.stored_bytes)
         yield self._one("storage_capacity_bytes", "The space of the storage.", storage.capacity_bytes)
         yield self._one("storage_used_ratio", "How much of that space is used, by whatever it is; 1 is all.", used)
         yield self._one("storage_dedup_ratio", "How many bytes of sources each stored byte stands for.", storage.dedup_ratio)

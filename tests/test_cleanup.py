@@ -21,6 +21,7 @@ from holdfast.replica_cleanup import ReplicaOutcome, clean_replica
 from holdfast.repository import Level, Repository, UserKey, replicate
 from holdfast.retention import Rules
 from holdfast.storage import LocalStorage, MemoryStorage, Storage, StorageSettings
+from holdfast.stored import stored_bytes
 from tests.repository.making import back_up, noise, one_bit_off, read_all
 from tests.repository.replicas import HeldReplica, Unreachable, objects
 
@@ -93,6 +94,26 @@ def test_it_writes_its_plan_forgets_what_that_names_and_deletes_what_nobody_need
     for one in repository.backups():
         assert read_all(repository, one.manifest) == contents(int(one.id[-1]))
     assert cleaned(repository).forgotten == [], "the next finds nothing to do"
+
+
+def test_what_is_stored_is_what_a_clean_up_counted_and_what_was_added_since(
+    repository: Repository, storage: MemoryStorage
+) -> None:
+    def there() -> int:
+        return sum(info.size_bytes for info in storage.list("chunks"))
+
+    def told() -> int:
+        return stored_bytes(repository, [one.manifest for one in repository.backups()])
+
+    assert told() == there()
+    repository.forget("backup_0")  # which had added what all of them share
+    assert told() < there()
+    cleaned(repository)
+    assert told() == there()
+    back_up(repository, "backup_new", contents(9))
+    assert told() == there()
+    Cleanup(History(repository), how(look=lambda: Attempts(lambda: None))).run()
+    assert told() == there()
 
 
 def test_a_dry_run_tells_the_plan_and_changes_nothing(repository: Repository, storage: MemoryStorage) -> None:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holdfast.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
-from holdfast.repository import names
+from holdfast.repository import canonical, names
 from holdfast.repository.canonical import Json
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.sealed import SealedObjects
 
 _KEPT_FOR = timedelta(days=365)
+_LOOKED_AT = 10
+"""How many of the newest records are read for what was counted: a clean-up that could not prune counted nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,14 @@ class CleanupRecord:
     plan: Json | None
     done: Json | None
     damaged: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many bytes of chunks a clean-up counted in the storage when it had pruned."""
+
+    at: datetime
+    stored_bytes: int
 
 
 class Cleanups:
@@ -64,6 +74,16 @@ class Cleanups:
         }
         return [self._record(name, found[name]) for name in sorted(found, reverse=True)]
 
+    def counted(self) -> Counted | None:
+        """Return what the newest clean-up counted that pruned; None where none did, or it can't be read any more."""
+        dones = [info.name for info in self._sealed.storage.list(names.CLEANUPS) if _done_time(info.name) is not None]
+        for name in sorted(dones, reverse=True)[:_LOOKED_AT]:
+            done, _ = self._read(name)
+            stored = None if done is None else done.get("stored_bytes")
+            if done is not None and isinstance(stored, int):
+                return Counted(canonical.time_from(done["at"]), stored)
+        return None
+
     def _record(self, name: str, at: datetime) -> CleanupRecord:
         plan, wrong = self._read(name)
         done, also_wrong = self._read(names.cleanup_done(name))
@@ -82,6 +102,11 @@ class Cleanups:
             moment = names.cleanup_time(info.name)
             if moment is not None and moment < before:
                 self._sealed.storage.delete(info.name)
+
+
+def _done_time(name: str) -> datetime | None:
+    moment = names.cleanup_time(name)
+    return moment if moment is not None and name == names.cleanup_done(names.cleanup(moment)) else None
 
 
 def _plan_time(name: str) -> datetime | None:
