@@ -5,21 +5,21 @@ Run as a script with FOLDER; it prints how many deaths it went through.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent / "repository"))
+
+from dying import die_before_each_step
+from killed import Mortal, let_time_pass
 
 from holdfast.cleanup import Cleanup, How
 from holdfast.history import History
 from holdfast.repository import Repository, UserKey
 from holdfast.retention import Rules
 from holdfast.storage import LocalStorage
-from tests.repository.dying import die_before_each_step
 from tests.repository.making import back_up, noise, read_all
 
 KEY = UserKey.parse("11" * 32)
@@ -30,26 +30,6 @@ KEPT = {"backup_1", "backup_50"}  # the newest, and the only proven one
 
 def contents(age_days: int) -> dict[str, bytes]:
     return {"shared": noise(1, 20_000), "own": noise(age_days, 5_000)}
-
-
-class Mortal(LocalStorage):
-    """A storage in whose process death comes before a given step."""
-
-    steps_left: int | None = None
-
-    def _step(self) -> None:
-        if self.steps_left is not None:
-            self.steps_left -= 1
-            if self.steps_left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
-        self._step()
-        super().put(name, data, replace=replace, bulk=bulk)
-
-    def delete(self, name: str) -> None:
-        self._step()
-        super().delete(name)
 
 
 def before(folder: Path, steps: int | None) -> None:
@@ -75,8 +55,7 @@ def look(folder: Path, steps: int | None) -> None:
     assert left >= KEPT
     planned = [record for record in repository.cleanups.list() if record.plan is not None]
     assert planned or left == {f"backup_{age}" for age in AGES_DAYS}, "nothing goes before the plan is written"
-    for path in (folder / "leases").glob("*"):  # let an hour pass, by the storage's clock
-        os.utime(path, (time.time() - 3600,) * 2)
+    let_time_pass(LocalStorage(folder))
     Cleanup(History(repository), HOW).run()
     assert {one.id for one in repository.backups()} == KEPT
     for one in repository.backups():

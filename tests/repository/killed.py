@@ -100,7 +100,7 @@ def look(storage: LocalStorage) -> None:
     for one in repository.backups():
         for entry in one.manifest.entries:
             assert b"".join(repository.read(entry)) == CONTENTS[one.id][entry.name]
-    _let_time_pass(storage)
+    let_time_pass(storage)
     back_up(repository, "backup_3")
     assert repository.leases() == []
     for one in repository.backups():
@@ -121,7 +121,7 @@ def _opened(storage: LocalStorage) -> Repository:
         return Repository.open(storage, key=NEW_KEY)
 
 
-def _let_time_pass(storage: LocalStorage) -> None:
+def let_time_pass(storage: LocalStorage) -> None:
     """Make what the dead left an hour old, by the storage's clock, rather than wait."""
     folder = Path(storage.location.removeprefix("file://"))
     for path in (folder / "leases").glob("*"):

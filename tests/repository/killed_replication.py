@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dying import Deed, die_before_each_step
-from killed import CONTENTS, KEY, Mortal, _let_time_pass, back_up
+from killed import CONTENTS, KEY, Mortal, back_up, let_time_pass
 
 from holdfast.repository import Repository, check_storage, replicate
 from holdfast.storage import StorageSettings
@@ -108,7 +108,7 @@ def look_after_repair(places: Places) -> None:
 def _let_leases_pass(places: Places) -> None:
     for place in places:
         if (Path(place.location.removeprefix("file://")) / "leases").exists():
-            _let_time_pass(place)
+            let_time_pass(place)
 
 
 def _assert_right(repository: Repository) -> None:
