@@ -1,22 +1,24 @@
 """Homes of Holdfast whose Prefect server starts quickly, for tests that are not about its first start.
 
-A server that has never run makes its database in 5 seconds of CPU, by all migrations that Prefect ever had. That is done once,
-with the real server, and kept in pytest's cache for as long as Prefect stays the same; each home begins with a copy.
+A server that has never run makes its database in 5 seconds of CPU, by all migrations that Prefect ever had, and registers the
+blocks of every cloud in one more. That is done once, with the real server, and kept in pytest's cache for as long as all versions
+stay the same; each home begins with a copy.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import prefect.settings
+import pytest
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -24,20 +26,17 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 from orchestration.local_server import LocalServer
 from orchestration.server import use
 
-_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "d"
+_ROOT = Path(__file__).parents[1]
+_CACHE = _ROOT / ".pytest_cache" / "d"
 _DATABASE = "prefect.db"
-_MEMO = "memo_store.toml"
 
 
 def prepare_home(home: Path) -> None:
     """Make a home, with the database of a server that has started once; nothing else of it is in there."""
     made = _made()
-    folder = home / "prefect"
     home.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700)
-    for name in (_DATABASE, _MEMO):
-        if (made / name).exists():
-            shutil.copyfile(made / name, folder / name)
+    (home / "prefect").mkdir(mode=0o700)
+    shutil.copyfile(made, home / "prefect" / _DATABASE)
 
 
 @contextmanager
@@ -68,10 +67,11 @@ def drain() -> None:
 
 
 def _made() -> Path:
-    """The folder of what is copied; whoever asks first makes it, and the others wait."""
-    kept = _CACHE / f"prefect-{version('prefect')}"
+    """The database that is copied; whoever asks first makes it, and the others wait."""
+    versions = hashlib.sha256((_ROOT / "constraints.txt").read_bytes()).hexdigest()[:12]
+    kept = _CACHE / f"prefect-{versions}.db"
     _CACHE.mkdir(parents=True, exist_ok=True)
-    with kept.with_name(f"{kept.name}.lock").open("w") as lock:
+    with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
             _make(kept)
@@ -82,12 +82,10 @@ def _make(kept: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-test-", dir=_CACHE) as name:
         home = Path(name)
         server = LocalServer(home)
-        server.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PREFECT_SERVER_REGISTER_BLOCKS_ON_START", "true")
+            server.start()
         server.stop()
-        fresh = home / "fresh"
-        fresh.mkdir()
         with closing(sqlite3.connect(home / "prefect" / _DATABASE)) as database:
-            database.execute("VACUUM INTO ?", [str(fresh / _DATABASE)])
-        if (home / "prefect" / _MEMO).exists():
-            shutil.copyfile(home / "prefect" / _MEMO, fresh / _MEMO)
-        fresh.rename(kept)
+            database.execute("VACUUM INTO ?", [str(home / "fresh.db")])
+        (home / "fresh.db").rename(kept)
