@@ -22,6 +22,7 @@ commands = Commands("")
 @commands.command(rich_help_panel="Back up and bring back")
 def cleanup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go, and why.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Also where most of the good backups of a type would go at once.")] = False,
 ) -> None:
     """Delete the backups that the rules of retention let go, in the replicas too, and old rows of the catalog.
 
@@ -30,19 +31,19 @@ def cleanup(
     loaded = settings()
     ready_for_flows(loaded)
     with shown("Cleaning up"):
-        document = _cleaned_up(loaded.target, dry_run=dry_run)
+        document = _cleaned_up(loaded.target, dry_run=dry_run, yes=yes)
     output.result(document, lambda: cleanup_text(document))
     if document["status"] != "completed":
         raise typer.Exit(ExitCode.WORK_FAILED)
 
 
-def _cleaned_up(target: str | None, *, dry_run: bool) -> jobs.Document:
+def _cleaned_up(target: str | None, *, dry_run: bool, yes: bool) -> jobs.Document:
     """Run the clean-up; one that could not do all is its outcome, and told as such."""
     from blocks.names import own_defaults
     from flows.cleanup import cleanup as run
 
     try:
-        found: jobs.Document = run(dry_run=dry_run, **own_defaults(run, target))
+        found: jobs.Document = run(dry_run=dry_run, yes=yes, **own_defaults(run, target))
         return found
     except CleanupFailedError as error:
         if error.found is None:

@@ -23,6 +23,7 @@ from orchestration.working import at_work, replicate_from
 def cleanup(
     *,
     dry_run: bool = False,
+    yes: bool = False,
     replicas: list[str] | None = None,
     job_id: str | None = None,
     storage: str = "holdfast-storage",
@@ -31,10 +32,11 @@ def cleanup(
     """Forget the backups that the rules let go, delete what nobody needs then, and old rows of the catalog.
 
     The same rules go for the replicas of the settings, or for these. `dry_run` tells the plan and changes nothing.
+    `yes` lets go at once what would otherwise wait for a day, because it is most of the good backups of a type.
     """
     job = Job("cleanup", "cleanup", job_id, recorded=not dry_run)
     with at_work(job, replicate_from(storage, key)) as (_, source):
-        work = Cleaning(job, source, replicas, dry_run=dry_run)
+        work = Cleaning(job, source, replicas, dry_run=dry_run, yes=yes)
         with work.turn():
             plan(work)
             if not dry_run:

@@ -18,7 +18,8 @@ from holdfast.errors import BusyError, HoldfastError, LeaseLostError, NotFoundEr
 from holdfast.history import History
 from holdfast.repository import Lease, PruneReport, Repository, canonical
 from holdfast.repository.manifest import HOLDFAST_VERSION
-from holdfast.retention import Attempt, Judged, KnownBackup, Refusal, Rules, Verdict
+from holdfast.retention import Attempt, Judged, KnownBackup, Refusal, Rules, Verdict, held_back
+from holdfast.slip import sudden
 from holdfast.turn import require_first
 
 PURPOSE = "cleanup"
@@ -39,6 +40,10 @@ class How:
     grace_seconds: float = 86400
     wait_seconds: float = 0
     """For how long a prune waits for whoever else is at work."""
+    at_once: bool = False
+    """Whether somebody has said that even most of the good backups may go in one clean-up."""
+    by_clock_of: Repository | None = None
+    """Of a replica, its primary: where its clock is ahead of the primary's, that one's counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Plan:
     refused: list[Refusal]
     freeable_bytes: int | None
     unprunable: str | None = None
+    waiting: tuple[Refusal, ...] = ()
+    """Of what is refused, what only waits because so much would go (see `slip`)."""
 
     @property
     def doomed(self) -> Judged:
@@ -126,16 +133,19 @@ class Cleanup:
 
     def plan(self) -> Plan:
         """Judge every backup by the storage's clock, and find out what a prune would free afterwards. Writes nothing."""
-        now = self.repository.now
+        now = self._now()
         judged, refused = self.history.judged(self.how.rules, now, self.how.look())
+        waiting = [] if self.how.at_once else sudden(judged, self.how.rules, self.repository.cleanups, now)
+        judged = [held_back(verdict, waiting) for verdict in judged]
         doomed = [verdict.backup.id for verdict in judged if verdict.goes]
         freeable, unprunable = self._freeable(doomed)
-        self.planned = Plan(now, judged, refused, freeable, unprunable)
+        self.planned = Plan(now, judged, [*refused, *waiting], freeable, unprunable, tuple(waiting))
         return self.planned
 
     def write_plan(self) -> None:
         """Write the plan into the repository, durably: only then anything of it may be done."""
         self._written = self.repository.cleanups.put_plan(_plan_record(self.the_plan, self.how), self.the_plan.at)
+        self.problems += [f"of the type {one.type} nothing goes: {one.why}" for one in self.the_plan.waiting]
 
     def forget(self, lease: Lease, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Forget what the plan names, one after the other; may be called again to go on where it stopped.
@@ -168,6 +178,10 @@ class Cleanup:
         """Write down what was done, beside the plan."""
         if self._written is not None:
             self.repository.cleanups.put_done(self._written, self._done_record())
+
+    def _now(self) -> datetime:
+        primary = self.how.by_clock_of
+        return self.repository.now if primary is None else min(self.repository.now, primary.now)
 
     def _freeable(self, doomed: list[str]) -> tuple[int | None, str | None]:
         try:

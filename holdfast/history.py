@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from holdfast.repository import BackupSummary, Pin, Repository, canonical
+from holdfast.repository import BackupSummary, Manifest, Pin, Repository, canonical
 from holdfast.repository.pins import later
 from holdfast.retention import Attempt, Judged, KnownBackup, Refusal, Rules, judge
+
+_APART = timedelta(days=1)
+"""So far the clocks of a database, of the host that backs it up and of the storage may be apart."""
 
 _THREADS = 8  # to overlap the waits of a storage that is far away
 
@@ -68,8 +71,22 @@ class History:
             at=summary.stored_at if manifest is None else manifest.snapshot_at,
             level=None if manifest is None else self.repository.verified_level(summary.id),
             damaged=None if manifest is not None else summary.damaged or "it can't be read",
+            came_at=None if manifest is None else _came_at(manifest, summary.stored_at),
             pinned=str(counts) if counts is not None and counts.holds else None,
             in_primary=summary.id in self.primary.backups,
             checksum=None if manifest is None else manifest.checksum,
             stored_bytes=None if manifest is None else manifest.stored_bytes,
         )
+
+
+def _came_at(manifest: Manifest, stored_at: datetime) -> datetime | None:
+    """Tell when a backup came where the database's clock is behind the host's, or the host's behind the storage's.
+
+    A manifest that was copied or healed later looks the same: such a backup stays a little longer.
+    """
+    found = None
+    if manifest.started_at - manifest.snapshot_at > _APART:
+        found = manifest.started_at
+    if stored_at - manifest.finished_at > _APART:
+        found = stored_at
+    return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.cleanup import Cleanup, How
@@ -59,7 +59,7 @@ def clean_replica(
     primary = as_primary(repository, without if dry_run else ())
     with closing(open_replica(replica)) as storage:
         copy = repository.copy_in(storage)
-        done = Cleanup(History(copy, primary), how).run(dry_run=dry_run)
+        done = Cleanup(History(copy, primary), replace(how, by_clock_of=repository)).run(dry_run=dry_run)
     return ReplicaOutcome(replica.name, location, done, seconds=time.monotonic() - began)
 
 

@@ -72,6 +72,7 @@ _COUNTS = ("keep_last", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearl
 @dataclass(frozen=True, slots=True)
 class KnownBackup:
     """What is known of one backup. `at` is the time of its content; of a damaged one, of unknown source, that of its storing.
+    Of a source whose clock is behind, `at` is too early, and `came_at` says when the backup came in truth.
 
     `level` is None for a backup that is bad, or that has no proof at all.
     """
@@ -87,10 +88,16 @@ class KnownBackup:
     in_primary: bool = False  # of a copy in a replica: replication would bring it back
     checksum: str | None = None
     stored_bytes: int | None = None
+    came_at: datetime | None = None  # where other clocks contradict that of its content: when it came by the latest of them
 
     @property
     def good(self) -> bool:
         return self.damaged is None and self.level is not None
+
+    @property
+    def latest(self) -> datetime:
+        """The latest time that any clock says of it."""
+        return self.at if self.came_at is None else max(self.at, self.came_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ def judge(backups: Iterable[KnownBackup], rules: Rules, now: datetime, attempt: 
         of_type = [one for one in history if one.type == kind]
         found = list(_refusals(kind, of_type, now, attempt))
         refusals += found
-        judged += [_held_back(verdict, found) for verdict in _judge_type(of_type, rules, now)]
+        judged += [held_back(verdict, found) for verdict in _judge_type(of_type, rules, now)]
     return sorted(judged, key=lambda verdict: _order(verdict.backup), reverse=True), refusals
 
 
@@ -179,7 +186,8 @@ def _newest_is_bad(history: Sequence[KnownBackup], now: datetime) -> str | None:
     return None
 
 
-def _held_back(verdict: Verdict, refusals: Sequence[Refusal]) -> Verdict:
+def held_back(verdict: Verdict, refusals: Sequence[Refusal]) -> Verdict:
+    """Have a backup stay that would go, where a refusal covers it."""
     if not verdict.goes:
         return verdict
     held = tuple(Reason("held back", refusal.why) for refusal in refusals if refusal.covers(verdict.backup))
@@ -212,6 +220,8 @@ def _own_reasons(one: KnownBackup, days: int, now: datetime) -> Iterator[Reason]
         yield Reason("future", f"its time, {figures.minute_utc(one.at)}, is in the future")
     elif one.at > now - timedelta(days=days):
         yield Reason("young", f"within {days} days")
+    elif one.latest > now - timedelta(days=days):
+        yield Reason("young", f"within {days} days by another clock than its own, which says {one.at:%Y-%m-%d %H:%M} UTC")
 
 
 def _those_it_may_belong_to(one: KnownBackup, groups: Mapping[str, _Group]) -> list[_Group]:
@@ -237,6 +247,8 @@ class _Group:
         for place, one in enumerate(self._good[: rules.keep_last], 1):
             last = "the newest good one" if rules.keep_last == 1 else f"{place} of the last {rules.keep_last} good ones"
             self._keep(one, Reason("last", last))
+        if any(one.came_at is not None for one in self._good):
+            self._keep_last_to_come(rules.keep_last)
         self._keep_last_of_each("daily", rules.keep_daily, lambda at: f"the last good one of {at:%Y-%m-%d}")
         self._keep_last_of_each("weekly", rules.keep_weekly, lambda at: f"the last good one of week {at:%G-W%V}")
         self._keep_last_of_each("monthly", rules.keep_monthly, lambda at: f"the last good one of {at:%Y-%m}")
@@ -258,6 +270,12 @@ class _Group:
             self._keep(proven[0], Reason("proven", "the newest proven one"))
         elif self._good:
             self._keep(self._good[0], Reason("good", "the newest good one, for none is proven"))
+
+    def _keep_last_to_come(self, count: int) -> None:
+        """Keep those that came last, too: by the clock of a source that is behind they look older than all others."""
+        for one in sorted(self._good, key=lambda one: (one.latest, one.id), reverse=True)[:count]:
+            if one.came_at is not None:
+                self._keep(one, Reason("last", f"one of the last {count} good ones that came, by another clock than its own"))
 
     def _keep_last_of_each(self, kind: Kind, count: int, span: Callable[[datetime], str]) -> None:
         """Keep the newest good one of each of so many spans of time in which there are any, by UTC."""

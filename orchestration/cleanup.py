@@ -31,7 +31,7 @@ PRUNE_WAIT_SECONDS = 60.0
 class Cleaning:
     """A clean-up on its way: of the primary, then of its replicas, then of the catalog's rows."""
 
-    def __init__(self, job: Job, source: Source, replicas: Sequence[str] | None, *, dry_run: bool) -> None:
+    def __init__(self, job: Job, source: Source, replicas: Sequence[str] | None, *, dry_run: bool, yes: bool = False) -> None:
         settings = job.settings
         self.job = job
         self.dry_run = dry_run
@@ -43,6 +43,7 @@ class Cleaning:
             lambda: Attempts(lambda: open_catalog(settings)),
             settings.prune_grace_hours * 3600,
             PRUNE_WAIT_SECONDS,
+            at_once=yes,
         )
         self.cleanup = Cleanup(History(source.repository), self._how)
         self._lease: Lease | None = None
@@ -102,9 +103,7 @@ def completed(work: Cleaning, replicas: Mapping[str, ReplicaOutcome | BaseExcept
     _show(document)
     if not document["problems"]:
         return work.job.completed(document)
-    error = not_all_done(document)
-    error.found = {**work.job.document("failed"), **document, "error": str(error)}
-    raise error
+    raise work.job.failure(not_all_done(document), document)
 
 
 def _outcome(name: str, done: ReplicaOutcome | BaseException) -> ReplicaOutcome:

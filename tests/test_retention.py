@@ -129,6 +129,19 @@ def test_a_damaged_backup_goes_only_when_every_source_that_it_may_be_of_has_a_ne
     assert gone(judged) == ["backup_5"]
 
 
+def test_what_a_source_makes_whose_clock_is_years_behind_is_not_old() -> None:
+    before = [known(number, 40 + number) for number in range(5)]
+    behind = [known(10 + number, 700 + number, came_at=NOW - number * DAY) for number in range(40)]
+    judged, _ = judge([*before, *behind], RULES, NOW, well)
+    assert gone(judged) == ["backup_3", "backup_4", *(f"backup_{number}" for number in range(40, 50))]
+    assert told(judged, 11) == [
+        f"within 30 days by another clock than its own, which says {NOW - 701 * DAY:%Y-%m-%d %H:%M} UTC",
+        "one of the last 3 good ones that came, by another clock than its own",
+    ]
+    later, _ = judge([*before, *behind], RULES, NOW + 400 * DAY, well)
+    assert [one.backup.id for one in later if not one.goes] == [f"backup_{number}" for number in (0, 1, 2, 10, 11, 12)]
+
+
 # Thousands of histories, and rules written down a second time.
 
 
@@ -156,8 +169,10 @@ class History:
         locked = NOW + timedelta(hours=choose.randint(-100, 100)) if self._seldom() else None
         pinned = "pinned by somebody" if self._seldom() else None
         found = KnownBackup(f"backup_{number:03}", kind, source, at, level, None, pinned, locked, self._seldom())
+        if self._seldom():  # its clock was behind
+            found = replace(found, came_at=at + timedelta(hours=choose.randint(24, span)))
         if self._seldom():  # its source is not known then, and its time is the storage's
-            return replace(found, source=None, level=None, damaged="it is empty", at=min(at, NOW))
+            return replace(found, source=None, level=None, damaged="it is empty", at=min(at, NOW), came_at=None)
         return found
 
     def _seldom(self) -> bool:
@@ -189,7 +204,7 @@ def _assert_may_go(one: KnownBackup, history: Sequence[KnownBackup], rules: Rule
     assert one.pinned is None
     assert not one.in_primary
     assert one.locked_until is None or one.locked_until <= NOW
-    assert one.at <= NOW - timedelta(days=rules.days[one.type])
+    assert one.latest <= NOW - timedelta(days=rules.days[one.type])
     of_type = [other for other in history if other.type == one.type]
     for these in (of_type, [other for other in of_type if other.at <= NOW]):
         newest = max(these, key=lambda other: (other.at, other.id))
@@ -210,8 +225,9 @@ def _assert_has_to_stay(verdict: Verdict, history: Sequence[KnownBackup], rules:
     good = _good([other for other in history if other.type == one.type], one.source)
     assert ("pinned" in kinds) == (one.pinned is not None)
     assert ("future" in kinds) == (one.at > NOW)
-    assert ("young" in kinds) == (NOW - timedelta(days=rules.days[one.type]) < one.at <= NOW)
-    assert ("last" in kinds) == (one in good[: rules.keep_last])
+    assert ("young" in kinds) == (NOW - timedelta(days=rules.days[one.type]) < one.latest and one.at <= NOW)
+    came_last = [other for other in _by_coming(good)[: rules.keep_last] if other.came_at]
+    assert ("last" in kinds) == (one in good[: rules.keep_last] or one in came_last)
     if kinds == {"held back"}:
         assert any(refusal.type == one.type and refusal.source in (None, one.source) for refusal in refused)
     if "unreplaced" in kinds:
@@ -223,6 +239,7 @@ def _assert_enough_is_left(history: Sequence[KnownBackup], kept: Sequence[KnownB
         good = _good([one for one in history if one.type == kind], source)
         left = _good([one for one in kept if one.type == kind], source)
         assert left[: rules.keep_last] == good[: rules.keep_last]
+        assert _by_coming(left)[: rules.keep_last] == _by_coming(good)[: rules.keep_last], "whatever their own clocks say"
         proven = [one for one in good if one.level == "proven"]
         assert (proven or good)[:1] == ([one for one in left if one.level == "proven"] or left)[:1]
         for form, count in (
@@ -235,6 +252,11 @@ def _assert_enough_is_left(history: Sequence[KnownBackup], kept: Sequence[KnownB
             for one in good:
                 newest_of.setdefault(one.at.strftime(form), one)
             assert set(list(newest_of.values())[:count]) <= set(left)
+
+
+def _by_coming(good: Sequence[KnownBackup]) -> list[KnownBackup]:
+    """The good ones as they came, the last first, by the latest time that any clock says."""
+    return sorted(good, key=lambda one: (one.latest, one.id), reverse=True)
 
 
 def _good(history: Sequence[KnownBackup], source: str | None) -> list[KnownBackup]:
