@@ -1,29 +1,39 @@
 """Flow runs that Prefect still takes for running, though their process is gone: told by the process, never by their age.
 
 Each run says in its labels which process it is, for Prefect knows at most a number, and not of which host. So a run of any kind
-can be judged on its host, whether or not it has a row in the catalog.
+can be judged on its host, whether or not it has a row in the catalog. A run that never began has no process that it could name:
+it is judged by the worker that took it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas import OrchestrationResult
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from holdfast.process_identity import is_known_dead, this_process
+from orchestration.declared import TAG
+from orchestration.work_pool import worker_is_gone
 
 _LABEL = "holdfast."
 _OPEN = [StateType.RUNNING, StateType.CANCELLING]
+_WORKER, _POOL = "prefect.worker.name", "prefect.work-pool.name"
 _PAGE = 200
+
+NEVER_BEGAN = "the worker that took it is gone, and it never began"
+BEGINS_WITHIN = timedelta(minutes=10)
+"""How long a container that a worker started before it went may take until the run in it begins."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,8 +55,18 @@ def close_dead_runs(reason: str) -> list[str]:
     Raises what Prefect's client raises.
     """
     with get_client(sync_client=True) as client:
-        dead = [run for run in _open_runs(client) if is_known_dead(_process(run))]
+        dead = [run for run in _open_runs(client, _OPEN) if is_known_dead(_process(run))]
         return [f"{run.name} ({run.id})" for run in dead if _crash(client, run.id, reason)]
+
+
+def close_lost_runs() -> list[str]:
+    """Set our runs to Crashed that a worker took which is gone, on whatever host, and which never began; return their names.
+
+    Prefect itself leaves them `Submitting` for ever. Raises what Prefect's client raises.
+    """
+    with get_client(sync_client=True) as client:
+        lost = [run for run in _open_runs(client, [StateType.PENDING], [TAG]) if _is_lost(client, run)]
+        return [f"{run.name} ({run.id})" for run in lost if _crash(client, run.id, NEVER_BEGAN)]
 
 
 def crash_run(flow_run_id: object, reason: str) -> None:
@@ -64,8 +84,19 @@ def crash_run(flow_run_id: object, reason: str) -> None:
         _log.warning("flow run %s could not be set to Crashed: %s", flow_run_id, error)
 
 
-def _open_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
-    open_ones = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_OPEN)))
+def _is_lost(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Tell whether nobody will begin this run: its worker is gone, and what that had started has had its time."""
+    worker, pool = run.labels.get(_WORKER), run.labels.get(_POOL)
+    if run.state is None or not worker or not pool or datetime.now(UTC) - run.state.timestamp < BEGINS_WITHIN:
+        return False
+    return worker_is_gone(client, str(pool), str(worker))
+
+
+def _open_runs(client: SyncPrefectClient, types: list[StateType], tags: list[str] | None = None) -> Iterator[FlowRun]:
+    open_ones = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types)),
+        tags=None if tags is None else FlowRunFilterTags(all_=tags),
+    )
     page, offset = client.read_flow_runs(flow_run_filter=open_ones, limit=_PAGE), 0
     while page:
         yield from page

@@ -30,7 +30,7 @@ from holdfast.errors import UnreachableError
 from holdfast.repository import Repository
 from holdfast.settings import Settings
 from orchestration.automations import apply_automations
-from orchestration.dead_runs import close_dead_runs
+from orchestration.dead_runs import close_dead_runs, close_lost_runs
 from orchestration.dead_work import REASON
 from orchestration.declared import deployment_name
 from orchestration.job import Job
@@ -54,6 +54,7 @@ def duties(settings: Settings) -> Mapping[str, Callable[[], Any]]:
     """Name what is to be done for Prefect, in order; each returns what it did."""
     return {
         "crashedRuns": lambda: close_dead_runs(REASON),
+        "lostRuns": close_lost_runs,
         "freedSlots": free_stuck_slots,
         "schedules": lambda: reconcile_schedules(settings),
         "automations": lambda: apply_automations(settings, begin=False),

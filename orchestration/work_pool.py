@@ -42,6 +42,15 @@ def worker_is_online(name: str) -> bool:
         return any(worker.name == name for worker in client.read_workers_for_work_pool(WORK_POOL))
 
 
+def worker_is_gone(client: SyncPrefectClient, pool: str, name: str) -> bool:
+    """Tell whether this worker no longer reports to the server; where the pool is unknown, so is that."""
+    try:
+        workers = client.read_workers_for_work_pool(pool)
+    except ObjectNotFound:
+        return False
+    return all(worker.name != name or worker.status != WorkerStatus.ONLINE for worker in workers)
+
+
 def a_worker_is_online(client: SyncPrefectClient, pool: str) -> bool:
     """Tell whether any worker takes runs from this pool."""
     try:

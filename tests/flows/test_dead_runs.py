@@ -6,12 +6,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
+import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending
 
-from orchestration.dead_runs import close_dead_runs, crash_run
+from orchestration.dead_runs import close_dead_runs, close_lost_runs, crash_run
+from orchestration.declared import TAG
+from orchestration.work_pool import WORK_POOL, work_pool
 from tests.flows.conftest import Installation
 
 SIGNED = """
@@ -61,3 +67,33 @@ def test_a_run_without_a_row_is_ended_once_its_process_was_killed_and_never_befo
     assert not [name for name in close_dead_runs("it died again") if flow_run_id in name]
     crash_run(flow_run_id, "it died again")
     assert _seen(flow_run_id).state == ended.state
+
+
+def test_a_run_that_its_worker_took_into_its_grave_is_ended(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    del installation
+    with _taken_by("one-that-is-gone") as lost, _taken_by("one-that-lives") as taken:
+        assert not close_lost_runs(), "a run that was taken just now was given up"
+        monkeypatch.setattr("orchestration.dead_runs.BEGINS_WITHIN", timedelta(0))
+        assert [name for name in close_lost_runs() if str(lost) in name]
+        assert [_seen(str(one)).state_name for one in (lost, taken)] == ["Crashed", "Submitting"]
+        assert close_lost_runs() == []
+
+
+@contextmanager
+def _taken_by(worker: str) -> Iterator[UUID]:
+    """A run that a worker has taken; the one that lives has just reported to the server."""
+    with get_client(sync_client=True) as client:
+        work_pool(client, WORK_POOL)
+        if worker == "one-that-lives":
+            client.send_worker_heartbeat(WORK_POOL, worker, heartbeat_interval_seconds=30)
+        run = client.create_flow_run(taken, state=Pending(name="Submitting"), tags=[TAG])
+        client.update_flow_run_labels(run.id, {"prefect.worker.name": worker, "prefect.work-pool.name": WORK_POOL})
+        try:
+            yield run.id
+        finally:
+            client.delete_flow_run(run.id)
+
+
+@flow
+def taken() -> None:
+    """A flow whose runs nobody begins."""
