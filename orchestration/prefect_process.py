@@ -11,7 +11,9 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -42,7 +44,7 @@ def is_alive(record: dict[str, float]) -> bool:
         return False
 
 
-def write_state(path: Path, record: dict[str, str | float]) -> None:
+def write_state(path: Path, record: Mapping[str, Any]) -> None:
     """Write a small JSON file, whole or not at all."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(json.dumps(record))

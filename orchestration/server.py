@@ -67,7 +67,7 @@ def _home_server(settings: Settings) -> LocalServer:
 
 def stop_prefect(settings: Settings) -> bool:
     """Stop what this home runs in the background, `serve` too; tell whether anything ran."""
-    from orchestration.serving import stop_serving
+    from orchestration.serve_record import stop_serving
 
     served = stop_serving(settings.home)
     return LocalServer(settings.home).stop() or served

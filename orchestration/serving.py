@@ -7,35 +7,30 @@ its job as cancelled, then the worker, then the server that both report to.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import psutil
 
-from holdfast.errors import BusyError, PrefectUnreachableError, WorkFailedError
+from holdfast.errors import PrefectUnreachableError, WorkFailedError
 from orchestration.api_process import ApiProcess, api_beside
-from orchestration.local_server import LocalServer, answers, end_process, last_lines
-from orchestration.prefect_process import identity, is_alive, write_state
+from orchestration.local_server import LocalServer, answers, last_lines
+from orchestration.serve_record import end_with_runs, serving_alone
 from orchestration.server import given_address, use
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
 
-_FLOWS_END_SECONDS = 30
-_WORKER_ENDS_SECONDS = 10
 _LOOK_SECONDS = 1.0
-_FLOW_RUN_MODULES = frozenset({"prefect.engine", "prefect.flow_engine"})
 
 
 class Serving:
@@ -48,17 +43,21 @@ class Serving:
         self._server = LocalServer(settings.home)
         self._logs = settings.home.absolute() / "logs"
         self._asked_to_stop = threading.Event()
+        # Never the name of an earlier worker: in a container each of them has the same process id.
+        self._worker_name = f"holdfast-{socket.gethostname()}-{secrets.token_hex(3)}"
 
     def run(self) -> None:
         """Start everything, say `ready`, and stop everything when asked to. Raises BusyError where this home is being served."""
-        with _signals(self._asked_to_stop), _registered(self._settings.home), contextlib.ExitStack() as running:
+        with _signals(self._asked_to_stop), serving_alone(self._settings.home) as started, contextlib.ExitStack() as running:
             running.enter_context(self._embedded_postgres())
             url = running.enter_context(self._prefect())
             if self._asked_to_stop.is_set():
                 return
             self._deploy()
             worker = running.enter_context(self._worker())
+            started(worker.pid)
             api = running.enter_context(self._api())
+            started(api.process.pid)
             if not (self._until_worker_is_online(worker) and api.wait_until_it_answers(self._asked_to_stop)):
                 return
             sys.stdout.write(f"ready prefect={url.removesuffix('/api')} api={api.url}\n")
@@ -132,7 +131,9 @@ class Serving:
         try:
             yield worker
         finally:
-            _end_worker(worker)
+            if worker.poll() is None:
+                end_with_runs(psutil.Process(worker.pid))
+            worker.wait()
 
     def _api(self) -> AbstractContextManager[ApiProcess]:
         return api_beside(self._api_port, self._logs / "api.log", self._worker_environment())
@@ -145,10 +146,6 @@ class Serving:
             WORKING_DIRECTORY: str(working_directory()),  # flows run elsewhere, and `.env` is here
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         }
-
-    @property
-    def _worker_name(self) -> str:
-        return f"holdfast-{os.getpid()}"
 
     def _until_worker_is_online(self, worker: subprocess.Popen[bytes]) -> bool:
         """Wait for the worker to be at work; tell whether it is, or we were asked to stop before."""
@@ -175,44 +172,6 @@ class Serving:
             )
 
 
-def stop_serving(home: Path) -> bool:
-    """Ask a `serve` of this home to end, and wait until it has; tell whether there was one."""
-    record = _serving(home)
-    if record is None:
-        return False
-    end_process(psutil.Process(int(record["pid"])), _FLOWS_END_SECONDS + 2 * _WORKER_ENDS_SECONDS + 30)
-    return True
-
-
-def _serving(home: Path) -> dict[str, float] | None:
-    try:
-        record: dict[str, float] = json.loads(_record_path(home).read_text())
-        return record if is_alive(record) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _record_path(home: Path) -> Path:
-    return home / "prefect" / "serve.json"
-
-
-@contextlib.contextmanager
-def _registered(home: Path) -> Iterator[None]:
-    """Let `holdfast down` find this process, and no second one serve the same home."""
-    path = _record_path(home)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(f"{home} is being served already", next_step="'holdfast down' stops it") from error
-        write_state(path, dict(identity(os.getpid())))
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def _signals(event: threading.Event) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into an event. A second one changes nothing: stopping has its own time limits."""
@@ -227,32 +186,3 @@ def _signals(event: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_worker(worker: subprocess.Popen[bytes]) -> None:
-    family = psutil.Process(worker.pid).children(recursive=True) if worker.poll() is None else []
-    end = time.monotonic() + _FLOWS_END_SECONDS
-    asked: set[int] = set()
-    while worker.poll() is None and time.monotonic() < end:
-        runs = [process for process in psutil.Process(worker.pid).children(recursive=True) if _is_flow_run(process)]
-        if not runs:
-            break
-        for process in runs:
-            if process.pid not in asked:
-                asked.add(process.pid)
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.terminate()
-        time.sleep(0.2)
-    worker.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        worker.wait(_WORKER_ENDS_SECONDS)
-    worker.kill()
-    worker.wait()
-    for process in family:
-        end_process(process, 1)
-
-
-def _is_flow_run(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(_FLOW_RUN_MODULES.intersection(process.cmdline()))
-    return False
