@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ def test_the_guides_intervals_are_what_is_scheduled() -> None:
         "restore": [],
         "replication": [],
     }
+
+
+def test_the_health_monitor_begins_together_with_nothing_else() -> None:
+    every = {
+        one["name"]: {datetime.fromisoformat(schedule["anchor_date"]).timestamp() % 300 for schedule in one["schedules"]}
+        for one in DEPLOYMENTS
+        if any("interval" in schedule for schedule in one["schedules"])
+    }
+    monitor = every.pop("health-monitor")
+    assert monitor.isdisjoint(set().union(*every.values())), "Prefect's SQLite is locked up for a minute each time that they do"
 
 
 def test_a_completed_backup_of_any_type_starts_a_replication() -> None:
