@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import figures, jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType
-from cli.flow_runs import ready_for_flows, shown
+from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.session import settings
-from holdfast.errors import DrillFailedError, ExitCode
+from holdfast.errors import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,9 @@ def drill(kinds: Types = None) -> None:
     loaded = settings()
     ready_for_flows(loaded)
     with shown("Bringing back"):
-        found = _drilled(loaded.target, types=[kind.value for kind in kinds] if kinds else None)
+        from flows.recovery_drill import recovery_drill
+
+        found = outcome_of(recovery_drill, loaded.target, types=[kind.value for kind in kinds] if kinds else None)
     output.result(found, lambda: drill_text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)
@@ -56,17 +58,3 @@ def drill_text(found: jobs.Document) -> Iterator[RenderableType]:
     for one in found["types"]:
         yield from (f"  {one['type']}: {problem}" for problem in one["problems"])
     yield from (f"  {note}" for note in found.get("notes", []))
-
-
-def _drilled(target: str | None, **parameters: Any) -> jobs.Document:
-    """Run the drill; that something did not come back is its outcome, and no failure of the command."""
-    from blocks.names import own_defaults
-    from flows.recovery_drill import recovery_drill
-
-    try:
-        found: jobs.Document = recovery_drill(**parameters, **own_defaults(recovery_drill, target))
-        return found
-    except DrillFailedError as error:
-        if error.found is None:
-            raise
-        return error.found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from cli import logs, progress
+from cli.jobs import Document
+from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
@@ -42,6 +44,22 @@ def shown(what: str) -> Iterator[None]:
 
     with progress.counted(what, "bytes") as update, watched_by(update), asked("flows can't run without it"), tags(TAG):
         yield
+
+
+def outcome_of(flow: Callable[..., Any], target: str | None, **parameters: Any) -> Document:
+    """Run a flow with the target's own blocks, and return its document: that something is wrong is its outcome, and told so.
+
+    Raises what kept the flow from finding anything.
+    """
+    from blocks.names import own_defaults
+
+    try:
+        found: Document = flow(**parameters, **own_defaults(flow, target))
+    except HoldfastError as error:
+        if not isinstance(document := getattr(error, "found", None), dict):
+            raise
+        return document
+    return found
 
 
 def send_what_waits() -> None:

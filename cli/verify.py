@@ -11,10 +11,10 @@ import typer
 from cli import jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType
-from cli.flow_runs import ready_for_flows, shown
+from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.replicas import FromReplica
 from cli.session import settings
-from holdfast.errors import DamagedError, ExitCode, VerificationFailedError
+from holdfast.errors import DamagedError, ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,18 +63,12 @@ def verify(
 
 
 def _verified(target: str | None, **parameters: Any) -> jobs.Document:
-    """Run the verification; a backup that does not pass is its outcome, and no failure of the run."""
-    from blocks.names import own_defaults
+    """Run the verification; where not even the manifest can be read, that is its outcome, too."""
     from flows.verification import verification
 
     try:
-        found: jobs.Document = verification(**parameters, **own_defaults(verification, target))
-        return found
-    except VerificationFailedError as error:
-        if error.found is None:
-            raise
-        return error.found
-    except DamagedError as error:  # not even its manifest can be read
+        return outcome_of(verification, target, **parameters)
+    except DamagedError as error:
         names = {"jobId": None, "type": parameters["type"], "backupId": parameters["backup_id"], "level": parameters["level"]}
         return {**names, "status": "failed", "ok": False, "problems": [str(error)], "error": str(error)}
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from holdfast import figures
 from holdfast.bad_backups import BadBackups, Known
 from holdfast.errors import DamagedError, NotFoundError, TimeLimitError
 from holdfast.repository import CheckReport, Healed, Level, Manifest, Problem, ReadParts, Repository, names
@@ -146,13 +147,13 @@ class Checking:
             "ok": self.ok,
             "backups": len(self.backups),
             "bad": sorted(self.damaged),
-            "problems": _listed([told(one) for one in self.problems.values()], PROBLEMS_TOLD_MAX),
+            "problems": figures.first([told(one) for one in self.problems.values()], PROBLEMS_TOLD_MAX),
             "chunks": self.chunks,
             "chunksRead": self.chunks_read,
             "bytesRead": self.bytes_read,
             "part": read[0] if read else None,
             "parts": read,
-            "healed": _listed([str(one) for one in self.healed], PROBLEMS_TOLD_MAX, self.objects_healed),
+            "healed": figures.first([str(one) for one in self.healed], PROBLEMS_TOLD_MAX, self.objects_healed),
             "objectsHealed": self.objects_healed,
         }
 
@@ -199,14 +200,14 @@ class Checking:
 
     def _prove(self, manifest: Manifest, level: Level, *, ok: bool) -> None:
         problems = [one for one in self.problems.values() if one.harms_content and manifest.id in one.backups]
-        figures: dict[str, Any] = {"check": self.job_id, "parts": f"{len(self.read_parts)} of {self.parts.count}"}
+        about: dict[str, Any] = {"check": self.job_id, "parts": f"{len(self.read_parts)} of {self.parts.count}"}
         try:
             self.repository.add_proof(
                 manifest.id,
                 level,
                 ok=ok,
-                problems=_listed([told(one, manifest.id) for one in problems], PROBLEMS_PROVEN_MAX),
-                figures=figures,
+                problems=figures.first([told(one, manifest.id) for one in problems], PROBLEMS_PROVEN_MAX),
+                figures=about,
                 started_at=self.started_at,
             )
         except (NotFoundError, DamagedError):
@@ -235,11 +236,6 @@ def _some_ids(ids: tuple[str, ...]) -> Iterator[str]:
         yield f"{len(ids)} backups, {ids[-1]} among them"
     elif ids:
         yield f"backup {', '.join(ids)}"
-
-
-def _listed(texts: list[str], most: int, count: int | None = None) -> list[str]:
-    more = (len(texts) if count is None else count) - most
-    return texts if more <= 0 else [*texts[:most], f"and {more} more"]
 
 
 def _chunks_were_bad(level: Level, figures: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from holdfast import figures
 from holdfast.cleanup import Cleanup
 from holdfast.errors import CleanupFailedError
 from holdfast.replica_cleanup import ReplicaOutcome
@@ -37,10 +38,9 @@ def cleaned_up(cleanup: Cleanup, replicas: Sequence[ReplicaOutcome], rows: Json 
 
 def not_all_done(document: Json) -> CleanupFailedError:
     """Make the error of a clean-up that could not do all; it brings the document along."""
-    problems = document["problems"]
     error = CleanupFailedError(
         "the clean-up could not carry out all of its plan",
-        reason="; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""),
+        reason="; ".join(figures.first(document["problems"], 5)),
         next_step="What was done stays done, and the next clean-up plans afresh; 'holdfast repo check' tells of damage",
     )
     error.found = document

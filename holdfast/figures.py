@@ -1,4 +1,4 @@
-"""How sizes, times and ratios are told to a person, on a terminal and on a page; JSON carries the exact values instead."""
+"""How sizes, times, ratios and long lists are told to people, on a terminal and on a page; JSON has the exact values instead."""
 
 from __future__ import annotations
 
@@ -100,3 +100,9 @@ def picture(values: Sequence[float]) -> str:
     """Draw values as a row of blocks, the highest full: `▁▂▅█`. What is nothing shows as the lowest block."""
     highest = max(values, default=0)
     return "".join(_BLOCKS[min(7, int(8 * value / highest))] if highest else _BLOCKS[0] for value in values)
+
+
+def first(texts: Sequence[str], most: int, count: int | None = None) -> list[str]:
+    """Tell the first of many, and how many more there are; `count` where these are not all."""
+    more = (len(texts) if count is None else count) - most
+    return list(texts) if more <= 0 else [*texts[:most], f"and {more} more"]

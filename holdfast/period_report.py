@@ -30,7 +30,7 @@ def sections(period: Period) -> list[Section]:
     return [
         ("To see to", list(_alarms(period))),
         ("Backups", list(_backups(period))),
-        ("What failed", _first(list(_failures(period)))),
+        ("What failed", figures.first(list(_failures(period)), _MOST_LINES)),
         ("Proofs", list(_proofs(period))),
         ("Restore drill", list(_drill(period))),
         ("Deleted", list(_deleted(period))),
@@ -200,8 +200,3 @@ def _next_runs(period: Period) -> Iterator[str]:
         yield f"{figures.minute_utc(at)}: {name}"
     if not period.next_runs:
         yield "Not known: no Prefect server answers, or no schedule is on"
-
-
-def _first(lines: list[str]) -> list[str]:
-    more = len(lines) - _MOST_LINES
-    return [*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else [])]

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import psutil
 
 from holdfast.errors import WorkFailedError
 from orchestration.declared import ROOT
-from orchestration.local_server import bound, end_process, last_lines
+from orchestration.local_server import bound, end_process, last_lines, opener_to
 
 _ENDS_SECONDS = 10
 _START_SECONDS = 60
@@ -55,8 +54,7 @@ class ApiProcess:
 
     def _answers(self) -> bool:
         try:
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(f"{self.url}/healthz", timeout=2) as answer:
+            with opener_to(self.url).open(f"{self.url}/healthz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -39,15 +39,14 @@ def concluded(job: Job, check: Checking) -> Json:
     _show(job, check, found)
     if check.ok:
         return job.completed(found)
-    bad, count = found["bad"], len(check.problems)
+    bad = found["bad"]
     error = CheckFailedError(
         f"{len(bad)} of {found['backups']} stored backups are damaged" if bad else "what is stored beside the backups is damaged",
-        reason="; ".join(found["problems"][:5]) + (f"; and {count - 5} more" if count > 5 else ""),
+        reason="; ".join(figures.first(found["problems"], 5, len(check.problems))),
         next_step="A fresh backup heals what its source still has: holdfast backup all. "
         "With replicas, holdfast repo check --repair heals from them",
     )
-    error.found = {**job.document("failed"), **found, "error": str(error)}
-    raise error
+    raise job.failure(error, found)
 
 
 def _show(job: Job, check: Checking, found: Json) -> None:

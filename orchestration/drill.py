@@ -48,9 +48,7 @@ def concluded(job: Job, drill: Drill) -> Json:
     _show(job, found)
     if drill.ok:
         return job.completed(found)
-    error = drill.failure()
-    error.found = {**job.document("failed"), **found, "error": str(error)}
-    raise error
+    raise job.failure(drill.failure(), found)
 
 
 def _what(error: Exception) -> str:

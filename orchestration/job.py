@@ -12,14 +12,23 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from prefect.exceptions import CancelledRun
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from holdfast.catalog.mirror import Mirror
-from holdfast.errors import NotFoundError, RefusedError, UnreachableError
+from holdfast.errors import (
+    CheckFailedError,
+    CleanupFailedError,
+    DrillFailedError,
+    NotFoundError,
+    RefusedError,
+    ReplicationFailedError,
+    UnreachableError,
+    VerificationFailedError,
+)
 from holdfast.jobs import checked_job_id, new_job_id
 from holdfast.opening import open_catalog
 from holdfast.postgres.restore import DatabaseRestore
@@ -33,6 +42,7 @@ from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
 from orchestration.starting import begun
 
 Kind = Literal["backup", "restore", "verification", "replication", "check", "drill", "cleanup", "monitor", "report"]
+Found = TypeVar("Found", CheckFailedError, CleanupFailedError, DrillFailedError, ReplicationFailedError, VerificationFailedError)
 _log = logging.getLogger(__name__)
 _ID_PREFIX: dict[str, str] = {"verification": "verify", "replication": "replicate"}
 """How the ids of jobs begin, where not with the kind itself."""
@@ -130,6 +140,11 @@ class Job:
         self._emit("completed", ended)
         self.log.info("%s %s is completed", self.kind, self.id)
         return ended
+
+    def failure(self, error: Found, document: Json) -> Found:
+        """Give the error that ends this job the document of what was done and found all the same."""
+        error.found = {**self.document("failed"), **document, "error": str(error)}
+        return error
 
     def document(self, status: str) -> Json:
         """Describe the job as the commands' JSON does, as far as it is known without its outcome."""

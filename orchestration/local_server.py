@@ -170,7 +170,7 @@ def answers(url: str) -> bool:
     if not url.startswith(("http://", "https://")):
         return False
     try:
-        with _opener(url).open(f"{url.rstrip('/')}/health", timeout=_ANSWER_SECONDS) as response:
+        with opener_to(url).open(f"{url.rstrip('/')}/health", timeout=_ANSWER_SECONDS) as response:
             return bool(response.status < 500)
     except urllib.error.HTTPError as error:
         error.close()
@@ -179,8 +179,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    """No proxy stands between us and our own host."""
+def opener_to(url: str) -> urllib.request.OpenerDirector:
+    """Return what opens an address: no proxy stands between us and our own host."""
     proxies: dict[str, str] | None = {} if f"//{_HOST}:" in url else None
     return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 

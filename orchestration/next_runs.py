@@ -16,6 +16,7 @@ from typing import Any
 
 from holdfast.backup_types import TYPES
 from orchestration.declared import TAG, deployment_name, target_tag
+from orchestration.local_server import opener_to
 
 Json = dict[str, Any]
 Ask = Callable[[str, Json], Any]
@@ -32,7 +33,7 @@ def over_http(address: str, *, seconds: float = 3) -> Ask:
     def ask(path: str, body: Json) -> Any:
         headers = {"Content-Type": "application/json", **_authorization()}
         request = urllib.request.Request(f"{address.rstrip('/')}{path}", json.dumps(body).encode(), headers)  # noqa: S310
-        with _opener(address).open(request, timeout=seconds) as answer:
+        with opener_to(address).open(request, timeout=seconds) as answer:
             return json.loads(answer.read())
 
     return ask
@@ -93,8 +94,3 @@ def _authorization() -> dict[str, str]:
         return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
     key = os.environ.get("PREFECT_API_KEY")
     return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def _opener(address: str) -> urllib.request.OpenerDirector:
-    """No proxy stands between us and our own host."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({} if "//127.0.0.1:" in address else None))

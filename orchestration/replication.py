@@ -78,9 +78,7 @@ def completed(work: Replicating, done: Mapping[str, Outcome | BaseException]) ->
     _show(work, document, known)
     if document["status"] == "completed":
         return work.job.completed(document)
-    error = not_up_to_date(document)
-    error.found = {**work.job.document("failed"), **document, "error": str(error)}
-    raise error
+    raise work.job.failure(not_up_to_date(document), document)
 
 
 def _outcome(name: str, done: Outcome | BaseException) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from holdfast import figures
 from holdfast.errors import VerificationFailedError
 from holdfast.opening import notes_on_reading
 from holdfast.repository import Level, Proof, Repository
@@ -46,12 +47,11 @@ def concluded(job: Job, verification: Verification, proof: Proof) -> Json:
         return job.completed(found)
     error = VerificationFailedError(
         f"backup {proof.backup_id} did not pass its verification to the level {verification.level!r}",
-        reason="; ".join(proof.problems[:5]) + (f"; and {len(proof.problems) - 5} more" if len(proof.problems) > 5 else ""),
+        reason="; ".join(figures.first(proof.problems, 5)),
         next_step="A fresh backup heals what its source still has, and is started where a worker runs; otherwise run: "
         f"holdfast backup {job.type}. To restore meanwhile, name an older backup",
     )
-    error.found = {**job.document("failed"), **found, "error": str(error)}
-    raise error
+    raise job.failure(error, found)
 
 
 def note_proof(job: Job, verification: Verification, proof: Proof) -> None:
