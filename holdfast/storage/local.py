@@ -12,6 +12,7 @@ no longer asked to lock.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -165,18 +166,17 @@ class LocalStorage(ObstoreStorage):
         return until if until > self._latest else None
 
     def _take_reserve(self) -> None:
-        """Hold space back, where that is not done yet and there is any."""
+        """Hold space back, as much as there is of what is lacking: a full disk left only a part of it the last time."""
         path = self._root / _RESERVE
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError:
-            return
-        try:
-            os.write(handle, bytes(_RESERVE_BYTES))
-        except OSError:
-            path.unlink(missing_ok=True)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(OSError):
+            held_bytes = path.stat().st_size if path.exists() else 0
+            if held_bytes >= _RESERVE_BYTES:
+                return
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(handle, bytes(_RESERVE_BYTES - held_bytes), held_bytes)
+            finally:
+                os.close(handle)
 
     def _give_reserve(self) -> bool:
         try:

@@ -119,3 +119,28 @@ def test_a_repository_can_not_be_made_on_a_full_disk_and_can_be_once_there_is_ro
         """,
     )
     assert said == "True\n"
+
+
+def test_what_is_held_in_reserve_is_made_up_for_once_there_is_room(tmp_path: Path) -> None:
+    said = _run_on_disk(
+        tmp_path / "disk",
+        "size=8m",
+        """
+        import os
+        storage, filler = LocalStorage(disk / "repository"), disk / "filler"
+
+        def write_down(name):
+            storage.put(name, bytes(60_000))
+            storage.sync()
+
+        free = os.statvfs(disk)
+        filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
+        for night in range(5):
+            write_down(f"cleanups/{night}")
+        left = (disk / "repository/reserve#").stat().st_size
+        filler.unlink()
+        write_down("cleanups/5")
+        print(0 < left < 1 << 20, (disk / "repository/reserve#").stat().st_size == 1 << 20)
+        """,
+    )
+    assert said == "True True\n"
