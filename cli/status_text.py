@@ -61,7 +61,7 @@ def _type_text(one: Report, *, seen: bool) -> Iterator[RenderableType]:
                 f"{figures.size(good['sizeBytes'])} read, {figures.size(good['storedBytes'])} added, in {jobs.took(good)}",
             ),
             ("  Lately", _lately(one["history"])),
-            ("  Proven to", (good["verifiedLevel"] or "nothing yet") + (f", {one['copies']} copies" if one["copies"] else "")),
+            ("  Proven to", (good["verifiedLevel"] or "nothing yet") + _copies_text(one["copies"])),
             ("  RPO", _rpo_text(one["rpo"])),
             ("  RTO", _rto_text(one["rto"])),
             ("  Off", one["offBecause"]),
@@ -87,6 +87,10 @@ def _type_headline(one: Report, *, seen: bool) -> Text:
     said = f"overdue: the last backup was made {made}" if one["overdue"] else f"last backup {made}"
     bad = "; the newest one is bad" if one["bad"] else ""
     return jobs.headline(one["type"], f"{said}{bad}{failed}{due}", good=well)
+
+
+def _copies_text(number: int | None) -> str:
+    return f", {number} {'copy' if number == 1 else 'copies'}" if number else ""
 
 
 def _lately(history: list[Report]) -> str | None:

@@ -19,6 +19,11 @@ def size(count: int | None) -> str:
     return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 
 
+def count(number: int, what: str) -> str:
+    """Tell how many there are of something that takes an s: `1 backup`, `3 backups`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def moment(when: datetime | None) -> str:
     """Tell a time in UTC, to the second."""
     return "–" if when is None else when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -35,10 +40,12 @@ def minute_utc(when: datetime) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Tell how long something took: `3.4 s`, `2 min 5 s`, `3 h 10 min`."""
+    """Tell how long something took: `under 0.1 s`, `3.4 s`, `2 min 5 s`, `3 h 10 min`."""
     if seconds is None:
         return "–"
-    if seconds < 60:
+    if seconds < 0.05:
+        return "under 0.1 s"
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

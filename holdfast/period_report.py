@@ -21,7 +21,8 @@ _MOST_LINES = 20
 def title(period: Period) -> str:
     """Name the report: whose it is, of which days, and whether there is something to see to."""
     whose = "Backups" if period.overview.target is None else f"Backups of {period.overview.target}"
-    state = how_many(to_see_to(period.judgement))
+    alarms = to_see_to(period.judgement)
+    state = how_many(alarms) if alarms or period.overview.seen else "the repository could not be looked at"
     return f"{whose} from {period.since:%Y-%m-%d} to {period.overview.at:%Y-%m-%d}: {state}"
 
 
@@ -69,8 +70,7 @@ def _backups(period: Period) -> Iterator[str]:
         if not one.on and one.newest is None:
             yield f"{one.type}: off"
             continue
-        newest = "no good backup" if one.newest is None else f"the newest good one is {one.newest.id}, {_age(one, period)}"
-        yield f"{one.type}: {_tried(one.type, period)}; {newest}"
+        yield f"{one.type}: {_tried(one.type, period)}; {_newest(one, period)}"
     if period.logged is None:
         yield "how many attempts failed is not known: the catalog does not answer"
     restores = period.logged.restores if period.logged is not None else None
@@ -78,10 +78,11 @@ def _backups(period: Period) -> Iterator[str]:
         yield f"restores: {restores.completed} completed, {restores.failed} failed"
 
 
-def _age(one: TypeOverview, period: Period) -> str:
+def _newest(one: TypeOverview, period: Period) -> str:
     if one.newest is None:
-        return "none"
-    return f"made {figures.age(one.newest.snapshot_at, now=period.overview.at)}, proven to {one.newest.level or 'nothing yet'}"
+        return "no good backup" if period.overview.seen else "which good ones there are is not known"
+    made = figures.age(one.newest.snapshot_at, now=period.overview.at)
+    return f"the newest good one is {one.newest.id}, made {made}, proven to {one.newest.level or 'nothing yet'}"
 
 
 def _tried(kind: str, period: Period) -> str:
@@ -139,13 +140,15 @@ def _deleted(period: Period) -> Iterator[str]:
     if period.kept is None:
         yield "Not known: the repository could not be looked at"
         return
-    for one in period.kept.deletions:
+    told = [one for one in period.kept.deletions if one.backup_ids or one.freed_bytes or one.problems]
+    for one in told:
+        gone = figures.count(len(one.backup_ids), "backup")
+        freed = "" if one.freed_bytes is None else f"{gone}, {figures.size(one.freed_bytes)} freed"
         problems = f"; {'; '.join(one.problems[:3])}" if one.problems else ""
-        freed = "" if one.freed_bytes is None else f"{len(one.backup_ids)} backups, {figures.size(one.freed_bytes)} freed"
-        if one.backup_ids or one.freed_bytes or problems:
-            yield f"{figures.minute_utc(one.at)}: {freed}{problems}"
-    if not any(one.backup_ids or one.freed_bytes or one.problems for one in period.kept.deletions):
-        yield f"Nothing, by {len(period.kept.deletions)} clean-ups"
+        yield f"{figures.minute_utc(one.at)}: {freed}{problems}"
+    if not told:
+        ran = len(period.kept.deletions)
+        yield f"Nothing, by {figures.count(ran, 'clean-up')}" if ran else "Nothing: no clean-up ran"
 
 
 def _growth(period: Period) -> Iterator[str]:
@@ -154,7 +157,7 @@ def _growth(period: Period) -> Iterator[str]:
         if one.newest is None or before is None or not before.made:
             continue
         was = "" if before.size_before is None else f", {figures.size(before.size_before)} when these days began"
-        added = f"{figures.size(before.added_bytes)} added by {before.made} backups"
+        added = f"{figures.size(before.added_bytes)} added by {figures.count(before.made, 'backup')}"
         yield f"{one.type}: {added}; a backup reads {figures.size(one.newest.size_bytes)}{was}"
     storage = period.overview.storage
     if storage is None:

@@ -71,7 +71,7 @@ def test_it_tells_what_was_made_added_and_proven(settings: Settings, repository:
     assert lines(period, "Proofs")[:2] == ["database: 1 passed (1 proven), 0 did not", "config: 0 passed (none), 1 did not"]
     assert lines(period, "Proofs")[2].endswith("damaged did not pass: a chunk is gone")
     assert lines(period, "Restore drill")[0].endswith("database (older) came back in 40.0 s")
-    assert lines(period, "Deleted") == ["Nothing, by 0 clean-ups"]
+    assert lines(period, "Deleted") == ["Nothing: no clean-up ran"]
     assert "RPO 30 h, allowed 24 h" in lines(period, "RPO and RTO")[0]
     assert "RTO 1 min 0 s (measured on 195.3 KiB" in lines(period, "RPO and RTO")[0]
 
@@ -117,6 +117,8 @@ def test_what_can_not_be_asked_is_said_to_be_not_known(settings: Settings) -> No
     assert "The repository could not be looked at" in told
     assert "the catalog does not answer" in told
     assert "0 failed" not in told
+    assert "no good backup" not in told
+    assert title(period).endswith(": the repository could not be looked at")
     assert (document(period)["failures"], document(period)["proofs"]) == (None, None)
 
 
