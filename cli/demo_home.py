@@ -31,6 +31,7 @@ class DemoHome:
         self.home = folder / "home"
         self.settings = {
             "HOLDFAST_HOME": str(self.home),
+            "HOLDFAST_WORKING_DIRECTORY": str(folder),  # so that a person's own .env, where the demo is looked at, has no say
             "BACKUP_ENCRYPTION_KEY_FILE": str(folder / "key"),
             "BACKUP_COMPRESSION_ALGORITHM": "zstd",
         }
