@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import jobs, logs, output, progress
+from cli import figures, jobs, logs, output, progress
 from cli.app import Commands
 from cli.session import settings
 
@@ -79,6 +80,7 @@ def deploy(
 
 def _deployed(loaded: Settings, pool: str | None, job_variables: list[str], code: Path | None) -> dict[str, Any]:
     from orchestration.fleet import install
+    from orchestration.work_pool import pool_has_worker
 
     with progress.waiting("Registering the deployments"):
         place = _place(loaded, pool, job_variables, code)
@@ -86,6 +88,7 @@ def _deployed(loaded: Settings, pool: str | None, job_variables: list[str], code
     return {
         "home": loaded.home,
         "pool": place.pool,
+        "workerOnline": pool_has_worker(place.pool),
         "repository": {"location": made.location, "created": made.created},
         "blocks": made.blocks,
         "deployments": [_document(one) for one in made.deployments],
@@ -109,7 +112,14 @@ def _place(loaded: Settings, pool: str | None, job_variables: list[str], code: P
 
 
 def _document(one: Registered) -> dict[str, Any]:
-    return {"name": one.name, "id": str(one.id), "created": one.is_new, "intervalHours": one.interval_hours, "active": one.active}
+    return {
+        "name": one.name,
+        "id": str(one.id),
+        "created": one.is_new,
+        "intervalHours": one.interval_hours,
+        "cron": one.cron,
+        "active": one.active,
+    }
 
 
 def _removed(loaded: Settings) -> dict[str, Any]:
@@ -138,6 +148,15 @@ def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
     )
     shown = output.table("Deployment", "Every", "Now", whole=("Deployment",))
     for one in document["deployments"]:
-        hours = one["intervalHours"]
-        shown.add_row(one["name"], f"{hours:g} h" if hours else "–", {True: "on", False: "off", None: "on demand"}[one["active"]])
+        shown.add_row(one["name"], _every(one), {True: "on", False: "off", None: "on demand"}[one["active"]])
     yield shown
+    if not document["workerOnline"]:
+        yield output.facts(
+            ("Next", f"prefect worker start --pool {document['pool']}, for no worker takes runs from this pool yet")
+        )
+
+
+def _every(one: dict[str, Any]) -> str:
+    """Tell an interval in one unit; a schedule by the calendar as it is written."""
+    hours = one["intervalHours"]
+    return figures.span(timedelta(hours=hours)) if hours else one["cron"] or "–"

@@ -15,7 +15,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyOptions
-from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.events import DeploymentTriggerTypes
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flows import Flow, load_flow_from_entrypoint
@@ -60,6 +60,8 @@ class Registered:
     name: str
     is_new: bool
     interval_hours: float | None
+    cron: str | None
+    """By which its schedule goes, in UTC, where that is no interval."""
     active: bool | None
     """Whether its schedule, or its trigger, is on; None where it has none."""
 
@@ -132,6 +134,7 @@ class _Registering:
             name=f"{self._one.flow_name}/{self._one.name}",
             is_new=self._there is None,
             interval_hours=_hours(schedules),
+            cron=_cron(schedules),
             active=any(states) if states else None,
         )
 
@@ -221,6 +224,10 @@ def _job_variables(one: Declared, place: Place) -> Json:
 def _hours(schedules: list[DeploymentScheduleCreate]) -> float | None:
     intervals = [found.schedule.interval for found in schedules if isinstance(found.schedule, IntervalSchedule)]
     return intervals[0].total_seconds() / 3600 if intervals else None
+
+
+def _cron(schedules: list[DeploymentScheduleCreate]) -> str | None:
+    return next((found.schedule.cron for found in schedules if isinstance(found.schedule, CronSchedule)), None)
 
 
 def _detail(error: PrefectHTTPStatusError) -> str:

@@ -51,6 +51,12 @@ def worker_is_gone(client: SyncPrefectClient, pool: str, name: str) -> bool:
     return all(worker.name != name or worker.status != WorkerStatus.ONLINE for worker in workers)
 
 
+def pool_has_worker(pool: str) -> bool:
+    """Tell whether any worker takes runs from this pool of the server that is in use."""
+    with get_client(sync_client=True) as client:
+        return a_worker_is_online(client, pool)
+
+
 def a_worker_is_online(client: SyncPrefectClient, pool: str) -> bool:
     """Tell whether any worker takes runs from this pool."""
     try:
