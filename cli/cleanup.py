@@ -9,9 +9,9 @@ import typer
 
 from cli import figures, jobs, output
 from cli.app import Commands
-from cli.flow_runs import ready_for_flows, shown
+from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.session import settings
-from holdfast.errors import CleanupFailedError, ExitCode
+from holdfast.errors import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,24 +31,12 @@ def cleanup(
     loaded = settings()
     ready_for_flows(loaded)
     with shown("Cleaning up"):
-        document = _cleaned_up(loaded.target, dry_run=dry_run, yes=yes)
+        from flows.cleanup import cleanup as flow
+
+        document = outcome_of(flow, loaded.target, dry_run=dry_run, yes=yes)
     output.result(document, lambda: cleanup_text(document))
     if document["status"] != "completed":
         raise typer.Exit(ExitCode.WORK_FAILED)
-
-
-def _cleaned_up(target: str | None, *, dry_run: bool, yes: bool) -> jobs.Document:
-    """Run the clean-up; one that could not do all is its outcome, and told as such."""
-    from blocks.names import own_defaults
-    from flows.cleanup import cleanup as run
-
-    try:
-        found: jobs.Document = run(dry_run=dry_run, yes=yes, **own_defaults(run, target))
-        return found
-    except CleanupFailedError as error:
-        if error.found is None:
-            raise
-        return error.found
 
 
 def cleanup_text(document: jobs.Document) -> Iterator[RenderableType]:
