@@ -60,7 +60,7 @@ def _tell(record: JobRecord | RestoreRecord, target: str | None) -> None:
 
 
 def _put_prefect_right() -> None:
-    """End runs without a row whose process died, and free slots that nobody holds: one of the monitor's would keep it from that."""
+    """End runs without a row whose process died, and free slots that nobody holds: one of its own would keep the monitor out."""
     try:
         for name in close_dead_runs(REASON):
             _log.warning("the flow run %s is set to Crashed: %s", name, REASON)
