@@ -95,6 +95,12 @@ class Description:
         }
 
 
+_WHERE_NONE_IS = (
+    "If there was one, see that the storage is mounted and the right one, and make no other in its place. "
+    "Where there never was one, 'holdfast init' makes it"
+)
+
+
 def read_description(storage: Storage) -> Description:
     """Read repository.json. Raises NotFoundError (there is no repository), DamagedError, RefusedError."""
     try:
@@ -106,7 +112,7 @@ def read_description(storage: Storage) -> Description:
         )
     except ObjectNotFoundError as error:
         if not holds_anything(storage):
-            raise NotFoundError(f"there is no repository in {storage.location}", next_step="'holdfast init' makes one") from error
+            raise NotFoundError(f"there is no repository in {storage.location}", next_step=_WHERE_NONE_IS) from error
         raise description_damaged(storage, "it is missing, and there are backups or keys beside it") from error
     except ValueError as error:
         raise description_damaged(storage, str(error)) from error

@@ -47,7 +47,8 @@ def _content(path: Path, name: str) -> SecretStr:
     except FileNotFoundError:
         raise KeyMissingError(
             f"{name} names a file that is not there: {path}",
-            next_step=f"Bring the key file back, or make a key: holdfast keys generate --file {path}",
+            next_step="Bring the key file back: what is stored opens with no key made anew. "
+            f"Where nothing is stored yet, make one: holdfast keys generate --file {path}",
         ) from None
     except OSError as error:
         raise SettingsError(f"{name} names a file that can't be read: {path}", reason=error.strerror or str(error)) from None

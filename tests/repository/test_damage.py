@@ -352,8 +352,9 @@ def test_a_check_survives_an_object_that_the_disk_can_not_read_but_not_a_storage
 
 
 def test_a_check_of_a_storage_that_holds_no_repository_says_so(key: UserKey) -> None:
-    with pytest.raises(HoldfastError, match="no repository"):
+    with pytest.raises(HoldfastError, match="no repository") as caught:
         check_storage(MemoryStorage(), key)
+    assert "see that the storage is mounted" in str(caught.value), "who reads it at night makes another repository"
 
 
 def test_a_check_writes_nothing(pristine: tuple[UserKey | None, Objects]) -> None:
