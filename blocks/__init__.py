@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from blocks.encryption_key import EncryptionKey
     from blocks.functions_directory import FunctionsDirectory
     from blocks.notifications import EmailMessage
+    from blocks.pagerduty import PagerDutyMessage
     from blocks.secret_providers import EnvFileSecrets, PostgresRoleSecrets, PrefectSecretBlocks, SupabaseVaultSecrets
     from blocks.supabase_project import SupabaseProject
     from blocks.webhook import WebhookMessage
@@ -27,6 +28,7 @@ __all__ = [
     "EncryptionKey",
     "EnvFileSecrets",
     "FunctionsDirectory",
+    "PagerDutyMessage",
     "PostgresRoleSecrets",
     "PrefectSecretBlocks",
     "SupabaseProject",
@@ -43,6 +45,7 @@ _MODULES = {
     "EncryptionKey": "blocks.encryption_key",
     "EnvFileSecrets": "blocks.secret_providers",
     "FunctionsDirectory": "blocks.functions_directory",
+    "PagerDutyMessage": "blocks.pagerduty",
     "PostgresRoleSecrets": "blocks.secret_providers",
     "PrefectSecretBlocks": "blocks.secret_providers",
     "SupabaseProject": "blocks.supabase_project",

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from prefect.blocks.notifications import (
     DiscordWebhook,
     MicrosoftTeamsWebhook,
-    PagerDutyWebHook,
     SlackWebhook,
 )
 from pydantic import SecretStr
 
-from blocks.notifications import EmailMessage, WebhookMessage
+from blocks.notifications import EmailMessage, PagerDutyMessage, WebhookMessage
 from holdfast.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -85,8 +84,7 @@ def _discord(settings: Settings) -> Block:
 
 
 def _pagerduty(settings: Settings) -> Block:
-    key = _there(settings.pagerduty_key)  # Events API v2 asks for no other key; the block wants two
-    return PagerDutyWebHook(integration_key=key, api_key=key, source=settings.target or "holdfast", component="backups")
+    return PagerDutyMessage(integration_key=_there(settings.pagerduty_key), source=settings.target or "holdfast")
 
 
 def _webhook(settings: Settings) -> Block:

@@ -186,6 +186,8 @@ def _slug(document: BlockDocument) -> str:
 
 def _set_mood(loaded: NotificationBlock, message: Message) -> None:
     """Say how grave it is, where the block can, and nobody has chosen otherwise."""
+    if hasattr(loaded, "mood"):
+        loaded.mood = message.mood
     if getattr(loaded, "notify_type", None) == "info":
         loaded.notify_type = message.mood  # type: ignore[attr-defined]
 

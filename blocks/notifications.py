@@ -1,7 +1,7 @@
 """Mail by any SMTP server as a notification block, which Prefect has none of.
 
-The Prefect server imports this, and webhooks with it, when it starts (the entry point `prefect.collections`), so that its
-automations can send by both: nothing else of Holdfast is imported here. A password is never sent over a connection that
+The Prefect server imports this, and the blocks named here, when it starts (the entry point `prefect.collections`), so that its
+automations can send by them: nothing else of Holdfast is imported here. A password is never sent over a connection that
 others can read.
 """
 
@@ -20,12 +20,13 @@ from prefect._internal.compatibility.async_dispatch import async_dispatch
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 
+from blocks.pagerduty import PagerDutyMessage
 from blocks.webhook import WebhookMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EmailMessage", "WebhookMessage"]
+__all__ = ["EmailMessage", "PagerDutyMessage", "WebhookMessage"]
 
 _SECONDS = 8.0
 _LOCAL = {"localhost", "127.0.0.1", "::1"}

@@ -75,16 +75,23 @@ class WebhookMessage(NotificationBlock):
 
     def _send(self, body: str, subject: str | None) -> None:
         said = apply_values(self.json_data, {"subject": subject or "", "body": body})
-        with _unheard():
-            problem = _posted(self.url.get_secret_value(), said)
+        problem = posted(self.url.get_secret_value(), said)
         if problem is not None and self._raise_on_failure:
             raise NotificationError(log=problem)
         if problem is not None:
             self.logger.warning("the message was not sent: %s", problem)
 
 
+def posted(url: str, said: Any) -> str | None:
+    """Post a document, once more where what went wrong may pass; return what went wrong, None where nothing did.
+
+    Nothing that is logged or returned shows the address or the document.
+    """
+    with _unheard():
+        return _posted(url, said)
+
+
 def _posted(url: str, said: Any) -> str | None:
-    """Post it, once more where what went wrong may pass; return what went wrong, None where nothing did."""
     end = time.monotonic() + _SECONDS
     problem, may_pass = _post(url, said, _SECONDS)
     if may_pass and time.monotonic() + _PAUSE_SECONDS < end:
