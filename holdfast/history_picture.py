@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _WIDTH, _HEADER, _ROW = 720, 24, 84
 _LEFT, _RIGHT = 150, 8
 _TOP, _BARS = 8, 52
-_TEXT, _PROVEN, _NOT_PROVEN, _BAD, _TOOK = "#808691", "#2f9e62", "#4a8fd6", "#d64545", "#d9902f"
+_BAR, _DATE = 16.0, 66
+"""How wide a bar is at most, and a date below it."""
+_TEXT, _PROVEN, _NOT_PROVEN, _BAD, _TOOK = "#787e8a", "#2f9e62", "#4a8fd6", "#d64545", "#d9902f"
 
 
 def data_uri(types: Sequence[TypeOverview]) -> str:
@@ -58,15 +60,23 @@ def _row(one: TypeOverview) -> Iterator[str]:
     yield f'<line x1="{_LEFT}" y1="{base}" x2="{_WIDTH - _RIGHT}" y2="{base}" stroke="{_TEXT}" stroke-opacity="0.5"/>'
     yield from _bars(one.history, base)
     yield _line(one.history, base)
-    yield f'<text x="{_LEFT}" y="{base + 15}" font-size="11">{one.history[0].snapshot_at:%Y-%m-%d}</text>'
-    if len(one.history) > 1:
-        right = f'x="{_WIDTH - _RIGHT}" y="{base + 15}"'
-        yield f'<text {right} text-anchor="end" font-size="11">{newest.snapshot_at:%Y-%m-%d}</text>'
+    yield from _dates(one.history, base + 15)
+
+
+def _dates(history: Sequence[BackupFacts], y: int) -> Iterator[str]:
+    """Say below the first bar from when it is, and below the last one, where that is another day."""
+    first, last = (f"{one.snapshot_at:%Y-%m-%d}" for one in (history[0], history[-1]))
+    yield f'<text x="{_LEFT}" y="{y}" font-size="11">{first}</text>'
+    if last == first:
+        return
+    left = _middle(history, len(history) - 1) - _BAR / 2
+    where = f'x="{left:.1f}"' if left + _DATE <= _WIDTH - _RIGHT else f'x="{_WIDTH - _RIGHT}" text-anchor="end"'
+    yield f'<text {where} y="{y}" font-size="11">{last}</text>'
 
 
 def _bars(history: Sequence[BackupFacts], base: int) -> Iterator[str]:
     most = max(one.size_bytes for one in history) or 1
-    width = min(16.0, _step(history) * 0.7)
+    width = min(_BAR, _step(history) * 0.7)
     for place, one in enumerate(history):
         height = max(1.5, _BARS * one.size_bytes / most)
         where = f'x="{_middle(history, place) - width / 2:.1f}" y="{base - height:.1f}"'
