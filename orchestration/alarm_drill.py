@@ -44,8 +44,12 @@ RECEIVER = "this command"
 SHORTEST_SECONDS = 10
 """The shortest time that Prefect lets an absence last."""
 
-ARRIVAL_SECONDS = 40.0
-"""How long a message may take from when the beat is missed: the server looks every five seconds, and a channel may be slow."""
+ARRIVAL_SECONDS = 50.0
+"""How long it may take from when the beat is missed until all is known: the server looks every five seconds, and writes its
+events down every five, up to four times more where its database is locked."""
+
+EACH_SECONDS = 5.0
+"""How long it may take longer for each channel: the server sends two at a time, and a slow one has eight seconds and some."""
 
 BEAT = "holdfast.canary.beat"
 DRILL = "alarm-drill"
@@ -160,12 +164,14 @@ What to do: nothing. A backup that does not come would be told in this way, by t
 
     def _arrivals(self, automation_id: UUID) -> list[Arrival]:
         """Wait until it is known of each channel what became of the message, or it has taken too long."""
-        end = time.monotonic() + self._within.total_seconds() + ARRIVAL_SECONDS
+        patience = ARRIVAL_SECONDS + EACH_SECONDS * len(self.blocks)
+        end = time.monotonic() + self._within.total_seconds() + patience
         found: dict[str, Arrival] = {}
         while self.blocks.keys() - found.keys() and time.monotonic() < end:
             time.sleep(_POLL_SECONDS)
             found |= self._told_by_server(automation_id) | self._received()
-        late = f"nothing was heard of it for {ARRIVAL_SECONDS:g} s; the Prefect server's log may tell why"
+        fired = "the server has sent the alarm, but " if any(one.arrived for one in found.values()) else ""
+        late = f"{fired}nothing was heard of this channel for {patience:g} s; look there, and into the Prefect server's log"
         return [found.get(name) or Arrival(name, block, problem=late) for name, (block, _) in self.blocks.items()]
 
     def _told_by_server(self, automation_id: UUID) -> dict[str, Arrival]:
