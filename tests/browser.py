@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
 import pytest
 from websockets.sync.client import connect
 
@@ -91,26 +92,29 @@ class Browser:
                 self.fail(f"{missing} did not appear within {seconds:g} s")
             time.sleep(0.1)
 
-    def click(self, text: str) -> None:
-        """Click what says just this, the last and innermost of all that do."""
+    def click(self, text: str, *, seconds: float = 60) -> None:
+        """Click what says just this, the last and innermost of all that do, as soon as it is there."""
         script = f"""(() => {{
             const found = [...document.querySelectorAll('body *')]
                 .filter(one => one.offsetParent !== null && one.innerText?.trim() === {json.dumps(text)});
             found.at(-1)?.click();
             return found.length;
         }})()"""
-        if not self.evaluate(script):
-            self.fail(f"nothing to click says {text!r}")
+        self._until(script, f"nothing to click says {text!r}", seconds)
 
-    def follow(self, link: str) -> None:
-        """Click the first link whose address holds this."""
-        script = f"""(() => {{
-            const found = document.querySelector(`a[href*="${{{json.dumps(link)}}}"]`);
-            found?.click();
-            return found !== null;
-        }})()"""
-        if not self.evaluate(script):
-            self.fail(f"no link leads to {link!r}")
+    def follow(self, link: str, *texts: str, seconds: float = 60) -> str:
+        """Go where the first link leads whose address holds this, and wait there as `open` does."""
+        script = f"document.querySelector(`a[href*=${{JSON.stringify({json.dumps(link)})}}]`)?.href"
+        return self.open(str(self._until(script, f"no link leads to {link!r}", seconds)), *texts, seconds=seconds)
+
+    def _until(self, script: str, otherwise: str, seconds: float) -> Any:
+        """Work an expression out until it is true of anything, and return that."""
+        end = time.monotonic() + seconds
+        while not (found := self.evaluate(script)):
+            if time.monotonic() > end:
+                self.fail(otherwise)
+            time.sleep(0.1)
+        return found
 
     def text(self) -> str:
         """What the page shows now."""
@@ -149,12 +153,12 @@ class Browser:
             self._started = process
             yield
         finally:
+            family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             process.terminate()
-            try:
-                process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(_END_SECONDS)
+            _, alive = psutil.wait_procs(family, _END_SECONDS)  # the children write into the profile to the end
+            for one in alive:
+                one.kill()
 
     def _port(self, profile: Path) -> int:
         """The port that it chose; it writes the file when it listens."""

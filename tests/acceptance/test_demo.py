@@ -126,8 +126,7 @@ def test_the_ui_shows_a_finished_database_backup_with_its_summary_and_entries(br
 def test_the_ui_shows_the_dashboard_of_all_four_types(browser: Browser, kept: Kept) -> None:
     browser.open(f"{kept.address}/artifacts", "holdfast-dashboard")
     browser.open(f"{kept.address}/artifacts/key/holdfast-dashboard", "Created holdfast-dashboard")
-    browser.follow("/artifacts/artifact/")
-    browser.wait_for("Show raw data", *TYPES)
+    browser.follow("/artifacts/artifact/", "Show raw data", *TYPES)
     browser.screenshot("dashboard")
 
 
