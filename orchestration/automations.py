@@ -62,11 +62,14 @@ def apply_automations(settings: Settings, *, begin: bool = True) -> list[str]:
     with asked("it is to watch over the backups"), get_client(sync_client=True) as client:
         channels = channels_in_use(settings)
         wants = wanted_automations(settings, channels)
-        there = {found.name: found for found in _ours(client, settings.target)}
+        ours = sorted(_ours(client, settings.target), key=lambda found: str(found.id))
+        there = {found.name: found for found in ours}
         changes = [change for want in wants for change in _put(client, want, there.get(want.name))]
-        for name in there.keys() - {want.name for want in wants}:
-            client.delete_automation(there[name].id)
-            changes.append(f"{name}: no more")
+        wanted = {want.name for want in wants}
+        for found in ours:  # two who put one there at once leave two, which would tell everything twice
+            if found.name not in wanted or found is not there[found.name]:
+                client.delete_automation(found.id)
+                changes.append(f"{found.name}: no more")
         if channels and (begin or changes):
             time.sleep(LOADING_SECONDS if changes else 0)
             _begin_to_wait(client, settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import NOT_FOUND
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.events import DeploymentTriggerTypes
+from prefect.events.schemas.automations import Automation
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
@@ -31,7 +33,6 @@ from orchestration.work_pool import WORK_POOL, work_pool
 
 if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
-    from prefect.events.schemas.automations import Automation
 
     from holdfast.settings import Settings
 
@@ -119,15 +120,14 @@ class _Registering:
         self._there = there
         self._want = want
         self._marked = there is not None and OFF in there.tags
-        self._triggers = self._owned()
+        self._triggers = {} if there is None else {found.name: found for found in reversed(self._owned(there.id))}
 
     def register(self, flow: Flow[..., Any], place: Place) -> Registered:
         """Put it there, and then what starts it: the new automations before the former ones go, so that no event is missed."""
         schedules = [self._schedule(said) for said in self._one.schedules]
         deployment_id = self._create(flow, place, schedules)
         enabled = [self._create_trigger(deployment_id, said) for said in self._one.triggers]
-        for automation in self._triggers.values():
-            self._client.delete_automation(automation.id)
+        self._delete_former(deployment_id)
         states = [*(schedule.active for schedule in schedules), *enabled]
         return Registered(
             id=deployment_id,
@@ -184,14 +184,23 @@ class _Registering:
             if found.slug not in ours
         ]
 
-    def _owned(self) -> dict[str, Automation]:
-        """Find the automations that were made with the deployment, and those of our names that lost their owner."""
-        if self._there is None:
-            return {}
-        resource = f"prefect.deployment.{self._there.id}"
-        related = self._client.read_resource_related_automations(resource)
+    def _delete_former(self, deployment_id: UUID) -> None:
+        """Keep the newest automation of each name that is ours; of two deploys at once neither takes away the only one."""
+        said, kept = {one["name"] for one in self._one.triggers}, set[str]()
+        for found in self._owned(deployment_id):
+            if found.name in said - kept:
+                kept.add(found.name)
+            else:
+                _delete(self._client, found.id)
+
+    def _owned(self, deployment_id: UUID) -> list[Automation]:
+        """Find the automations that were made with the deployment, and those of our names that lost their owner; newest first."""
+        resource = f"prefect.deployment.{deployment_id}"
+        found = self._client.request("GET", "/automations/related-to/{resource_id}", path_params={"resource_id": resource}).json()
+        newest_first = sorted(found, key=lambda one: (one["created"], one["id"]), reverse=True)
         names = {said["name"] for said in self._one.triggers}
-        return {found.name: found for found in related if found.owner_resource == resource or found.name in names}
+        related = Automation.model_validate_list(newest_first)
+        return [one for one in related if one.owner_resource == resource or one.name in names]
 
     def _is_enabled(self, name: str) -> bool | None:
         return self._triggers[name].enabled if name in self._triggers else None
@@ -204,6 +213,14 @@ class _Registering:
         automation.tags = list(self._one.tags)
         self._client.create_automation(automation)
         return enabled
+
+
+def _delete(client: SyncPrefectClient, automation_id: UUID) -> None:
+    try:
+        client.delete_automation(automation_id)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != NOT_FOUND:  # else another deploy was quicker
+            raise
 
 
 def _flow(one: Declared) -> Flow[..., Any]:

@@ -13,6 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.events.schemas.automations import AutomationCore
 
 from holdfast.settings import Settings, load_settings
 from orchestration.declared import REPLICATION_TRIGGER, trigger_name
@@ -82,9 +83,14 @@ def test_a_schedule_that_a_person_added_outlives_deploying(client: SyncPrefectCl
     assert intervals == {timedelta(hours=1000): True, timedelta(hours=5000): False}
 
 
-def test_the_trigger_of_replications_follows_the_replicas(client: SyncPrefectClient, settings: Settings) -> None:
+def test_the_trigger_of_replications_follows_the_replicas_and_of_two_that_deploys_at_once_left_one_stays(
+    client: SyncPrefectClient, settings: Settings
+) -> None:
     assert _reconciled(settings.model_copy(update={"replicas": []})) == ["replication-plan: off"]
     assert _triggered(client) == [False]
+    name = trigger_name(REPLICATION_TRIGGER, "plan")
+    trigger = next(one for one in client.read_automations() if one.name == name)
+    client.create_automation(AutomationCore(**trigger.model_dump(include=set(AutomationCore.model_fields))))
     deploy(settings)
     assert _triggered(client) == [True]
 

@@ -97,6 +97,15 @@ def test_each_type_that_is_on_is_watched_and_watching_again_changes_nothing(watc
     assert trigger.match.model_dump() == {"prefect.resource.id": "holdfast.database"}
 
 
+def test_of_two_that_were_made_at_once_one_stays_so_that_nothing_is_told_twice(watched: Watched) -> None:
+    apply_automations(watched.settings)
+    missed = watched.automations()[missed_backup("database", None)]
+    watched.client.create_automation(AutomationCore(**missed.model_dump(include=set(AutomationCore.model_fields))))
+    assert apply_automations(watched.settings) == [f"{missed.name}: no more"]
+    assert [one.name for one in watched.client.read_automations()].count(missed.name) == 1
+    assert apply_automations(watched.settings) == []
+
+
 def test_an_interval_and_the_channels_renew_what_watches_and_what_somebody_paused_stays_paused(watched: Watched) -> None:
     missed = missed_backup("database", None)
     apply_automations(watched.settings)
