@@ -69,7 +69,7 @@ def alarm_message(alarms: Sequence[OpenAlarm], origin: Origin, at: datetime, *, 
 def mended_message(alarms: Sequence[OpenAlarm], origin: Origin, at: datetime) -> Message:
     """Tell that alarms are mended."""
     return Message(
-        _subject(origin, "alarms are mended", [f"Mended: {one.alarm.title}" for one in alarms]),
+        _subject(origin, "alarms are mended", [f"{'Mended: ' if len(alarms) == 1 else ''}{one.alarm.title}" for one in alarms]),
         _body([_mended(one, at) for one in alarms], origin, at),
         "success",
     )
