@@ -189,7 +189,7 @@ def _storage(overview: Overview, full_percent: float) -> Judgement:
         return {"storage-nearly-full": None} if storage.used_percent <= full_percent - _ROOM_PERCENT else {}
     what = f"{storage.used_percent:.0f} % of the space of {storage.location} is used; when it is full, no backup can be made"
     step = (
-        "Make room there, or keep fewer backups: holdfast cleanup --dry-run shows what would go. While the newest attempt of a type "
+        "Make room there, or keep fewer backups: holdfast cleanup --dry-run shows what would go. While a type's newest attempt "
         "has failed, a clean-up deletes nothing of it; by hand: holdfast repo forget JOB_ID"
     )
     return {"storage-nearly-full": Alarm("storage-nearly-full", "The storage of backups is nearly full", what, step)}
