@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cli.conftest import Shop
-from tests.receivers import http_receiver
+from tests.receivers import Receiver, http_receiver
 
 TOKEN = "canary-of-a-hook-77aa"
 
@@ -24,13 +24,18 @@ def test_a_test_message_goes_by_each_channel_and_each_is_told_of(shop: Shop) -> 
         assert found[0]["block"] == "holdfast-webhook-message/holdfast-notify-webhook"
         assert found[1]["error"] == "it answers 500"
         assert found[2]["error"] == "the channel pagerduty has no key: set BACKUP_PAGERDUTY_KEY"
-        assert good.got[0][1]["subject"] == "[Holdfast] Test"
+        assert _tests(good) == 1
 
         ran = shop.home.run("notify", "test", "webhook", BACKUP_ENABLE_NOTIFICATIONS="false", **changes)
-        assert (ran.code, len(good.got)) == (0, 2)
+        assert (ran.code, _tests(good)) == (0, 2)
         assert "sent" in ran.out
         assert "alarms are not" in ran.err
         assert TOKEN not in str(found) + ran.out + ran.err
+
+
+def _tests(receiver: Receiver) -> int:
+    """Count what was sent as a test; alarms of the home's other tests may come, too."""
+    return sum(document["subject"] == "[Holdfast] Test" for _, document in receiver.got)
 
 
 def test_channels_that_can_not_be_used_are_told_by_init_and_refused_by_a_test(shop: Shop) -> None:

@@ -38,8 +38,8 @@ from tests.prefect_homes import prepare_home
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 BACKUP = "database_backup/database-backup"
-SAID = (
-    *("flow_id", "version", "description", "parameters", "parameter_openapi_schema", "enforce_parameter_schema", "entrypoint"),
+SAID = (  # not the version: Prefect's command takes that of the code from git, where nothing is uncommitted
+    *("flow_id", "description", "parameters", "parameter_openapi_schema", "enforce_parameter_schema", "entrypoint"),
     *("path", "pull_steps", "job_variables", "work_pool_name", "work_queue_name", "concurrency_options", "labels", "paused"),
 )
 
