@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from holdfast import figures
 from holdfast.attempts import Attempts
@@ -24,6 +25,7 @@ from orchestration.job import Job, time_text
 from orchestration.masking import masked
 from orchestration.opening import Source, find_replica
 from orchestration.rows import Json
+from orchestration.tasks import settled
 
 PRUNE_WAIT_SECONDS = 60.0
 
@@ -95,7 +97,7 @@ class Cleaning:
 
 def completed(work: Cleaning, replicas: Mapping[str, ReplicaOutcome | BaseException]) -> Json:
     """Show what was done, close the job and return its document. Raises CleanupFailedError where not all could be done."""
-    outcomes = [_outcome(name, one) for name, one in replicas.items()]
+    outcomes = [settled(one, partial(_failed, name)) for name, one in replicas.items()]
     document = cleaned_up(work.cleanup, outcomes, work.rows, dry_run=work.dry_run)
     for outcome in outcomes:
         for problem in outcome.problems:
@@ -106,13 +108,9 @@ def completed(work: Cleaning, replicas: Mapping[str, ReplicaOutcome | BaseExcept
     raise work.job.failure(not_all_done(document), document)
 
 
-def _outcome(name: str, done: ReplicaOutcome | BaseException) -> ReplicaOutcome:
-    if isinstance(done, ReplicaOutcome):
-        return done
-    if isinstance(done, Exception):
-        outcome = failed(name, done)
-        return replace(outcome, error=masked(str(outcome.error)))
-    raise done  # an end that was asked for
+def _failed(name: str, error: Exception) -> ReplicaOutcome:
+    outcome = failed(name, error)
+    return replace(outcome, error=masked(str(outcome.error)))
 
 
 def _show(document: Json) -> None:

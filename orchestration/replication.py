@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from holdfast import figures
 from holdfast.replication import (
@@ -26,6 +27,7 @@ from orchestration.job import Job
 from orchestration.masking import masked
 from orchestration.opening import Source, find_replica
 from orchestration.rows import Json
+from orchestration.tasks import settled
 
 
 class Replicating:
@@ -72,7 +74,7 @@ def replicating(job: Job, source: Source, replicas: Sequence[str] | None, *, rea
 
 def completed(work: Replicating, done: Mapping[str, Outcome | BaseException]) -> Json:
     """Record which backups lie where, show it, close the job, and return its document. Raises ReplicationFailedError."""
-    found = [_outcome(name, one) for name, one in done.items()]
+    found = [settled(one, partial(_failed, name)) for name, one in done.items()]
     known = _recorded(work, found)
     document = replicated(work.job.id, found)
     _show(work, document, known)
@@ -81,13 +83,9 @@ def completed(work: Replicating, done: Mapping[str, Outcome | BaseException]) ->
     raise work.job.failure(not_up_to_date(document), document)
 
 
-def _outcome(name: str, done: Outcome | BaseException) -> Outcome:
-    if isinstance(done, Outcome):
-        return done
-    if isinstance(done, Exception):
-        outcome = failed(name, done)
-        return replace(outcome, error=masked(str(outcome.error)))
-    raise done  # an end that was asked for
+def _failed(name: str, error: Exception) -> Outcome:
+    outcome = failed(name, error)
+    return replace(outcome, error=masked(str(outcome.error)))
 
 
 def _recorded(work: Replicating, found: Sequence[Outcome]) -> Copies:

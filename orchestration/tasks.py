@@ -59,6 +59,15 @@ def results(futures: Iterable[PrefectFuture[Any]]) -> list[Any]:
     return [future.result() for future in waiting]
 
 
+def settled(done: R | BaseException, failed: Callable[[Exception], R]) -> R:
+    """Return what a task gave, or what stands for its failure; an end that was asked for is raised."""
+    if isinstance(done, Exception):
+        return failed(done)
+    if isinstance(done, BaseException):
+        raise done
+    return done
+
+
 def outcomes(futures: Mapping[str, PrefectFuture[Any]]) -> dict[str, Any]:
     """Wait for all of these tasks, whatever becomes of each, and return what they gave back, or the error that they raised."""
     return {name: future.result(raise_on_failure=False) for name, future in futures.items()}
