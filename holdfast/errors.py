@@ -174,6 +174,25 @@ class SourceFailedError(WorkFailedError):
     code = "HF-107"
 
 
+class RecoveryFailedError(WorkFailedError):
+    """An execution of a recovery plan did not reach its end; `found` is its document, the steps that were done too."""
+
+    code = "HF-111"
+    found: dict[str, object] | None = None
+
+
+class ServiceFailedError(WorkFailedError):
+    """A managed service could not be started, stopped or restarted, or did not become healthy."""
+
+    code = "HF-112"
+
+
+class MigrationDiffersError(WorkFailedError):
+    """What a data migration brought to its destination is not what the source holds."""
+
+    code = "HF-113"
+
+
 class SettingsError(HoldfastError):
     """A setting or argument is wrong; the message names it, its problem and what is allowed."""
 
@@ -209,6 +228,12 @@ class SourceDeniedError(SettingsError):
     """A file, folder or service that is backed up or restored to refuses us; the message names it and the right it takes."""
 
     code = "HF-205"
+
+
+class PlanInvalidError(SettingsError):
+    """A recovery plan can't be carried out as it is written; the reason names all that is wrong with it."""
+
+    code = "HF-206"
 
 
 class NotFoundError(HoldfastError):
@@ -289,6 +314,19 @@ class UnsafePathError(RefusedError):
     """A path would leave the folder that it belongs in; the message names it."""
 
     code = "HF-410"
+
+
+class ApprovalNeededError(RefusedError):
+    """An execution waits for a person's approval, and nobody gave it; nothing live was changed."""
+
+    code = "HF-411"
+    found: dict[str, object] | None = None
+
+
+class ApprovalDeniedError(RefusedError):
+    """A person refused an execution; nothing live was changed."""
+
+    code = "HF-412"
 
 
 class DamagedError(HoldfastError):

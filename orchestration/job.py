@@ -24,6 +24,7 @@ from holdfast.errors import (
     CleanupFailedError,
     DrillFailedError,
     NotFoundError,
+    RecoveryFailedError,
     RefusedError,
     ReplicationFailedError,
     UnreachableError,
@@ -41,8 +42,16 @@ from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
 from orchestration.starting import begun
 
-Kind = Literal["backup", "restore", "verification", "replication", "check", "drill", "cleanup", "monitor", "report"]
-Found = TypeVar("Found", CheckFailedError, CleanupFailedError, DrillFailedError, ReplicationFailedError, VerificationFailedError)
+Kind = Literal["backup", "restore", "verification", "replication", "check", "drill", "cleanup", "monitor", "report", "recovery"]
+Found = TypeVar(
+    "Found",
+    CheckFailedError,
+    CleanupFailedError,
+    DrillFailedError,
+    RecoveryFailedError,
+    ReplicationFailedError,
+    VerificationFailedError,
+)
 _log = logging.getLogger(__name__)
 _ID_PREFIX: dict[str, str] = {"verification": "verify", "replication": "replicate"}
 """How the ids of jobs begin, where not with the kind itself."""

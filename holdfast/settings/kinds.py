@@ -111,6 +111,12 @@ def _target(value: str | None) -> str | None:
     return value
 
 
+def _name(value: str | None) -> str | None:
+    if value is not None and (not _TARGET.fullmatch(value) or len(value) > 40):
+        raise ValueError("is not a name")
+    return value
+
+
 def _mail_address(value: str | None) -> str | None:
     if value is not None and not _MAIL.fullmatch(value):
         raise ValueError("is not an e-mail address")
@@ -214,6 +220,20 @@ TargetMinutes = Annotated[
     Annotated[float, Field(gt=0, le=525600)] | None, BeforeValidator(_no_truth_value), Allowed("minutes, up to 525600")
 ]
 Days = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=36500), Allowed("whole days, 1 to 36500")]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_no_truth_value),
+    AfterValidator(_whole_where_it_is),
+    Field(gt=0, le=3600),
+    Allowed("seconds, up to 3600"),
+]
+MonitorMinutes = Annotated[
+    float,
+    BeforeValidator(_no_truth_value),
+    AfterValidator(_whole_where_it_is),
+    Field(ge=0.25, le=1440),
+    Allowed("minutes, 0.25 to 1440"),
+]
 LockSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=3600), Allowed("whole seconds, 1 to 3600")]
 LeaseSeconds = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=5, le=86400), Allowed("whole seconds, 5 to 86400")]
 Workers = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=64), Allowed("a whole number, 1 to 64")]
@@ -287,3 +307,4 @@ Addresses = Annotated[
     Allowed("e-mail addresses, with commas between them"),
 ]
 TargetName = Annotated[str | None, AfterValidator(_target), Allowed("small letters, digits and '-', at most 40")]
+OptionalName = Annotated[str | None, AfterValidator(_name), Allowed("small letters, digits and '-', at most 40")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from holdfast.settings.recovery import RecoverySettings
 from holdfast.settings.sources import ConfigurationSettings, FunctionSettings, SecretsSettings, SourceSettings
 from holdfast.settings.topics import (
     BackupTypeSettings,
@@ -43,6 +44,7 @@ class Settings(
     ObjectiveSettings,
     NotificationSettings,
     MonitoringSettings,
+    RecoverySettings,
     WorkSettings,
     BaseSettings,
 ):

@@ -41,6 +41,7 @@ from holdfast.settings.kinds import (
     Workers,
 )
 from holdfast.settings.placeholder import is_placeholder
+from holdfast.settings.recovery import RecoverySettings
 from holdfast.settings.sources import SOURCES
 from holdfast.settings.watching import MonitoringSettings, NotificationSettings, ObjectiveSettings
 
@@ -397,5 +398,6 @@ TOPICS: tuple[type[BaseModel], ...] = (
     ObjectiveSettings,
     NotificationSettings,
     MonitoringSettings,
+    RecoverySettings,
     WorkSettings,
 )

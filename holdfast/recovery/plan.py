@@ -1,0 +1,152 @@
+"""A recovery plan as data: the guide's structure, checked whole, so that no plan fails at night for what could be seen by day.
+
+What is read is camelCase, as the guide, the tables, YAML and the HTTP API have it. `read_plan` tells everything that is wrong at
+once. Whether the parameters of a step are right is asked of its type (`steps`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from holdfast.errors import PlanInvalidError
+
+Json = dict[str, Any]
+Priority = Literal["low", "medium", "high", "critical"]
+PRIORITIES: tuple[Priority, ...] = ("critical", "high", "medium", "low")
+"""The most urgent first."""
+
+TEST_TRIGGER = "test_trigger"
+"""The guide's trigger that makes any execution a drill; no event of a plan may be called so."""
+
+_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+_TRIGGER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_MOST_MINUTES = 24 * 60
+
+
+class Record(BaseModel):
+    """What plans and parameters of steps are made of: camelCase outside, closed to names that mean nothing."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, str_strip_whitespace=True
+    )
+
+    def document(self) -> Json:
+        """Describe it as it was read."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Step(Record):
+    """One step of a plan."""
+
+    id: str = Field(pattern=_ID)
+    name: str = Field(min_length=1, max_length=200)
+    description: str = ""
+    type: str
+    order: int = Field(ge=0)
+    timeout: float = Field(gt=0, le=_MOST_MINUTES)
+    """Minutes that one attempt may take."""
+    timeout_reason: str | None = None
+    """Why the timeout is outside what the guide gives for the type; without a reason it may not be."""
+    retry_count: int = Field(0, ge=0, le=20)
+    dependencies: tuple[str, ...] = ()
+    parameters: Json = {}
+
+
+class Plan(Record):
+    """A recovery plan; `estimated_recovery_time` is in minutes."""
+
+    id: str = Field(pattern=_ID)
+    name: str = Field(min_length=1, max_length=255)
+    description: str = ""
+    priority: Priority
+    triggers: tuple[str, ...] = ()
+    steps: tuple[Step, ...]
+    estimated_recovery_time: int = Field(ge=1, le=_MOST_MINUTES * 7)
+    last_tested: datetime | None = None
+    enabled: bool = True
+    requires_approval: bool = False
+    """Whether a person has to agree before anything live is changed."""
+
+    def step(self, step_id: str) -> Step:
+        """Find a step. Raises KeyError."""
+        return {one.id: one for one in self.steps}[step_id]
+
+
+def read_plan(document: Mapping[str, Any]) -> Plan:
+    """Read a plan and check it whole. Raises PlanInvalidError, which names all that is wrong."""
+    try:
+        plan = Plan.model_validate(dict(document))
+    except ValidationError as error:
+        raise invalid(str(document.get("id", "without an id")), list(_said(error))) from None
+    if problems := [*_problems(plan)]:
+        raise invalid(plan.id, problems)
+    return plan
+
+
+def invalid(plan_id: str, problems: list[str]) -> PlanInvalidError:
+    """Make the error that names all that is wrong with a plan."""
+    return PlanInvalidError(
+        f"The recovery plan {plan_id} can't be used",
+        reason="\n".join(problems),
+        next_step="Nothing was changed; 'holdfast plans validate FILE' checks a plan",
+    )
+
+
+def _said(error: ValidationError) -> Iterator[str]:
+    """Say what is wrong in our words, without what was given: it may be a secret."""
+    for one in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in one["loc"])
+        yield f"{where}: {one['msg'][:1].lower()}{one['msg'][1:]}"
+
+
+def _problems(plan: Plan) -> Iterator[str]:
+    from holdfast.recovery.steps import problems_of
+
+    if not plan.steps:
+        yield "steps: there is none"
+    ids = [step.id for step in plan.steps]
+    for twice in sorted({one for one in ids if ids.count(one) > 1}):
+        yield f"steps: two have the id {twice!r}"
+    for trigger in plan.triggers:
+        if trigger == TEST_TRIGGER:
+            yield f"triggers: {TEST_TRIGGER} starts a drill of any plan, and can't be a plan's own"
+        elif not _TRIGGER.fullmatch(trigger):
+            yield f"triggers: {trigger!r} is no name of an event: letters, digits, '.', '_' and '-'"
+    for step in plan.steps:
+        yield from (f"steps.{step.id}: {problem}" for problem in _of_dependencies(step, ids))
+        yield from (f"steps.{step.id}: {problem}" for problem in problems_of(step))
+    if cycle := _cycle(plan):
+        yield f"steps: {' waits for '.join(cycle)}"
+
+
+def _of_dependencies(step: Step, ids: list[str]) -> Iterator[str]:
+    for dependency in step.dependencies:
+        if dependency == step.id:
+            yield "it waits for itself"
+        elif dependency not in ids:
+            yield f"it waits for {dependency!r}, and there is no such step"
+
+
+def _cycle(plan: Plan) -> list[str]:
+    """Return the ids of steps that wait for each other in a circle, the first one again at the end; or nothing."""
+    waits = {step.id: [one for one in step.dependencies if one != step.id] for step in plan.steps}
+    done: set[str] = set()
+
+    def walk(step_id: str, path: list[str]) -> list[str]:
+        if step_id in path:
+            return [*path[path.index(step_id) :], step_id]
+        if step_id in done or step_id not in waits:
+            return []
+        for dependency in waits[step_id]:
+            if found := walk(dependency, [*path, step_id]):
+                return found
+        done.add(step_id)
+        return []
+
+    return next((found for step in plan.steps if (found := walk(step.id, []))), [])

@@ -1,0 +1,129 @@
+"""The contract of every type of step: what it needs to know, what it touches, what it does, and how it is undone.
+
+What an execution relies on:
+
+- `run` either does the whole and returns what it did, or raises and leaves the system no worse than it was; what it could not
+  put back it says in the error, with how to go on. It is tried again as often as the step says, so it must bear that.
+- It stops at the work's deadline, with all that it started.
+- In a drill (`work.is_drill`) it does the same on scratch targets, and changes nothing that is live.
+- Where an earlier assessment names what is in trouble, it keeps to that, and does nothing more.
+- Nothing that it returns, logs or raises holds a secret.
+
+A type is one file in `holdfast/recovery/steps/`, which ends with `TYPE = <class>()`.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from holdfast.recovery.plan import Plan, Record, Step
+from holdfast.recovery.verdict import Subject, Verdict
+
+if TYPE_CHECKING:
+    from holdfast.recovery.deadline import Deadline
+    from holdfast.recovery.world import World
+
+Json = dict[str, Any]
+Mode = Literal["run", "drill"]
+
+
+class Parameters(Record):
+    """The parameters of a type of step: a model of its own for each, in the guide's words."""
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One attempt at a step: everything that it may know."""
+
+    execution_id: str
+    plan: Plan
+    step: Step
+    world: World
+    deadline: Deadline
+    mode: Mode = "run"
+    trigger: str = "manual"
+    facts: Json = field(default_factory=dict)
+    """What the event said that started it."""
+    forced: bool = False
+    """Whether a person wants it done though nothing seems to be in trouble."""
+    verdicts: dict[Subject, Verdict] = field(default_factory=dict)
+    """What the assessments before this step have found."""
+    outcomes: dict[str, Json] = field(default_factory=dict)
+    """What the steps before have put out, by their ids."""
+    log: logging.Logger | logging.LoggerAdapter[Any] = field(default_factory=lambda: logging.getLogger("holdfast.recovery"))
+
+    @property
+    def is_drill(self) -> bool:
+        return self.mode == "drill"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step did: a sentence for people, and what it found for machines. All of it is kept, so none of it is secret."""
+
+    summary: str
+    output: Json = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    """What an assessment found."""
+    needed: bool = True
+    """False where there was nothing to do."""
+    undo: Json | None = None
+    """What `undo` needs to know; None where there is nothing to undo."""
+
+
+class StepType(ABC, Generic[P]):
+    """One type of step."""
+
+    name: ClassVar[str]
+    minutes: ClassVar[tuple[float, float]]
+    """The least and the most that a timeout of this type may be, as the guide has it."""
+    parameters: type[P]
+    changes: ClassVar[bool] = True
+    """Whether it changes anything live: only that waits for an approval, and is left out where nothing is in trouble."""
+
+    def read(self, step: Step) -> P:
+        """Read a step's parameters. Raises pydantic.ValidationError."""
+        return self.parameters.model_validate(step.parameters)
+
+    def touches(self, parameters: P) -> frozenset[str]:
+        """Name what it works on, such as `database` or `service:web`: two executions never work on the same at once."""
+        del parameters
+        return frozenset()
+
+    @abstractmethod
+    def foresee(self, work: Work, parameters: P) -> list[str]:
+        """Say in sentences what it would do now, and do nothing: for `mode=plan` and for whoever is to approve it."""
+
+    @abstractmethod
+    def run(self, work: Work, parameters: P) -> Outcome:
+        """Do it."""
+
+    def undo(self, work: Work, parameters: P, undo: Json) -> Outcome | None:
+        """Undo what a run did, by what it noted; None where this type can't."""
+        del work, parameters, undo
+        return None
+
+    def problems(self, step: Step) -> Iterator[str]:
+        """Tell what is wrong with a step of this type."""
+        try:
+            self.read(step)
+        except ValidationError as error:
+            for one in error.errors(include_url=False, include_input=False, include_context=False):
+                where = ".".join(str(part) for part in one["loc"])
+                yield f"parameters{'.' if where else ''}{where}: {one['msg'][:1].lower()}{one['msg'][1:]}"
+        least, most = self.minutes
+        if not least <= step.timeout <= most and not step.timeout_reason:
+            yield (
+                f"a timeout of {step.timeout:g} minutes is outside the {least:g} to {most:g} that {self.name} may take; "
+                "where that is meant, say why in timeoutReason"
+            )

@@ -1,0 +1,1 @@
+"""Recovery plans with Prefect: how an execution runs, waits and is recorded, and what starts it."""

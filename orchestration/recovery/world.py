@@ -1,0 +1,84 @@
+"""The world as steps of a plan see it, with Prefect's blocks, and jobs of their own for what is restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from blocks.managed_service import find_service, service_names
+from holdfast.errors import NotFoundError
+from holdfast.postgres.url import DatabaseUrl
+from holdfast.recovery.triggers import RESOURCE
+from orchestration import events, notifying
+from orchestration.masking import hide
+from orchestration.recovery.restoring import bring_back, rehearse_backup
+from orchestration.source_opening import open_providers
+
+if TYPE_CHECKING:
+    from holdfast.messages import Message
+    from holdfast.recovery.deadline import Deadline
+    from holdfast.recovery.service import Service
+    from holdfast.repository import Repository
+    from holdfast.settings import Settings
+    from holdfast.sources.secrets.contract import SecretProvider
+
+Json = dict[str, Any]
+
+
+class LiveWorld:
+    """What this installation, or target, is made of; see `holdfast.recovery.world`."""
+
+    def __init__(self, settings: Settings, repository: Repository, job_id: str) -> None:
+        self.settings = settings
+        self.repository = repository
+        self._job_id = job_id
+
+    def database(self) -> DatabaseUrl:
+        if self.settings.database_url is None:
+            raise NotFoundError("there is no database to recover", next_step="Set BACKUP_DATABASE_URL")
+        url = DatabaseUrl.parse(self.settings.database_url)
+        hide(url.password)
+        return url
+
+    def restore(
+        self,
+        backup_type: str,
+        backup_id: str,
+        deadline: Deadline,
+        *,
+        mode: str,
+        only: Sequence[str] = (),
+        tables: Sequence[str] = (),
+        target: str | None = None,
+        dry_run: bool = False,
+    ) -> Json:
+        return bring_back(
+            self.repository,
+            backup_type,
+            backup_id,
+            deadline,
+            mode=mode,
+            only=only,
+            tables=tables,
+            target=target,
+            dry_run=dry_run,
+        )
+
+    def rehearse(self, backup_type: str, backup_id: str, deadline: Deadline) -> Json:
+        return rehearse_backup(self.repository, backup_type, backup_id, deadline)
+
+    def services(self) -> list[str]:
+        return service_names(self.settings.target)
+
+    def service(self, name: str) -> Service:
+        return find_service(name, self.settings.target)
+
+    def providers(self) -> list[SecretProvider]:
+        return open_providers(None, self.settings)
+
+    def notify(self, message: Message, channels: Iterable[str] | None) -> list[Json]:
+        answers = notifying.send(message, self.settings, channels)
+        return [{"channel": one.channel, "error": one.error} for one in answers]
+
+    def emit(self, event: str, payload: Json) -> None:
+        events.emit(event, job_id=self._job_id, type=RESOURCE, payload=payload, target=self.settings.target)
