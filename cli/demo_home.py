@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from examples.content_pipeline.fault import MARK
 from holdfast.errors import RefusedError, WorkFailedError
 
-MARK = ".holdfast-demo"
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 _REASON_CHARACTERS = 2000
 _READY_SECONDS = 120
