@@ -21,6 +21,9 @@ ENDED: frozenset[StepState] = frozenset({"done", "not needed", "failed", "left o
 FINISHED: frozenset[StepState] = frozenset({"done", "not needed"})
 """What is not done again when an execution is resumed."""
 
+APPROVAL = "approval"
+"""What an execution waits for that a person has to agree to."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
@@ -93,6 +96,10 @@ class Execution:
     def duration_ms(self) -> int | None:
         """How long it took, in milliseconds."""
         return None if self.completed_at is None else round((self.completed_at - self.started_at).total_seconds() * 1000)
+
+    def step(self, step_id: str) -> StepRecord:
+        """Find the record of a step. Raises KeyError."""
+        return {one.id: one for one in self.steps}[step_id]
 
     def with_step(self, record: StepRecord) -> Execution:
         """Return it with this record in the place of that step's former one."""

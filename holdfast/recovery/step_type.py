@@ -90,6 +90,10 @@ class StepType(ABC, Generic[P]):
     parameters: type[P]
     changes: ClassVar[bool] = True
     """Whether it changes anything live: only that waits for an approval, and is left out where nothing is in trouble."""
+    assesses: ClassVar[bool] = False
+    """Whether it only looks, and its verdict decides about the steps after it: that is really done even for `mode=plan`."""
+    tells: ClassVar[bool] = False
+    """Whether it only tells people: that is done though what it waits for was left out, as long as something is not well."""
 
     def read(self, step: Step) -> P:
         """Read a step's parameters. Raises pydantic.ValidationError."""
