@@ -1,0 +1,73 @@
+"""Which recovery plans nobody has tried for too long: one that is never drilled is a hope, and no plan.
+
+A plan that is off is nobody's worry. One that was never drilled counts from the day on which it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from holdfast import figures
+from holdfast.alarms import Alarm, Judgement
+
+PREFIX = "untested:"
+"""How the key of these alarms begins; the plan's id follows."""
+
+_ROOM = timedelta(days=1)
+"""How much later than allowed it becomes an alarm: the drill that is due at that very hour may take its time."""
+_NEXT_TURN = timedelta(days=29)
+"""How long it may be until drills come by again: what would be too late then is due now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTest:
+    """When a plan was drilled last with success, and how long ago that may be."""
+
+    plan_id: str
+    name: str
+    enabled: bool
+    last_tested: datetime | None
+    made_at: datetime
+    allowed: timedelta
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], *, days: float) -> PlanTest:
+        """Take it from a row of `disaster_recovery_plans`."""
+        named = (row["plan_id"], row["name"], bool(row["enabled"]))
+        return cls(*named, row["last_tested"], row["created_at"], timedelta(days=days))
+
+    def age(self, now: datetime) -> timedelta:
+        """Tell for how long nobody has tried it."""
+        return now - (self.last_tested or self.made_at)
+
+    def is_untested(self, now: datetime) -> bool:
+        """Tell whether it is on, and was not drilled for longer than is allowed."""
+        return self.enabled and self.age(now) > self.allowed
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether it is to be drilled now, so that it never becomes untested."""
+        return self.enabled and (self.last_tested is None or self.age(now) + _NEXT_TURN > self.allowed)
+
+
+def judge_tests(plans: Iterable[PlanTest], now: datetime) -> Judgement:
+    """Judge of each plan whether it was drilled in time."""
+    return {f"{PREFIX}{plan.plan_id}": _alarm(plan) if _is_alarming(plan, now) else None for plan in plans}
+
+
+def _is_alarming(plan: PlanTest, now: datetime) -> bool:
+    return plan.enabled and plan.age(now) > plan.allowed + _ROOM
+
+
+def _alarm(plan: PlanTest) -> Alarm:
+    tried = "has never been drilled" if plan.last_tested is None else "was not drilled for longer than that"
+    return Alarm(
+        f"{PREFIX}{plan.plan_id}",
+        f"The recovery plan {plan.name} is untested",
+        f"A plan is to be drilled every {figures.span(plan.allowed)}, and this one {tried}: nobody knows whether it works",
+        f"Run: holdfast drill --plan {plan.plan_id}. It changes nothing that is live",
+        since=(plan.last_tested or plan.made_at) + plan.allowed,
+        last_good=None if plan.last_tested is None else f"drilled {figures.minute_utc(plan.last_tested)}",
+    )
