@@ -1,5 +1,6 @@
 -- The catalog's whole schema, for a reader and for whoever makes it by hand: psql -f sql/schema.sql. Running it again changes nothing.
--- It is the result of all files in migrations/; a test proves that. Tables and defaults are the guide's, exactly.
+-- It is the result of all files in migrations/; a test proves that. Tables and defaults are the guide's,
+-- exactly; disaster_recovery_plan_options is ours.
 
 -- Tables
 
@@ -71,6 +72,20 @@ CREATE TABLE IF NOT EXISTS disaster_recovery_executions (
     metadata JSONB DEFAULT '{}'::jsonb,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
 );
+
+-- Not the guide's: what a plan has beyond its columns, and which plans a person removed.
+CREATE TABLE IF NOT EXISTS disaster_recovery_plan_options (
+    plan_id VARCHAR(255) PRIMARY KEY,
+    options JSONB NOT NULL DEFAULT '{}'::jsonb,
+    default_digest VARCHAR(64),
+    removed_at TIMESTAMP WITH TIME ZONE
+);
+
+COMMENT ON TABLE disaster_recovery_plan_options IS
+    'Beside disaster_recovery_plans, with no foreign key: what is known of a plan outlives its row, so that one that was removed stays removed.';
+COMMENT ON COLUMN disaster_recovery_plan_options.options IS 'Fields of the plan that the guide has no column for.';
+COMMENT ON COLUMN disaster_recovery_plan_options.default_digest IS
+    'The digest of the default plan as Holdfast made it; a plan that has another by now was changed by a person.';
 
 CREATE OR REPLACE FUNCTION backup_touch_updated_at() RETURNS TRIGGER
 LANGUAGE plpgsql
@@ -278,7 +293,7 @@ $$;
 
 COMMENT ON FUNCTION get_restore_statistics(INTEGER) IS 'Restores of the last days, one row a type; NULL: of all time.';
 
--- Recovery plans, the most urgent first. NULL for priority or enabled: whatever it is.
+-- Recovery plans, the most urgent first, without those that a person removed. NULL for priority or enabled: whatever it is.
 CREATE OR REPLACE FUNCTION get_disaster_recovery_plans(priority TEXT DEFAULT NULL, enabled BOOLEAN DEFAULT NULL)
 RETURNS SETOF disaster_recovery_plans
 LANGUAGE sql STABLE
@@ -287,6 +302,10 @@ AS $$
     FROM disaster_recovery_plans AS plan
     WHERE (get_disaster_recovery_plans.priority IS NULL OR plan.priority = get_disaster_recovery_plans.priority)
       AND (get_disaster_recovery_plans.enabled IS NULL OR plan.enabled = get_disaster_recovery_plans.enabled)
+      AND NOT EXISTS (
+          SELECT FROM disaster_recovery_plan_options AS further
+          WHERE further.plan_id = plan.plan_id AND further.removed_at IS NOT NULL
+      )
     ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], plan.priority::text), plan.name, plan.plan_id
 $$;
 

@@ -21,6 +21,7 @@ from holdfast.errors import SettingsError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from holdfast.catalog.plans import Plans
     from holdfast.postgres.connection import DatabaseUrl
 
 PRESUMED_DEAD = "presumedDead"
@@ -218,7 +219,16 @@ class Catalog:
         values = {"config_key": key, "config_value": to_json(value), "description": description}
         self._rows("keeping the configuration", self._config["set"], **values)
 
-    # The guide's five functions; sql/functions/ describes their columns
+    # Recovery plans
+
+    @property
+    def plans(self) -> Plans:
+        """The recovery plans that are kept here; the guide's function get_disaster_recovery_plans lists them."""
+        from holdfast.catalog.plans import Plans
+
+        return Plans(self._database)
+
+    # The guide's other functions; sql/functions/ describes their columns
 
     def backup_statistics(self, days_back: int | None = 30) -> list[dict[str, Any]]:
         """Sum up the backups of the last days, or of all time, one row a type."""
@@ -227,10 +237,6 @@ class Catalog:
     def restore_statistics(self, days_back: int | None = 30) -> list[dict[str, Any]]:
         """Sum up the restores of the last days, or of all time, one row a type."""
         return self._rows("reading statistics", self._statistics["restore_statistics"], days_back=days_back)
-
-    def plans(self, priority: str | None = None, enabled: bool | None = None) -> list[dict[str, Any]]:
-        """List recovery plans, the most urgent first."""
-        return self._rows("reading recovery plans", self._statistics["plans"], priority=priority, enabled=enabled)
 
     def dashboard(self) -> list[dict[str, Any]]:
         """Say how things stand now, one row a type."""

@@ -6,12 +6,13 @@ once. Whether the parameters of a step are right is asked of its type (`steps`).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 from pydantic.alias_generators import to_camel
 
 from holdfast.errors import PlanInvalidError
@@ -57,6 +58,21 @@ class Step(Record):
     dependencies: tuple[str, ...] = ()
     parameters: Json = {}
 
+    @field_validator("parameters")
+    @classmethod
+    def _is_json(cls, value: Json) -> Json:
+        try:
+            same = json.loads(json.dumps(value, allow_nan=False)) == value
+        except TypeError:
+            same = False
+        if not same:
+            raise ValueError("it holds what JSON can't say, such as a date or a key that is no text")
+        return value
+
+    @field_serializer("timeout")
+    def _short(self, minutes: float) -> int | float:
+        return int(minutes) if minutes.is_integer() else minutes
+
 
 class Plan(Record):
     """A recovery plan; `estimated_recovery_time` is in minutes."""
@@ -72,6 +88,22 @@ class Plan(Record):
     enabled: bool = True
     requires_approval: bool = False
     """Whether a person has to agree before anything live is changed."""
+
+    @field_validator("last_tested")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+
+    @property
+    def digest(self) -> str:
+        """What stands for what the plan says; when it was tested is no part of it."""
+        from holdfast.repository import canonical
+
+        return canonical.checksum(self.document() | {"lastTested": None})
+
+    def is_untested(self, days: float, at: datetime) -> bool:
+        """Tell whether it was never tested, or so many days ago."""
+        return self.last_tested is None or at - self.last_tested > timedelta(days=days)
 
     def step(self, step_id: str) -> Step:
         """Find a step. Raises KeyError."""
@@ -102,7 +134,8 @@ def _said(error: ValidationError) -> Iterator[str]:
     """Say what is wrong in our words, without what was given: it may be a secret."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join(str(part) for part in one["loc"])
-        yield f"{where}: {one['msg'][:1].lower()}{one['msg'][1:]}"
+        said = one["msg"].removeprefix("Value error, ")
+        yield f"{where}: {said[:1].lower()}{said[1:]}"
 
 
 def _problems(plan: Plan) -> Iterator[str]:
@@ -113,6 +146,8 @@ def _problems(plan: Plan) -> Iterator[str]:
     ids = [step.id for step in plan.steps]
     for twice in sorted({one for one in ids if ids.count(one) > 1}):
         yield f"steps: two have the id {twice!r}"
+    for trigger in sorted({one for one in plan.triggers if plan.triggers.count(one) > 1}):
+        yield f"triggers: {trigger} is there twice"
     for trigger in plan.triggers:
         if trigger == TEST_TRIGGER:
             yield f"triggers: {TEST_TRIGGER} starts a drill of any plan, and can't be a plan's own"

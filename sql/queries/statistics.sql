@@ -1,4 +1,4 @@
--- The guide's five functions, called. Their columns are described in sql/functions/.
+-- The guide's functions of statistics and clean-up, called. Their columns are described in sql/functions/.
 
 -- name: backup_statistics
 -- Backups of the last days, one row a type.
@@ -7,10 +7,6 @@ SELECT * FROM get_backup_statistics(:days_back);
 -- name: restore_statistics
 -- Restores of the last days, one row a type.
 SELECT * FROM get_restore_statistics(:days_back);
-
--- name: plans
--- Recovery plans, the most urgent first.
-SELECT * FROM get_disaster_recovery_plans(:priority, :enabled);
 
 -- name: cleanup
 -- Delete rows of work that ended long ago.
