@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -24,13 +25,22 @@ from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.selection import Selection
 from holdfast.postgres.tools import Tool, find_tool
-from holdfast.postgres.truth import TableTruth
+from holdfast.postgres.truth import TableTruth, Truth
 from holdfast.repository import Manifest, Repository
 
 _SEQUENCE_SET = re.compile(r"setval\(.*, (-?\d+), (true|false)\)", re.DOTALL)
 _PROPERTIES = ("encoding", "locale_provider", "collate", "ctype", "locale", "icu_rules", "owner", "comment", "acl", "settings")
 _LOCALE = frozenset({"locale_provider", "collate", "ctype", "locale", "icu_rules"})
 _AT_ONCE = 200
+
+
+class Original(Protocol):
+    """What a restored database is compared with: what the source knew of itself, and the definitions that it had."""
+
+    @property
+    def truth(self) -> Truth: ...
+    @property
+    def archive(self) -> Archive: ...
 
 
 @dataclass(slots=True)
@@ -61,7 +71,7 @@ def prove(
 
 
 def prove_contents(
-    contents: BackupContents,
+    contents: Original,
     restored: DatabaseUrl,
     *,
     content: bool | None = None,
@@ -72,7 +82,7 @@ def prove_contents(
     tools: Path | None = None,
     limit: TimeLimit | None = None,
 ) -> ProofReport:
-    """Compare all of a backup, or a selection of tables, with a restored database.
+    """Compare all of a backup (or of a database), or a selection of tables, with a restored database.
 
     `content` None hashes rows where the backup has hashes. `any_locale` and `owners` are as in the restore. With `in_place`, what
     was there before and stays is no difference.
@@ -99,15 +109,21 @@ def prove_contents(
     return report
 
 
-def dump_definitions(database: DatabaseUrl, contents: BackupContents, limit: TimeLimit, *, tools: Path | None = None) -> Archive:
+def dump_definitions(database: DatabaseUrl, contents: Original, limit: TimeLimit, *, tools: Path | None = None) -> Archive:
     """Return the contents of a schema-only dump, by the same version of pg_dump as the backup's where there is one."""
     with closing(connect(database)) as connection:
         tool = _comparing_tool(contents, server_version(connection).major, tools)
+    return read_definitions(database, tool, limit)
+
+
+def read_definitions(database: DatabaseUrl, tool: Tool, limit: TimeLimit, *, snapshot_id: str | None = None) -> Archive:
+    """Return the contents of a schema-only dump by this pg_dump, as of a snapshot or of now."""
     # pg_dump locks all tables in its one transaction, like any dump; the time-out is against whoever alters them for long.
     arguments = ["-Fc", "-Z0", "--schema-only", "--no-subscriptions", "-w", "--lock-wait-timeout=60s"]
+    arguments += [f"--snapshot={snapshot_id}"] if snapshot_id else []
     run = run_tool(tool, arguments, url=database, stdout="pipe", time_limit_seconds=limit.remaining_seconds)
     with limit.child(run) as child, io.BufferedReader(child.stdout) as output:
-        archive = Archive.read_head(output, "the restored database's definitions")
+        archive = Archive.read_head(output, f"the definitions of {database.database}")
         while output.read(1 << 20):
             pass
     return archive
@@ -168,13 +184,13 @@ def _compare_sequences(report: ProofReport, connection: Connection, archive: Arc
                     report.problems.append(f"sequence {'.'.join(batch[number])} stands at {value}, in the backup at {match[1]}")
 
 
-def _compare_large_objects(report: ProofReport, connection: Connection, contents: BackupContents, *, in_place: bool) -> None:
+def _compare_large_objects(report: ProofReport, connection: Connection, contents: Original, *, in_place: bool) -> None:
     there, wanted = facts.large_objects(connection), contents.truth.large_objects
     if there < wanted or (there > wanted and not in_place):
         report.problems.append(f"there are {there} large objects, the source had {wanted}")
 
 
-def _changed_properties(connection: Connection, contents: BackupContents, *, owners: bool) -> list[tuple[str, str]]:
+def _changed_properties(connection: Connection, contents: Original, *, owners: bool) -> list[tuple[str, str]]:
     """Compare the databases' own properties; return each that differs, and what of it."""
     before, after = contents.truth.database, facts.database_facts(connection)
     found = []
@@ -232,7 +248,7 @@ def _is_there_already(difference: Difference, selection: Selection | None, *, in
     return kind in {"SCHEMA", "EXTENSION", "DEFAULT ACL"} or name.startswith(("SCHEMA ", "EXTENSION "))
 
 
-def _comparing_tool(contents: BackupContents, server_major: int, tools: Path | None) -> Tool:
+def _comparing_tool(contents: Original, server_major: int, tools: Path | None) -> Tool:
     return find_tool("pg_dump", at_least_major=max(server_major, _major(contents.archive.tool_version)), search=tools)
 
 

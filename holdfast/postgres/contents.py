@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,11 +68,7 @@ class BackupContents:
 
         The source's server keeps no account of what belongs to the role that made it, so the archive is asked too.
         """
-        owners = {entry.owner for entry in self.archive.entries if entry.owner}
-        grants = "\n".join(entry.definition for entry in self.archive.entries if entry.kind in _NAMES_ROLES)
-        words = set(_IDENTIFIER.findall(grants))
-        granted = {name for role in self.roles for name in role.roles if {name, quote_identifier(name)} & words}
-        return owners | granted | set(self.truth.roles)
+        return named_roles(self.archive, self.roles) | set(self.truth.roles)
 
     @cached_property
     def archive(self) -> Archive:
@@ -144,6 +140,14 @@ class BackupContents:
             return self.manifest.entry(name)
         except KeyError:
             raise DamagedError(f"backup {self.manifest.id} has no entry {name!r}") from None
+
+
+def named_roles(archive: Archive, roles: Sequence[RoleStatement]) -> set[str]:
+    """Name the roles that an archive's definitions refer to: owners, and those of these who are granted something."""
+    owners = {entry.owner for entry in archive.entries if entry.owner}
+    grants = "\n".join(entry.definition for entry in archive.entries if entry.kind in _NAMES_ROLES)
+    words = set(_IDENTIFIER.findall(grants))
+    return owners | {name for role in roles for name in role.roles if {name, quote_identifier(name)} & words}
 
 
 def as_readable(stream: io.RawIOBase) -> io.BufferedReader:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
+from typing import Any
 
 from holdfast.errors import LocaleMissingError, RefusedError, TargetNotEmptyError
 from holdfast.postgres import preflight
 from holdfast.postgres.connection import DatabaseUrl, connect_to_server, server_version
-from holdfast.postgres.contents import BackupContents
 from holdfast.postgres.promote import connect_beside, promote, swap
 from holdfast.postgres.properties import apply_properties, create_clauses, finishing_statements, other_locales
 from holdfast.postgres.scratch import Scratch, drop_abandoned, drop_database, new_name
@@ -16,13 +16,13 @@ from holdfast.postgres.scratch import Scratch, drop_abandoned, drop_database, ne
 class NewDatabase:
     """One database under way to `target`; until `finish` its address is `url`, and `close` removes it.
 
-    What could not be done as on the source is told in `notes`.
+    `facts` are what its source is (see `facts.py`); what could not be done as there is told in `notes`.
     """
 
-    def __init__(self, contents: BackupContents, target: DatabaseUrl) -> None:
+    def __init__(self, facts: dict[str, Any], target: DatabaseUrl) -> None:
         self.target = target
         self.notes: list[str] = []
-        self._contents = contents
+        self._facts = facts
         for name in drop_abandoned(target):
             self.notes.append(f"dropped {name}, which a restore that died had left behind")
         self._scratch = Scratch(target)
@@ -35,7 +35,7 @@ class NewDatabase:
     def create(self, *, any_locale: bool) -> None:
         """Create it with the source's encoding and locale. Raises LocaleMissingError."""
         major = server_version(self._scratch.connection).major
-        facts = self._contents.truth.database
+        facts = self._facts
         try:
             self._scratch.create(create_clauses(facts, major))
             return
@@ -49,12 +49,12 @@ class NewDatabase:
                     f"the server lacks the source's locale {facts['locale'] or facts['collate']}; {name} stands in for it"
                 )
                 return
-        raise LocaleMissingError("the target server has no locale for the source's encoding", reason=self._contents.encoding)
+        raise LocaleMissingError("the target server has no locale for the source's encoding", reason=str(facts["encoding"]))
 
     def apply_properties(self, *, owners: bool) -> None:
         """Give it the source's owner, grants, comment and settings."""
         with closing(connect_to_server(self.target)) as connection:
-            self.notes += apply_properties(connection, self.url.database, self._contents.truth.database, owners=owners)
+            self.notes += apply_properties(connection, self.url.database, self._facts, owners=owners)
 
     def take_name(self, *, properties: bool) -> None:
         """Rename it to its target; an empty database of that name makes way and is dropped. Raises TargetNotEmptyError."""
@@ -87,4 +87,4 @@ class NewDatabase:
             self._scratch.close()
 
     def _last_statements(self, *, properties: bool) -> list[str]:
-        return finishing_statements(self.target.database, self._contents.truth.database) if properties else []
+        return finishing_statements(self.target.database, self._facts) if properties else []

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from holdfast.errors import BusyError, HoldfastError, RefusedError
+from holdfast.errors import BusyError, HoldfastError, NotFoundError, RefusedError
 from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server, database_error, quote_identifier
 
 _NAME_BYTES = 63
@@ -30,9 +30,28 @@ def promote(live: DatabaseUrl, new: DatabaseUrl, *, then: Sequence[str] = ()) ->
     `then` are statements that end the same transaction. Raises BusyError where sessions can't be ended, RefusedError.
     """
     with closing(connect_beside(live, {live.database, new.database})) as connection:
-        kept = kept_name(connection, live.database, datetime.now(UTC))
+        kept = free_name(connection, live.database, "before", datetime.now(UTC))
         swap(connection, live, [(live.database, kept), (new.database, live.database)], then=then, end_sessions=True)
     return kept
+
+
+def swap_back(live: DatabaseUrl, kept: str | None) -> str | None:
+    """Undo a promote: what was kept gets its name back; return the name under which what had taken that is kept now.
+
+    Without `kept` there was nothing before, and only the name is taken away. None: nothing had the name any more.
+    Raises NotFoundError where what was kept is gone, BusyError, RefusedError.
+    """
+    with closing(connect_beside(live, {live.database, kept or live.database})) as connection:
+        there = _databases(connection)
+        if kept is not None and kept not in there:
+            raise NotFoundError(
+                f"there is no database {kept!r}, so {live.database!r} can't be rolled back", reason="it was renamed or dropped"
+            )
+        undone = free_name(connection, live.database, "undone", datetime.now(UTC)) if live.database in there else None
+        renames = [] if undone is None else [(live.database, undone)]
+        renames += [] if kept is None else [(kept, live.database)]
+        swap(connection, live, renames, end_sessions=True)
+    return undone
 
 
 def swap(
@@ -58,22 +77,26 @@ def swap(
             raise
 
 
-def kept_name(connection: Connection, name: str, moment: datetime) -> str:
-    """Return a free name `<name>_before_<time>`, cut so that PostgreSQL keeps all of it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database")
-        taken = {row[0] for row in cursor.fetchall()}
+def free_name(connection: Connection, name: str, word: str, moment: datetime) -> str:
+    """Return a free name `<name>_<word>_<time>`, cut so that PostgreSQL keeps all of it."""
+    taken = _databases(connection)
     for attempt in range(1, 1000):
-        ending = f"_before_{moment:%Y%m%dT%H%M%SZ}" + (f"_{attempt}" if attempt > 1 else "")
-        kept = name.encode()[: _NAME_BYTES - len(ending)].decode(errors="ignore") + ending
-        if kept not in taken:
-            return kept
-    raise RefusedError(f"there are a thousand databases kept from before {name!r} already")
+        ending = f"_{word}_{moment:%Y%m%dT%H%M%SZ}" + (f"_{attempt}" if attempt > 1 else "")
+        free = name.encode()[: _NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+        if free not in taken:
+            return free
+    raise RefusedError(f"there are a thousand databases kept from {word} {name!r} already")
 
 
 def connect_beside(server: DatabaseUrl, names: Collection[str]) -> Connection:
     """Connect to a database of the server that is none of these, for no database can be renamed from within."""
     return connect(server.with_database("template1")) if "postgres" in names else connect_to_server(server)
+
+
+def _databases(connection: Connection) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _refuse_prepared(connection: Connection, names: list[str]) -> None:

@@ -40,9 +40,9 @@ class DatabaseRestore:
     """One restore of one backup. `run` does all of it.
 
     The steps are there for a caller that shows them one by one, inside a `with`, in this order: preflight, create_database,
-    restore_globals, restore_schema, then restore_base_data and restore_table for each of `streams` in any order and at once, then
-    restore_indexes, apply_properties, analyze, prove, finish. Where `in_transaction` is true, the steps are preflight and
-    restore_in_place. Leaving the `with` before the last step removes all that was made.
+    restore_globals, restore_schema, then restore_base_data and restore_table for each of `streams` in any order and at once (or
+    restore_rows, which does so), then restore_indexes, apply_properties, analyze, prove, finish. Where `in_transaction` is true,
+    the steps are preflight and restore_in_place. Leaving the `with` before the last step removes all that was made.
     """
 
     def __init__(self, repository: Repository, manifest: Manifest, target: DatabaseUrl, options: RestoreOptions) -> None:
@@ -80,7 +80,7 @@ class DatabaseRestore:
         self._timed("create", self.create_database)
         self._timed("roles", self.restore_globals)
         self._timed("definitions", self.restore_schema)
-        self._timed("rows", self._restore_rows)
+        self._timed("rows", self.restore_rows)
         self._timed("indexes", self.restore_indexes)
         self._timed("properties", self.apply_properties)
         if self.options.analyze:
@@ -119,7 +119,7 @@ class DatabaseRestore:
 
     def create_database(self) -> None:
         """Make the database that is filled, under a scratch name. Raises LocaleMissingError."""
-        self._new = NewDatabase(self._contents, self.target)
+        self._new = NewDatabase(self._contents.truth.database, self.target)
         self.report.notes = self._new.notes
         self._new.create(any_locale=self.options.any_locale)
 
@@ -146,6 +146,12 @@ class DatabaseRestore:
         stream = next(stream for stream in self.streams if stream.entry.name == entry.name)
         return self._loader.load_table(stream, self._counted("rows"))
 
+    def restore_rows(self) -> None:
+        """Take in all rows, several tables at once."""
+        tasks: list[Callable[[], object]] = [self.restore_base_data]
+        tasks += [partial(self.restore_table, stream.entry) for stream in self.streams]
+        self._at_once(tasks)
+
     def restore_indexes(self) -> None:
         """Make indexes, constraints, triggers and all else that comes after the rows."""
         self._loader.load_rest()
@@ -168,7 +174,10 @@ class DatabaseRestore:
                 raise failure
 
     def prove(self) -> ProofReport:
-        """Compare what was restored with the source's truth. Raises NotProvenError where a live database is to be replaced."""
+        """Compare what was restored with the source's truth.
+
+        Raises NotProvenError where a live database is to be replaced, or only what is proven may have the name.
+        """
         self.report.proof = prove_contents(
             self._contents,
             self.working,
@@ -178,11 +187,12 @@ class DatabaseRestore:
             tools=self.options.tools,
             limit=self._limit,
         )
-        if not self.report.proof.ok and self.options.mode == "promote":
+        if not self.report.proof.ok and (self.options.mode == "promote" or self.options.only_proven):
+            left = "the live database was left as it is" if self.options.mode == "promote" else "it did not get its name"
             raise NotProvenError(
-                "the restored copy is not what the source held, so the live database was left as it is",
+                f"the restored copy is not what the source held, so {left}",
                 reason="; ".join(self.report.proof.problems[:5]),
-                next_step="Restore with mode new to look at the copy",
+                next_step="Restore with mode new, under another name, to look at the copy",
             )
         return self.report.proof
 
@@ -250,11 +260,6 @@ class DatabaseRestore:
         if self._new is None:
             raise ValueError("create_database comes first")
         return self._new
-
-    def _restore_rows(self) -> None:
-        tasks: list[Callable[[], object]] = [self.restore_base_data]
-        tasks += [partial(self.restore_table, stream.entry) for stream in self.streams]
-        self._at_once(tasks)
 
     def _at_once(self, tasks: Sequence[Callable[[], object]]) -> None:
         """Run tasks side by side; the first that fails stops the others, and its error is the one that is raised."""

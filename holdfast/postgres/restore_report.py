@@ -24,6 +24,7 @@ class RestoreOptions:
     """How to restore. `tables` are names as in `selection.select`; none means all.
 
     `prove`: compare the restored database with the source's truth (promote always does).
+    `only_proven`: give it its name only where it is equal (promote always does).
     `owners` false: leave owners and grants out, so that no roles are needed.
     `any_locale`: let a similar locale stand in for one that the server lacks.
     `rehearsal`: the result is only looked at: roles are made without the right to log in, subscriptions are left out.
@@ -36,6 +37,7 @@ class RestoreOptions:
     time_limit_seconds: float | None = None
     lock_timeout_seconds: float = 30
     prove: bool = True
+    only_proven: bool = False
     owners: bool = True
     any_locale: bool = False
     analyze: bool = True

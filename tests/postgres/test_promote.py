@@ -15,7 +15,7 @@ import pytest
 from holdfast.errors import BusyError, NotFoundError, NotProvenError, RefusedError, SettingsError
 from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server
 from holdfast.postgres.embedded import EmbeddedServer
-from holdfast.postgres.promote import kept_name, promote, swap
+from holdfast.postgres.promote import free_name, promote, swap, swap_back
 from tests.postgres import oracle
 from tests.postgres.restoring import TOOLS, back_up, databases, dropped_at_end, make_database, restore, rows
 from tests.postgres.servers import drop_database
@@ -134,12 +134,12 @@ def test_prepared_transactions_are_told(own_server: EmbeddedServer) -> None:
 def test_long_names_are_cut_so_that_postgresql_keeps_all_of_them(server: EmbeddedServer) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     with closing(connect_to_server(server.url())) as connection:
-        assert kept_name(connection, "app", moment) == "app_before_20260102T030405Z"
-        long = kept_name(connection, "ä" * 31, moment)
+        assert free_name(connection, "app", "before", moment) == "app_before_20260102T030405Z"
+        long = free_name(connection, "ä" * 31, "before", moment)
         assert len(long.encode()) <= 63
         assert long.endswith("_before_20260102T030405Z")
         with dropped_at_end(make_database(server.url(), "app_before_20260102T030405Z")):
-            assert kept_name(connection, "app", moment) == "app_before_20260102T030405Z_2"
+            assert free_name(connection, "app", "before", moment) == "app_before_20260102T030405Z_2"
 
 
 def test_there_must_be_something_to_replace(live: DatabaseUrl, tmp_path: Path) -> None:
@@ -148,3 +148,26 @@ def test_there_must_be_something_to_replace(live: DatabaseUrl, tmp_path: Path) -
         restore(backup, live.with_database("live_nowhere"), tmp_path, mode="promote")
     with pytest.raises(SettingsError, match="single tables can't be promoted"):
         restore(backup, live, tmp_path, mode="promote", tables=["notes"])
+
+
+def test_a_promote_is_undone_while_people_are_connected(live: DatabaseUrl) -> None:
+    new = make_database(live, "live_new")
+    kept = promote(live, new)
+    with closing(connect(live)):
+        undone = swap_back(live, kept)
+    assert undone is not None
+    assert undone.startswith("live_undone_")
+    with dropped_at_end(live.with_database(undone)):
+        assert rows(live, "SELECT count(*) FROM notes") == [(100,)]
+        assert kept not in databases(live)
+        with pytest.raises(NotFoundError, match="renamed or dropped"):
+            swap_back(live, kept)
+
+
+def test_what_was_made_where_nothing_was_loses_its_name_and_stays(live: DatabaseUrl) -> None:
+    undone = swap_back(live, None)
+    assert undone is not None
+    assert {"live", undone} & databases(live) == {undone}
+    assert swap_back(live, None) is None, "a second time there is nothing left to do"
+    assert swap_back(live, undone) is None
+    assert rows(live, "SELECT count(*) FROM notes") == [(100,)]
