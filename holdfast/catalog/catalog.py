@@ -21,6 +21,7 @@ from holdfast.errors import SettingsError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from holdfast.catalog.executions import Executions
     from holdfast.catalog.plans import Plans
     from holdfast.postgres.connection import DatabaseUrl
 
@@ -227,6 +228,13 @@ class Catalog:
         from holdfast.catalog.plans import Plans
 
         return Plans(self._database)
+
+    @property
+    def executions(self) -> Executions:
+        """The executions of recovery plans."""
+        from holdfast.catalog.executions import Executions
+
+        return Executions(self._database)
 
     # The guide's other functions; sql/functions/ describes their columns
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.catalog.catalog import Catalog
@@ -19,10 +20,18 @@ from holdfast.catalog.records import JobRecord, Metadata, RestoreRecord
 from holdfast.errors import HoldfastError, WorkFailedError
 
 if TYPE_CHECKING:
+    from holdfast.recovery.execution import Execution
+    from holdfast.recovery.untested import PlanTest
     from holdfast.repository import BackupSummary, Repository
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
+_NOTES: dict[str, Callable[[Any, Any], Any]] = {
+    "note_job": lambda earlier, later: {**earlier, **later},
+    "note_restore": lambda earlier, later: {**earlier, **later},
+    "executions.note": lambda _, later: later,
+}
+"""Calls that add to a row: how two of them that wait become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,29 @@ class Mirror:
     def close_restore(self, job_id: str, status: str, **named: Any) -> bool:
         return self._tell("close_restore", job_id, status, **named)
 
+    # Executions of recovery plans: each call carries the whole record, so that of several that wait only the last is written.
+
+    def open_execution(self, execution: Execution) -> bool:
+        return self._tell("executions.open", execution.id, execution)
+
+    def note_execution(self, execution: Execution) -> bool:
+        return self._tell("executions.note", execution.id, execution)
+
+    def close_execution(self, execution: Execution) -> bool:
+        return self._tell("executions.close", execution.id, execution)
+
+    def find_execution(self, execution_id: str) -> Execution | None:
+        """Find an execution, where the catalog answers."""
+        return self._ask(lambda catalog: catalog.executions.find(execution_id), None)
+
+    def execution_of_flow_run(self, flow_run_id: str) -> Execution | None:
+        """Find the newest execution of a flow run, where the catalog answers."""
+        return self._ask(lambda catalog: catalog.executions.of_flow_run(flow_run_id), None)
+
+    def open_executions(self) -> list[Execution]:
+        """List executions that have not ended, where the catalog answers."""
+        return self._ask(lambda catalog: catalog.executions.open_work(), [])
+
     def close_dead(self, is_alive: Callable[[JobRecord | RestoreRecord], bool], reason: str) -> list[str]:
         """Close the rows of runs that died, where the catalog answers; return the ids that this call closed."""
         return self._ask(lambda catalog: catalog.close_dead(is_alive, reason), [])
@@ -96,6 +128,10 @@ class Mirror:
             return {job_id: row.metadata for job_id in wanted if (row := catalog.job(job_id)) is not None}
 
         return self._ask(look_up, {})
+
+    def plan_tests(self, allowed_days: float) -> tuple[PlanTest, ...]:
+        """Return when each recovery plan was tested last, where the catalog answers."""
+        return self._ask(lambda catalog: catalog.plans.tests(allowed_days), ())
 
     def dashboard(self) -> list[dict[str, Any]] | None:
         """Return how things stand by the rows, one row a type; None where the catalog does not answer."""
@@ -130,8 +166,8 @@ class Mirror:
     def _wait_for(self, call: MissedCall) -> None:
         """Queue a call; notes in a row become one, so that a long outage takes no more memory than a short one."""
         last = self._waiting[-1] if self._waiting else None
-        if last is not None and call.name.startswith("note_") and (last.name, last.job_id) == (call.name, call.job_id):
-            self._waiting[-1] = replace(last, arguments=({**last.arguments[0], **call.arguments[0]},))
+        if last is not None and (last.name, last.job_id) == (call.name, call.job_id) and call.name in _NOTES:
+            self._waiting[-1] = replace(last, arguments=(_NOTES[call.name](last.arguments[0], call.arguments[0]),))
         else:
             self._waiting.append(call)
 
@@ -173,9 +209,11 @@ def mirror_backups(catalog: Catalog, repository: Repository) -> int:
 def _write_one(catalog: Catalog, call: MissedCall, *, late: bool) -> bool:
     """Make the call; one that waited brings its own time, the others take the server's."""
     named = dict(call.named)
-    if late and not call.name.startswith("note_"):
+    method: Callable[..., bool] = attrgetter(call.name)(catalog)
+    if call.name.startswith("executions."):  # they bring their own times, and their ids
+        return method(*call.arguments, **named)
+    if late and call.name not in _NOTES:
         named["at"] = call.at
-    method: Callable[..., bool] = getattr(catalog, call.name)
     return method(call.job_id, *call.arguments, **named)
 
 

@@ -1,0 +1,169 @@
+"""An execution as a value that moves on: begun, resumed, a step begun, done or failed, ended. Nothing here does anything.
+
+What an execution ends as: `success`, all was done or need not be; `partial`, something was done, then a step failed; `failed`,
+nothing was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from holdfast.errors import PlanInvalidError, RefusedError
+from holdfast.recovery.execution import FINISHED, Execution, Status, StepRecord
+from holdfast.recovery.ordering import VERDICT, in_order, ready, verdicts_before
+from holdfast.recovery.plan import Plan, Step, read_plan
+from holdfast.recovery.step_type import Outcome
+from holdfast.recovery.steps import step_types, type_of
+from holdfast.repository import canonical
+
+Json = dict[str, Any]
+
+FRESH = timedelta(minutes=10)
+"""After this long what an assessment found counts no more, as long as nothing was changed: the system may be well again."""
+
+INTERRUPTED = "it was interrupted"
+
+
+def begun(plan: Plan, execution_id: str, *, trigger: str, mode: str, facts: Json, forced: bool, at: datetime) -> Execution:
+    """Begin an execution of a plan."""
+    steps = tuple(StepRecord(step.id, step.name, step.type) for step in in_order(plan))
+    return Execution(execution_id, plan.id, trigger, mode, at, steps=steps, facts=facts, plan=plan.document(), forced=forced)
+
+
+def resumed(execution: Execution, at: datetime) -> Execution:
+    """Take an execution up again: what is finished stays so, everything else waits. Raises RefusedError."""
+    if execution.status == "success":
+        raise RefusedError(f"the execution {execution.id} has ended well", reason="nothing of it is left to do")
+    again = replace(execution, status="running", completed_at=None, error=None)
+    for record in again.steps:
+        if record.state not in FINISHED:
+            again = again.with_step(replace(record, state="waiting", completed_at=None, summary=None, error=None))
+    return _looked_at_again(again, at)
+
+
+def plan_of(execution: Execution) -> Plan:
+    """Read the plan as it was when the execution began. Raises PlanInvalidError."""
+    try:
+        return read_plan(execution.plan)
+    except PlanInvalidError as error:
+        error.next_step = "A type of step may be missing here that there was when it began; start the plan anew"
+        raise
+
+
+def step_begun(record: StepRecord, at: datetime) -> StepRecord:
+    """Begin an attempt."""
+    return replace(record, state="running", attempts=record.attempts + 1, started_at=record.started_at or at, completed_at=None)
+
+
+def step_done(record: StepRecord, outcome: Outcome, at: datetime) -> StepRecord:
+    """End a step as its outcome says."""
+    verdict = {} if outcome.verdict is None else {VERDICT: outcome.verdict.document()}
+    return replace(
+        record,
+        state="done" if outcome.needed else "not needed",
+        completed_at=at,
+        summary=outcome.summary,
+        output={**outcome.output, **verdict},
+        notes=outcome.notes,
+        error=None,
+        undo=outcome.undo,
+    )
+
+
+def step_failed(record: StepRecord, error: str, at: datetime) -> StepRecord:
+    """End a step that could not be done."""
+    return replace(record, state="failed", completed_at=at, error=error)
+
+
+def step_undone(record: StepRecord, outcome: Outcome, at: datetime) -> StepRecord:
+    """Note that what a step did is undone."""
+    return replace(record, state="undone", completed_at=at, summary=outcome.summary, notes=outcome.notes, undo=None)
+
+
+def may_begin(plan: Plan, execution: Execution, at_work: Mapping[str, Step]) -> list[Step]:
+    """List the steps to begin now, beside those at work: nothing is changed before all assessments that can look have looked."""
+    found = [step for step in ready(plan, execution) if step.id not in at_work]
+    looking = any(type_of(step).assesses for step in (*at_work.values(), *found))
+    return [step for step in found if not looking or not type_of(step).changes]
+
+
+def reasons_to_ask(plan: Plan, execution: Execution) -> list[str]:
+    """Say why a person has to agree before the next step that changes something; nothing where nobody has to, or one has."""
+    if execution.mode == "drill" or execution.approved_by is not None:
+        return []
+    ahead = [step for step in ready(plan, execution) if type_of(step).changes]
+    asks = [one.ask for step in ahead for one in verdicts_before(plan, execution, step).values() if one.ask]
+    wanted = [f"the plan {plan.id} says so"] if plan.requires_approval else []
+    return [*wanted, *dict.fromkeys(asks)] if ahead else []
+
+
+def changes_ahead(plan: Plan, execution: Execution) -> list[Step]:
+    """List the steps that would change something and are still waiting."""
+    return [step for step in in_order(plan) if type_of(step).changes and execution.step(step.id).state == "waiting"]
+
+
+def touched(plan: Plan) -> list[str]:
+    """Name all that the steps of a plan work on, sorted."""
+    kinds = [(type_of(step), step) for step in plan.steps]
+    return sorted({name for kind, step in kinds for name in kind.touches(kind.read(step))})
+
+
+def to_undo(plan: Plan, execution: Execution) -> list[Step]:
+    """List the steps that can be undone, the last one done first, so that none is undone before what was built on it."""
+    done = [(execution.step(step.id), step) for step in reversed(in_order(plan))]
+    undoable = [(record.completed_at or execution.started_at, step) for record, step in done if record.undo is not None]
+    return [step for _, step in sorted(undoable, key=lambda one: one[0], reverse=True)]
+
+
+def ended(execution: Execution, at: datetime, error: str | None = None) -> Execution:
+    """End an execution as its steps say; `error` is why it ended before they were all done."""
+    steps = tuple(step_failed(one, error or INTERRUPTED, at) if one.state == "running" else one for one in execution.steps)
+    failed = next((one for one in steps if one.state == "failed"), None)
+    said = error or (f"{failed.name}: {failed.error}" if failed else None)
+    done = [one for one in steps if one.state == "done" and (failed is not None or _changes(one))]
+    status: Status = "success" if said is None else "partial" if done else "failed"
+    return replace(execution, steps=steps, status=status, completed_at=at, error=said, waiting_for=None)
+
+
+def rolled_back(execution: Execution, at: datetime) -> Execution:
+    """Note that what could be undone of an execution was: where something that it did is still in force it is `partial`."""
+    still = [one for one in execution.steps if one.state == "done" and _changes(one)]
+    said = "it was rolled back" + (f", but for {', '.join(one.name for one in still)}" if still else "")
+    metadata = {**execution.metadata, "rolledBackAt": canonical.time_text(at)}
+    status: Status = "partial" if still else "failed"
+    return replace(execution, status=status, completed_at=at, error=said, waiting_for=None, metadata=metadata)
+
+
+def how_to_go_on(execution: Execution) -> str:
+    """Say what a person can do after an execution that did not end well."""
+    said = f"'holdfast recover --resume {execution.id}' goes on where it stopped"
+    if any(one.undo is not None for one in execution.steps):
+        said += f", 'holdfast recover --roll-back {execution.id}' undoes what was done"
+    return said
+
+
+def what_is_left(execution: Execution) -> str:
+    """Say how far an execution came."""
+    done = [one.name for one in execution.steps if one.state in FINISHED]
+    left = [one.name for one in execution.steps if one.state not in FINISHED]
+    return f"done: {', '.join(done) or 'nothing'}; left: {', '.join(left) or 'nothing'}"
+
+
+def _changes(record: StepRecord) -> bool:
+    kind = step_types().get(record.type)
+    return kind is None or kind.changes
+
+
+def _looked_at_again(execution: Execution, at: datetime) -> Execution:
+    """Have old assessments look again, where nothing was changed yet; an approval of what they found ends, too."""
+    plan = plan_of(execution)
+    looked = [execution.step(step.id) for step in plan.steps if type_of(step).assesses]
+    old = [one for one in looked if one.state in FINISHED and one.completed_at is not None and at - one.completed_at > FRESH]
+    if not old or any(execution.step(step.id).state in FINISHED for step in plan.steps if type_of(step).changes):
+        return execution
+    for record in old:
+        execution = execution.with_step(replace(record, state="waiting", completed_at=None, summary=None, output={}))
+    return replace(execution, approved_by=None)
