@@ -7,7 +7,7 @@ A plan that was executed keeps its row when it is removed, for its executions re
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,8 @@ import sql
 from holdfast.catalog.records import from_row, to_json, to_text
 from holdfast.errors import PlanInvalidError, RefusedError
 from holdfast.recovery.plan import Plan, read_plan
+from holdfast.recovery.untested import PlanTest
+from holdfast.repository import canonical
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -33,11 +35,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KeptPlan:
-    """A plan as its row has it. A row that somebody wrote by hand may hold what is no plan."""
+    """A plan as its row has it, in JSON's words. A row that somebody wrote by hand may hold what is no plan."""
 
     document: Json
     default_digest: str | None = None
-    """The digest of the default plan that was made of it, or None for a person's own."""
+    """The digest of the default plan that was made, or None for a person's own."""
+    made_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -46,9 +49,13 @@ class KeptPlan:
     @property
     def digest(self) -> str:
         """The digest of what is kept, whether this Holdfast can read it or not; of a plan as it was put, the plan's own."""
-        from holdfast.repository import canonical
-
         return canonical.checksum(self.document | {"lastTested": None})
+
+    @property
+    def last_tested(self) -> datetime | None:
+        """When it was tested last."""
+        tested: str | None = self.document["lastTested"]
+        return None if tested is None else canonical.time_from(tested)
 
     def plan(self) -> Plan:
         """Read it. Raises PlanInvalidError."""
@@ -76,6 +83,11 @@ class Plans:
         with self._database.transaction("looking up a plan") as connection:
             found = self._found(connection, plan_id)
         return None if found is None else found.plan()
+
+    def tests(self, allowed_days: float) -> tuple[PlanTest, ...]:
+        """Tell of each plan when it was tested last, as it may be so many days ago."""
+        rows = self._database.rows("looking for tests of plans", self._queries["tests"])
+        return tuple(PlanTest.of(from_row(row._asdict()), days=allowed_days) for row in rows)
 
     def removed(self) -> frozenset[str]:
         """Name the plans that a person removed."""
@@ -148,15 +160,16 @@ class Plans:
         """Note that a plan was tested; return False where there is none."""
         return bool(self._database.rows("noting a plan's test", self._queries["note_tested"], plan_id=plan_id, at=at))
 
-    def bring_back(self, kept: Iterable[KeptPlan], removed: Iterable[str]) -> None:
+    def bring_back(self, kept: Sequence[KeptPlan], removed: Iterable[str]) -> None:
         """Fill a catalog that was lost with what another record has of its plans; what is there by now stays."""
+        plans, _ = readable(kept)
         with self._database.transaction("bringing plans back") as connection:
             for plan_id in removed:
                 self._run(connection, "note_removed", plan_id=plan_id)
-            for one in kept:
-                plan = one.plan()
+            digests = {one.id: one.default_digest for one in kept}
+            for plan in plans:
                 if self._run(connection, "make", **_row(plan)):
-                    self._put_options(connection, plan, one.default_digest)
+                    self._put_options(connection, plan, digests[plan.id])
 
     def _renew(self, connection: Connection, found: KeptPlan, plan: Plan) -> DefaultState:
         if found.digest == plan.digest:
@@ -165,7 +178,7 @@ class Plans:
         if found.digest != found.default_digest:
             return "changed by a person"
         is_tested = found.document["steps"] == plan.document()["steps"]
-        tested = found.document["lastTested"] if is_tested else None
+        tested = found.last_tested if is_tested else None
         self._put(connection, plan.model_copy(update={"last_tested": tested}), plan.digest)
         return "renewed"
 
@@ -224,10 +237,10 @@ def _kept(row: Mapping[str, Any]) -> KeptPlan:
         "triggers": values["triggers"] or [],
         "steps": values["steps"],
         "estimatedRecoveryTime": values["estimated_recovery_time"],
-        "lastTested": values["last_tested"],
+        "lastTested": values["last_tested"] and canonical.time_text(values["last_tested"]),
         "enabled": values["enabled"] is not False,
     }
-    return KeptPlan(document | (values["options"] or {}), values["default_digest"])
+    return KeptPlan(document | (values["options"] or {}), values["default_digest"], values["created_at"])
 
 
 def _already(ids: list[str]) -> RefusedError:

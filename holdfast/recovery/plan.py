@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
@@ -100,10 +100,6 @@ class Plan(Record):
         from holdfast.repository import canonical
 
         return canonical.checksum(self.document() | {"lastTested": None})
-
-    def is_untested(self, days: float, at: datetime) -> bool:
-        """Tell whether it was never tested, or so many days ago."""
-        return self.last_tested is None or at - self.last_tested > timedelta(days=days)
 
     def step(self, step_id: str) -> Step:
         """Find a step. Raises KeyError."""
