@@ -108,6 +108,7 @@ def _to_project(job: Job, repository: Repository, manifest: Manifest, block: Sup
         if not wanted.dry_run:
             job.note(kept=str(kept))  # so that it is known after a death in the middle, too
             deploy_each(redeployment)
+            wanted.require_time()
             switch(redeployment)
     notes = [f"would {one.action} {one.slug}" for one in planned] if wanted.dry_run else []
     return {

@@ -1,14 +1,14 @@
 """The steps of building a database from a backup, as tasks: a restore runs them, and a verification that rehearses one.
 
 They are not tried again: a step that ended half-way has left its database in between. Only looking and a
-table's rows can be repeated.
+table's rows can be repeated. Inside a task of another flow all rows are one task, with threads of its own.
 """
 
 from __future__ import annotations
 
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.restore import DatabaseRestore
-from orchestration.tasks import results, step
+from orchestration.tasks import inside_a_task, results, step
 
 
 def rebuild(restore: DatabaseRestore) -> None:
@@ -16,8 +16,11 @@ def rebuild(restore: DatabaseRestore) -> None:
     create_database(restore)
     restore_roles(restore)
     restore_definitions(restore)
-    tables = [stream.entry.name.removeprefix("table/") for stream in restore.streams]
-    results([restore_small_tables.submit(restore), *(restore_table.submit(restore, table) for table in tables)])
+    if inside_a_task():
+        restore_rows(restore)
+    else:
+        tables = [stream.entry.name.removeprefix("table/") for stream in restore.streams]
+        results([restore_small_tables.submit(restore), *(restore_table.submit(restore, table) for table in tables)])
     build_indexes(restore)
     apply_properties(restore)
     if restore.options.analyze:
@@ -46,6 +49,12 @@ def restore_roles(restore: DatabaseRestore) -> None:
 def restore_definitions(restore: DatabaseRestore) -> None:
     """Make everything that rows need."""
     restore.restore_schema()
+
+
+@step("restore rows", retries=0)
+def restore_rows(restore: DatabaseRestore) -> None:
+    """Take in the rows of all tables, several at once."""
+    restore.restore_rows()
 
 
 @step("restore small tables", retries=0)

@@ -1,22 +1,45 @@
-"""What a restore flow needs beside its tasks: the lease, the engine's restore, and how its outcome is told."""
+"""Restores of databases, as a flow of their own or as a part of a task of another: the lease, the tasks, how the outcome is told.
+
+Whatever ends one early leaves nothing of it behind, and the live database as it was.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import figures
+from holdfast.errors import TimeLimitError, UnreachableError, WorkFailedError
 from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
 from holdfast.postgres.losses import LossReport
 from holdfast.postgres.restore import DatabaseRestore, Mode, RestoreOptions
 from holdfast.postgres.restore_report import not_proven
+from holdfast.postgres.url import DatabaseUrl
 from holdfast.repository import Manifest, Repository
 from orchestration import artifacts
 from orchestration.job import Job, time_text
 from orchestration.opening import open_database
+from orchestration.rebuilding import preflight, prove, rebuild
 from orchestration.rows import Json
+from orchestration.tasks import step
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDatabase:
+    """What is to be restored, how, and to where; `target` is a block's name or a URL without password, or the address itself."""
+
+    backup_id: str
+    target: str | DatabaseUrl
+    mode: Mode
+    tables: Sequence[str] = ()
+    dry_run: bool = False
+    only_proven: bool = False
+    """Whether it gets its name only where it is equal to the source; promoted, always."""
+    time_limit_seconds: float | None = None
+    """None: that of the settings."""
 
 
 class Restoring:
@@ -48,23 +71,71 @@ class Restoring:
         }
 
 
+def bring_database_back(job: Job, repository: Repository, wanted: WantedDatabase) -> Json:
+    """Restore a database, or look what would be lost, and return the job's document."""
+    with restoring(job, repository, wanted) as work:
+        preflight(work.restore)
+        if wanted.mode != "new":
+            count_losses(work)
+        if not wanted.dry_run:
+            bring_back(work)
+        return completed(job, work, dry_run=wanted.dry_run)
+
+
+def bring_back(work: Restoring) -> None:
+    """Build the database beside and let it take its name last; or, asked for, all in one transaction in what exists."""
+    if work.restore.in_transaction:
+        replace_in_place(work)
+        return
+    rebuild(work.restore)
+    prove(work.restore)
+    take_name(work)
+
+
+@step("count what would be lost")
+def count_losses(work: Restoring) -> None:
+    """Count the rows that the live database has and the backup has not; one that is damaged may not let itself be counted."""
+    try:
+        work.restore.losses()
+    except TimeLimitError:
+        raise
+    except (WorkFailedError, UnreachableError) as error:
+        work.restore.report.notes.append(f"what would be lost could not be counted: {error.what_and_why}")
+
+
+@step("restore in place", retries=0)
+def replace_in_place(work: Restoring) -> None:
+    """Replace what the existing database holds, in one transaction."""
+    work.restore.restore_in_place()
+
+
+@step("take its name", retries=0)
+def take_name(work: Restoring) -> None:
+    """Give the database its name; promoted, the live one is kept under another."""
+    work.restore.finish()
+
+
 @contextmanager
-def restoring(
-    job: Job, repository: Repository, backup_id: str, *, target: str, mode: Mode, tables: Sequence[str]
-) -> Iterator[Restoring]:
+def restoring(job: Job, repository: Repository, wanted: WantedDatabase) -> Iterator[Restoring]:
     """Hold a lease on the repository, and have removed at the end what was not finished.
 
     Raises NotFoundError, DamagedError (no readable manifest), SettingsError (a target with a password in it).
     """
-    manifest = find_to_restore(repository, backup_id, job.type)
-    url = open_database(target)
-    job.note(target=url.redacted, mode=mode, tables=list(tables))
+    manifest = find_to_restore(repository, wanted.backup_id, job.type)
+    url = open_database(wanted.target) if isinstance(wanted.target, str) else wanted.target
+    job.note(target=url.redacted, mode=wanted.mode, tables=list(wanted.tables))
     with (
         job.leased(repository, f"restore {manifest.id}", backup_id=manifest.id),
-        DatabaseRestore(repository, manifest, url, RestoreOptions.of(job.settings, mode, tables)) as restore,
+        DatabaseRestore(repository, manifest, url, _options(job, wanted)) as restore,
     ):
         job.follow(restore)
         yield Restoring(repository, manifest, restore)
+
+
+def _options(job: Job, wanted: WantedDatabase) -> RestoreOptions:
+    options = RestoreOptions.of(job.settings, wanted.mode, wanted.tables)
+    limit = options.time_limit_seconds if wanted.time_limit_seconds is None else wanted.time_limit_seconds
+    return replace(options, only_proven=wanted.only_proven, time_limit_seconds=limit)
 
 
 def completed(job: Job, work: Restoring, *, dry_run: bool = False) -> Json:

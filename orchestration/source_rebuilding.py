@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from holdfast.source_restore import SourceRestore
 from orchestration.job import Job
-from orchestration.tasks import results, step
+from orchestration.tasks import inside_a_task, results, step
 
 
 def follow(job: Job, restore: SourceRestore) -> None:
@@ -21,7 +21,11 @@ def follow(job: Job, restore: SourceRestore) -> None:
 
 
 def restore_all(restore: SourceRestore) -> None:
-    """Write every entry into the staged folder, several at once."""
+    """Write every entry into the staged folder, several at once; inside a task of another flow one after the other."""
+    if inside_a_task():
+        for entry in restore.entries:
+            restore_part(restore, entry.name)
+        return
     results([restore_part.submit(restore, entry.name) for entry in restore.entries])
 
 

@@ -6,7 +6,7 @@ into a folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ class Wanted:
     dry_run: bool = False
     env_file: Path | None = None
     """Where environment variables are put, if anywhere."""
+    require_time: Callable[[], None] = lambda: None
+    """Asked again and again while files are restored; raises TimeLimitError when the time is up."""
 
     @property
     def is_live(self) -> bool:
@@ -55,11 +57,13 @@ def leased_backup(job: Job, repository: Repository, wanted: Wanted) -> Iterator[
 def to_folder(job: Job, repository: Repository, manifest: Manifest, target: Path, wanted: Wanted) -> SourceRestore:
     """Restore into a folder: staged beside it, compared, then in its place. Raises SettingsError for a mode that none has."""
     with SourceRestore(repository, manifest, target, job_id=job.id, mode=folder_mode(wanted.mode), only=wanted.only) as restore:
+        restore.require_time = wanted.require_time
         follow(job, restore)
         look_first(restore)
         if not wanted.dry_run:
             restore_all(restore)
             compare(restore)
+            wanted.require_time()
             take_place(restore)
     return restore
 

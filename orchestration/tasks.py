@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
@@ -49,6 +50,11 @@ def worth_a_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) ->
     del task, task_run
     error = state.result(raise_on_failure=False)
     return isinstance(error, HoldfastError) and error.retryable and not isinstance(error, WorkFailedError | BusyError)
+
+
+def inside_a_task() -> bool:
+    """Tell whether this is a part of a task: such a part submits none, for all of the flow's workers may wait like it."""
+    return TaskRunContext.get() is not None
 
 
 def results(futures: Iterable[PrefectFuture[Any]]) -> list[Any]:

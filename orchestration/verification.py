@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from holdfast import figures
 from holdfast.errors import VerificationFailedError
@@ -17,12 +18,27 @@ from orchestration.rows import Json
 
 
 @contextmanager
-def verifying(job: Job, repository: Repository, backup_id: str, level: Level, subset: str | None) -> Iterator[Verification]:
-    """Hold a lease on the repository while a backup is verified. Raises NotFoundError, DamagedError (no readable manifest)."""
+def verifying(
+    job: Job,
+    repository: Repository,
+    backup_id: str,
+    level: Level,
+    subset: str | None = None,
+    *,
+    time_limit_seconds: float | None = None,
+    drill: bool = False,
+) -> Iterator[Verification]:
+    """Hold a lease on the repository while a backup is verified; without a time limit, that of the settings holds.
+
+    Raises NotFoundError, DamagedError (no readable manifest).
+    """
     part = parse_subset(subset)
     manifest = find_backup(repository, backup_id, job.type)
+    options = VerificationOptions.of(job.settings)
+    if time_limit_seconds is not None:
+        options = replace(options, time_limit_seconds=time_limit_seconds)
     with job.leased(repository, f"verify {manifest.id}"):
-        yield Verification(repository, manifest, level, VerificationOptions.of(job.settings), part)
+        yield Verification(repository, manifest, level, options, part, drill)
 
 
 def concluded(job: Job, verification: Verification, proof: Proof) -> Json:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdfast.repository import Repository
     from holdfast.settings import Settings
     from holdfast.sources.secrets.contract import SecretProvider
+    from holdfast.storage.replica import Replica
 
 Json = dict[str, Any]
 
@@ -34,6 +35,12 @@ class World(Protocol):
     def database(self) -> DatabaseUrl:
         """Name the live database. Raises NotFoundError where none is set."""
 
+    def find_database(self, name: str) -> DatabaseUrl:
+        """Find a database by the name of its block, or by a URL, which holds no password. Raises NotFoundError, SettingsError."""
+
+    def find_storage(self, name: str) -> Replica:
+        """Find a storage by the name of its block, or by its URL. Raises NotFoundError, SettingsError."""
+
     def restore(
         self,
         backup_type: str,
@@ -51,6 +58,9 @@ class World(Protocol):
         Returns the document of that restore; `dry_run` only looks, and its `losses` tell what would be lost.
         Raises what the flow raises, and TimeLimitError.
         """
+
+    def check(self, backup_type: str, backup_id: str, deadline: Deadline) -> Json:
+        """Read all of a backup: `jobId`, `backupId`, `ok`, `problems`, `seconds`. Leaves a proof; damage is set aside."""
 
     def rehearse(self, backup_type: str, backup_id: str, deadline: Deadline) -> Json:
         """Bring a backup back into scratch and compare it: `jobId`, `backupId`, `ok`, `problems`, `seconds`. Leaves a proof."""

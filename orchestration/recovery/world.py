@@ -6,21 +6,22 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blocks.managed_service import find_service, service_names
-from holdfast.errors import NotFoundError
-from holdfast.postgres.url import DatabaseUrl
 from holdfast.recovery.triggers import RESOURCE
 from orchestration import events, notifying
 from orchestration.masking import hide
-from orchestration.recovery.restoring import bring_back, rehearse_backup
+from orchestration.opening import find_replica, open_database
+from orchestration.recovery.restoring import bring_back, check_backup, live_database, rehearse_backup
 from orchestration.source_opening import open_providers
 
 if TYPE_CHECKING:
     from holdfast.messages import Message
+    from holdfast.postgres.url import DatabaseUrl
     from holdfast.recovery.deadline import Deadline
     from holdfast.recovery.service import Service
     from holdfast.repository import Repository
     from holdfast.settings import Settings
     from holdfast.sources.secrets.contract import SecretProvider
+    from holdfast.storage.replica import Replica
 
 Json = dict[str, Any]
 
@@ -34,11 +35,15 @@ class LiveWorld:
         self._job_id = job_id
 
     def database(self) -> DatabaseUrl:
-        if self.settings.database_url is None:
-            raise NotFoundError("there is no database to recover", next_step="Set BACKUP_DATABASE_URL")
-        url = DatabaseUrl.parse(self.settings.database_url)
+        url = live_database(self.settings)
         hide(url.password)
         return url
+
+    def find_database(self, name: str) -> DatabaseUrl:
+        return open_database(name)
+
+    def find_storage(self, name: str) -> Replica:
+        return find_replica(name, self.settings)
 
     def restore(
         self,
@@ -63,6 +68,9 @@ class LiveWorld:
             target=target,
             dry_run=dry_run,
         )
+
+    def check(self, backup_type: str, backup_id: str, deadline: Deadline) -> Json:
+        return check_backup(self.repository, backup_type, backup_id, deadline)
 
     def rehearse(self, backup_type: str, backup_id: str, deadline: Deadline) -> Json:
         return rehearse_backup(self.repository, backup_type, backup_id, deadline)
