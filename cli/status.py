@@ -84,6 +84,7 @@ def gathered(loaded: Settings) -> Report:
         "alarms": status_types.alarms(judgement),
         "types": [status_types.document(overview.of(kind.value), last_good, known.rows) for kind in BackupType],
         "rto": status_types.recovery(overview),
+        "plans": status_types.plans(overview),
         "storage": status_types.storage(overview),
         "dedupRatio": overview.storage.dedup_ratio if overview.storage else None,
         "backups": _backups(primary, seen, looks, copies.recorded_in(known.rows)),
@@ -244,8 +245,10 @@ def _catalog(loaded: Settings) -> Report:
             if catalog is None:
                 return {**where, "running": False}
             rows = catalog.jobs(limit=_ROWS)
-            recorded = Recorded.of(catalog.dashboard(), {row.job_id: row.metadata for row in rows})
-            return {**where, "running": True, "rows": rows, "recorded": recorded, "settings": load_settings(catalog)}
+            in_force = load_settings(catalog)
+            tests = catalog.plans.tests(in_force.plan_test_days)
+            recorded = Recorded.of(catalog.dashboard(), {row.job_id: row.metadata for row in rows}, tests)
+            return {**where, "running": True, "rows": rows, "recorded": recorded, "settings": in_force}
     except UnreachableError:
         return {**where, "running": False}
 

@@ -35,6 +35,7 @@ def lines(report: Report) -> Iterator[RenderableType]:
         ("Read from", report["repository"]["readFrom"] and f"the replica {report['repository']['readFrom']}"),
         ("Storage", _storage_text(report)),
         ("Coming back", _recovery_text(report)),
+        ("Plans", _plans_text(report["plans"])),
         ("Catalog", _part(report["catalog"], _catalog_text)),
         ("Prefect", _part(report["prefect"], _prefect_text)),
     )
@@ -134,6 +135,19 @@ def _recovery_text(report: Report) -> str | None:
     if rto["targetSeconds"] is not None:
         said += f", allowed {figures.duration(rto['targetSeconds'])}" + (": missed" if rto["missed"] else "")
     return said + (f"; not measured: {', '.join(rto['notMeasured'])}" if rto["notMeasured"] and rto["seconds"] else "")
+
+
+def _plans_text(plans: list[Report]) -> str | None:
+    """Say of the recovery plans that are on how many there are, and which of them nobody has drilled for too long."""
+    on = [one for one in plans if one["enabled"]]
+    if not on:
+        return "none is on" if plans else None
+    untested = [one["planId"] for one in on if one["untested"]]
+    never = [one["planId"] for one in on if one["lastTested"] is None and not one["untested"]]
+    said = [f"{len(on)} on"]
+    said += [f"untested for too long: {', '.join(untested)}"] if untested else []
+    said += [f"not drilled yet: {', '.join(never)}"] if never else []
+    return "; ".join(said)
 
 
 def _backups_table(report: Report) -> RenderableType:

@@ -63,6 +63,20 @@ def recovery(overview: Overview) -> Report:
     }
 
 
+def plans(overview: Overview) -> list[Report]:
+    """Describe of each recovery plan when it was drilled last; none where the catalog does not answer."""
+    return [
+        {
+            "planId": one.plan_id,
+            "name": one.name,
+            "enabled": one.enabled,
+            "lastTested": one.last_tested,
+            "untested": one.is_untested(overview.at),
+        }
+        for one in overview.plans
+    ]
+
+
 def storage(overview: Overview) -> Report | None:
     """Describe the storage, where it could be looked at."""
     found = overview.storage

@@ -79,6 +79,7 @@ class _Look:
             seen=True,
             recorded=self._known is not None,
             rto_target_seconds=rto_target_seconds(self._settings),
+            plans=() if self._known is None else self._known.plans,
         )
 
     def _of_type(self, kind: BackupType) -> list[BackupSummary]:
@@ -130,6 +131,7 @@ def _unseen(settings: Settings, known: Recorded | None) -> Overview:
         seen=False,
         recorded=known is not None,
         rto_target_seconds=rto_target_seconds(settings),
+        plans=() if known is None else known.plans,
     )
 
 

@@ -71,6 +71,7 @@ class _Look(Collector):
         yield from self._of_types()
         yield from self._of_storage()
         yield from self._of_restores()
+        yield self._plans()
         yield self._alarms()
 
     def _of_the_look(self) -> Iterator[GaugeMetricFamily]:
@@ -178,6 +179,18 @@ class _Look(Collector):
         yield self._one("storage_capacity_bytes", "The space of the storage.", storage.capacity_bytes)
         yield self._one("storage_used_ratio", "How much of that space is used, by whatever it is; 1 is all.", used)
         yield self._one("storage_dedup_ratio", "How many bytes of sources each stored byte stands for.", storage.dedup_ratio)
+
+    def _plans(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "holdfast_plan_last_tested_timestamp_seconds",
+            "When a recovery plan that is on was last drilled with success; 0 where it never was.",
+            labels=["target", "plan"],
+        )
+        for one in self.overview.plans:
+            if one.enabled:
+                tested = one.last_tested.timestamp() if one.last_tested is not None else 0.0
+                family.add_metric([self.overview.target or "", one.plan_id], tested)
+        return family
 
     def _alarms(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.recovery.untested import PlanTest
     from holdfast.repository import BackupType, Level, Manifest, Proof
 
 
@@ -69,13 +70,19 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the catalog has recorded: failures by type, and where backups lie, by their id."""
+    """What the catalog has recorded: failures by type, where backups lie, by their id, and when plans were tested."""
 
     failures: dict[str, Failures] = field(default_factory=dict)
     copies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    plans: tuple[PlanTest, ...] = ()
 
     @classmethod
-    def of(cls, dashboard: Sequence[Mapping[str, Any]], metadata: Mapping[str, Mapping[str, Any]]) -> Recorded:
+    def of(
+        cls,
+        dashboard: Sequence[Mapping[str, Any]],
+        metadata: Mapping[str, Mapping[str, Any]],
+        plans: tuple[PlanTest, ...] = (),
+    ) -> Recorded:
         """Take it from the rows of `get_backup_dashboard` and from the metadata of the newest backups' rows."""
         failures = {
             row["type"]: Failures(
@@ -88,7 +95,7 @@ class Recorded:
             )
             for row in dashboard
         }
-        return cls(failures, {job_id: list(noted.get("copies") or []) for job_id, noted in metadata.items()})
+        return cls(failures, {job_id: list(noted.get("copies") or []) for job_id, noted in metadata.items()}, plans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,8 @@ class Overview:
     seen: bool
     recorded: bool
     rto_target_seconds: float | None = None
+    plans: tuple[PlanTest, ...] = ()
+    """Recovery plans, and when they were tested; none where nothing is recorded."""
 
     def of(self, backup_type: str) -> TypeOverview:
         """Return one type's. Raises KeyError."""

@@ -34,6 +34,7 @@ def sections(period: Period) -> list[Section]:
         ("What failed", figures.first(list(_failures(period)), _MOST_LINES)),
         ("Proofs", list(_proofs(period))),
         ("Restore drill", list(_drill(period))),
+        ("Recovery plans", list(_plans(period))),
         ("Deleted", list(_deleted(period))),
         ("Growth", list(_growth(period))),
         ("RPO and RTO", list(_objectives(period))),
@@ -134,6 +135,18 @@ def _drill(period: Period) -> Iterator[str]:
     if not drills:
         last = max((one.restore.at for one in period.overview.types if one.restore and one.restore.drill), default=None)
         yield f"None in these days; the last one was at {figures.minute_utc(last)}" if last else "None yet, as far as is known"
+
+
+def _plans(period: Period) -> Iterator[str]:
+    overview = period.overview
+    for one in overview.plans:
+        if not one.enabled:
+            yield f"{one.name}: off"
+            continue
+        drilled = "never drilled" if one.last_tested is None else f"drilled {figures.age(one.last_tested, now=overview.at)}"
+        yield f"{one.name}: {drilled}" + (", which is too long ago" if one.is_untested(overview.at) else "")
+    if not overview.plans:
+        yield "There is none" if overview.recorded else "Not known: the catalog does not answer"
 
 
 def _deleted(period: Period) -> Iterator[str]:

@@ -19,6 +19,7 @@ from holdfast.alarms import Ended, Judgement, judge
 from holdfast.look import look_over
 from holdfast.overview import Overview, Recorded
 from holdfast.reachability import judge_reachability
+from holdfast.recovery.untested import judge_tests
 from holdfast.repository import Repository
 from orchestration.dashboard import show_dashboard
 from orchestration.heartbeat import heartbeat_judgement, tell_heartbeat
@@ -58,16 +59,23 @@ class Aftermath:
         found = judge(self.overview, ended, threshold=threshold, full_percent=full)
         if self.job.kind == "monitor":
             found |= judge_reachability(self.overview, self.error)
-        return found | heartbeat_judgement(self.job.settings)
+        return found | judge_tests(self.overview, self._opened) | heartbeat_judgement(self.job.settings)
 
     @cached_property
     def alarms(self) -> Judgement:
         """Join what was judged now with the alarms that are open: what could not be judged now is still so."""
-        return with_open(self.judgement, remembered(ask_prefect, self.job.settings.target))
+        return with_open(self.judgement, self._opened)
+
+    @cached_property
+    def _opened(self) -> Judgement:
+        return remembered(ask_prefect, self.job.settings.target)
 
     def _recorded(self, backup_ids: Sequence[str]) -> Recorded | None:
         rows = self.job.mirror.dashboard()
-        return None if rows is None else Recorded.of(rows, self.job.mirror.metadata(backup_ids))
+        if rows is None:
+            return None
+        mirror, days = self.job.mirror, self.job.settings.plan_test_days
+        return Recorded.of(rows, mirror.metadata(backup_ids), mirror.plan_tests(days))
 
 
 def ask_prefect(path: str, body: Json) -> Any:

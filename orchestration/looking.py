@@ -19,6 +19,7 @@ from holdfast.open_alarms import PREFIX, alarms_in, still_open
 from holdfast.opening import catalog_if_running, read_repository
 from holdfast.overview import Overview, Recorded
 from holdfast.period import Logged, Period, kept_since, logged_since
+from holdfast.recovery.untested import judge_tests
 from orchestration.next_runs import Ask, all_next_runs, next_runs, over_http
 from orchestration.server import prefect_address
 
@@ -88,7 +89,7 @@ def _logged(settings: Settings, since: datetime) -> Logged | None:
 def judged(overview: Overview, settings: Settings) -> Judgement:
     """Judge a look that no job led to."""
     threshold, full = settings.failure_notification_threshold, settings.storage_full_percent
-    return judge(overview, None, threshold=threshold, full_percent=full)
+    return judge(overview, None, threshold=threshold, full_percent=full) | judge_tests(overview)
 
 
 def in_force_if_known(settings: Settings) -> Settings:
@@ -112,7 +113,8 @@ def recorded_in(settings: Settings) -> AskRecorded:
                 if catalog is None:
                     return None
                 rows = {job_id: row for job_id in backup_ids if (row := catalog.job(job_id)) is not None}
-                return Recorded.of(catalog.dashboard(), {job_id: row.metadata for job_id, row in rows.items()})
+                known = {job_id: row.metadata for job_id, row in rows.items()}
+                return Recorded.of(catalog.dashboard(), known, catalog.plans.tests(settings.plan_test_days))
         except HoldfastError as error:
             _log.warning("the catalog can't be asked now: %s", error.what_and_why)
             return None

@@ -1,6 +1,6 @@
 """Which recovery plans nobody has tried for too long: one that is never drilled is a hope, and no plan.
 
-A plan that is off is nobody's worry. One that was never drilled counts from the day on which it was made.
+A plan that is off is nobody's worry. One that was never drilled counts from when it was made, or changed last.
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import figures
 from holdfast.alarms import Alarm, Judgement
+
+if TYPE_CHECKING:
+    from holdfast.overview import Overview
 
 PREFIX = "untested:"
 """How the key of these alarms begins; the plan's id follows."""
@@ -30,18 +33,19 @@ class PlanTest:
     name: str
     enabled: bool
     last_tested: datetime | None
-    made_at: datetime
+    changed_at: datetime
+    """When it was made or changed last: what counts where it was never drilled."""
     allowed: timedelta
 
     @classmethod
     def of(cls, row: Mapping[str, Any], *, days: float) -> PlanTest:
         """Take it from a row of `disaster_recovery_plans`."""
         named = (row["plan_id"], row["name"], bool(row["enabled"]))
-        return cls(*named, row["last_tested"], row["created_at"], timedelta(days=days))
+        return cls(*named, row["last_tested"], row["updated_at"], timedelta(days=days))
 
     def age(self, now: datetime) -> timedelta:
         """Tell for how long nobody has tried it."""
-        return now - (self.last_tested or self.made_at)
+        return now - (self.last_tested or self.changed_at)
 
     def is_untested(self, now: datetime) -> bool:
         """Tell whether it is on, and was not drilled for longer than is allowed."""
@@ -52,9 +56,13 @@ class PlanTest:
         return self.enabled and (self.last_tested is None or self.age(now) + _NEXT_TURN > self.allowed)
 
 
-def judge_tests(plans: Iterable[PlanTest], now: datetime) -> Judgement:
-    """Judge of each plan whether it was drilled in time."""
-    return {f"{PREFIX}{plan.plan_id}": _alarm(plan) if _is_alarming(plan, now) else None for plan in plans}
+def judge_tests(overview: Overview, opened: Iterable[str] = ()) -> Judgement:
+    """Judge of each plan whether it was drilled in time. `opened` are open alarms: those of plans that are gone end with them."""
+    if not overview.recorded:
+        return {}
+    gone: Judgement = {key: None for key in opened if key.startswith(PREFIX)}
+    now = overview.at
+    return gone | {f"{PREFIX}{plan.plan_id}": _alarm(plan) if _is_alarming(plan, now) else None for plan in overview.plans}
 
 
 def _is_alarming(plan: PlanTest, now: datetime) -> bool:
@@ -68,6 +76,6 @@ def _alarm(plan: PlanTest) -> Alarm:
         f"The recovery plan {plan.name} is untested",
         f"A plan is to be drilled every {figures.span(plan.allowed)}, and this one {tried}: nobody knows whether it works",
         f"Run: holdfast drill --plan {plan.plan_id}. It changes nothing that is live",
-        since=(plan.last_tested or plan.made_at) + plan.allowed,
+        since=(plan.last_tested or plan.changed_at) + plan.allowed,
         last_good=None if plan.last_tested is None else f"drilled {figures.minute_utc(plan.last_tested)}",
     )

@@ -5,19 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from cli import status_text, status_types
+from holdfast import metrics
+from holdfast.overview import Overview
+from holdfast.period import Period
+from holdfast.period_report import markdown
 from holdfast.recovery.untested import PlanTest, judge_tests
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 TESTED = PlanTest("database_failure", "Database Failure Recovery", True, NOW, NOW, timedelta(days=92))
 
 
-def plan_drilled(days_ago: float | None, *, made_days_ago: float = 400, enabled: bool = True) -> PlanTest:
+def plan_drilled(days_ago: float | None, *, changed_days_ago: float = 400, enabled: bool = True) -> PlanTest:
     last = None if days_ago is None else NOW - timedelta(days=days_ago)
-    return replace(TESTED, last_tested=last, made_at=NOW - timedelta(days=made_days_ago), enabled=enabled)
+    return replace(TESTED, last_tested=last, changed_at=NOW - timedelta(days=changed_days_ago), enabled=enabled)
+
+
+def overview(*plans: PlanTest, at: datetime = NOW, recorded: bool = True) -> Overview:
+    return Overview(at, None, (), None, seen=True, recorded=recorded, plans=plans)
 
 
 def alarm_of(plan: PlanTest) -> bool:
-    return judge_tests([plan], NOW)["untested:database_failure"] is not None
+    return judge_tests(overview(plan))["untested:database_failure"] is not None
 
 
 def test_a_plan_that_was_not_drilled_for_a_quarter_is_an_alarm_and_a_drilled_one_is_not() -> None:
@@ -26,9 +37,9 @@ def test_a_plan_that_was_not_drilled_for_a_quarter_is_an_alarm_and_a_drilled_one
     assert not alarm_of(plan_drilled(0))
 
 
-def test_a_plan_that_was_never_drilled_counts_from_the_day_it_was_made() -> None:
-    assert alarm_of(plan_drilled(None, made_days_ago=94))
-    assert not alarm_of(plan_drilled(None, made_days_ago=30))
+def test_a_plan_that_was_never_drilled_counts_from_the_day_it_was_made_or_changed() -> None:
+    assert alarm_of(plan_drilled(None, changed_days_ago=94))
+    assert not alarm_of(plan_drilled(None, changed_days_ago=30))
 
 
 def test_a_plan_that_is_off_is_nobodys_worry() -> None:
@@ -39,7 +50,7 @@ def test_a_plan_that_is_off_is_nobodys_worry() -> None:
 
 
 def test_an_alarm_says_since_when_what_to_type_and_that_it_harms_nothing() -> None:
-    alarm = judge_tests([plan_drilled(100)], NOW)["untested:database_failure"]
+    alarm = judge_tests(overview(plan_drilled(100)))["untested:database_failure"]
     assert alarm is not None
     assert alarm.since == NOW - timedelta(days=8)
     assert alarm.next_step == "Run: holdfast drill --plan database_failure. It changes nothing that is live"
@@ -53,13 +64,39 @@ def test_monthly_turns_drill_each_plan_about_once_a_quarter_and_never_let_one_be
     for month in range(2, 25):
         turn = datetime(2026 + (month - 1) // 12, (month - 1) % 12 + 1, 15, 5, 30, tzinfo=UTC)
         plan = replace(TESTED, last_tested=last)
-        assert judge_tests([plan], turn) == {"untested:database_failure": None}
+        assert judge_tests(overview(plan, at=turn)) == {"untested:database_failure": None}
         if plan.is_due(turn):
             drilled.append((turn - last).days)
             last = turn + timedelta(minutes=10)
     assert set(drilled) <= {89, 90, 91, 92}, drilled
 
 
+def test_the_alarm_of_a_plan_that_was_removed_ends_but_not_because_nobody_can_ask_the_catalog() -> None:
+    opened = ["untested:removed", "database-bad"]
+    assert judge_tests(overview(plan_drilled(1)), opened) == {"untested:removed": None, "untested:database_failure": None}
+    assert judge_tests(overview(recorded=False), opened) == {}
+
+
+def test_metrics_and_report_tell_of_each_plan_when_it_was_drilled() -> None:
+    never = replace(plan_drilled(None), plan_id="ours", name="Ours")
+    look = overview(plan_drilled(100), never, replace(never, plan_id="off", name="Off", enabled=False))
+    families = text_string_to_metric_families(metrics.exposition(look, {}).decode())
+    told = {one.labels["plan"]: one.value for family in families for one in family.samples if "plan" in one.labels}
+    assert told == {"database_failure": (NOW - timedelta(days=100)).timestamp(), "ours": 0.0}
+    page = markdown(Period(NOW - timedelta(days=7), look, judge_tests(look), None, None, {}))
+    assert "- Database Failure Recovery: drilled 100 days ago, which is too long ago\n" in page
+    assert "- Ours: never drilled, which is too long ago\n" in page
+    assert "- Off: off\n" in page
+    assert "- The recovery plan Ours is untested: " in page.partition("## Backups")[0]
+
+
+def test_status_tells_how_many_plans_there_are_and_which_are_untested() -> None:
+    new = replace(plan_drilled(None, changed_days_ago=1), plan_id="new")
+    told = status_text._plans_text(status_types.plans(overview(plan_drilled(100), new)))
+    assert told == "2 on; untested for too long: database_failure; not drilled yet: new"
+    assert status_text._plans_text([]) is None
+
+
 def test_a_new_plan_is_drilled_at_the_first_turn() -> None:
-    assert plan_drilled(None, made_days_ago=1).is_due(NOW)
+    assert plan_drilled(None, changed_days_ago=1).is_due(NOW)
     assert not plan_drilled(20).is_due(NOW)
