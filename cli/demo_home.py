@@ -1,4 +1,4 @@
-"""The folder that `holdfast demo` works in: a home of Holdfast, its settings, and the commands that are run there.
+"""The folder that `holdfast demo` or a game day works in: a home of Holdfast, its settings, and the commands that are run there.
 
 The folder carries a mark, and without it nothing in it is ever emptied. Every command is a process of its own.
 """
@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,9 @@ _READY_SECONDS = 120
 class DemoHome:
     """One run's folder; `settings` are the variables that every command sees and that `write_settings` leaves for a person."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: str = "demo") -> None:
         self.folder = folder
+        self.command = command
         self.home = folder / "home"
         self.settings = {
             "HOLDFAST_HOME": str(self.home),
@@ -38,21 +41,22 @@ class DemoHome:
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether an earlier demo, or this one, made the folder."""
+        """Tell whether an earlier run, or this one, made the folder."""
         return (self.folder / MARK).exists()
 
     def prepare(self) -> None:
-        """Empty the demo's own folder. Raises RefusedError where it is not the demo's."""
+        """Empty the folder. Raises RefusedError where it is not one of ours."""
         if self.folder.exists() and any(self.folder.iterdir()) and not self.is_ours:
             raise RefusedError(
-                f"{self.folder} holds something that is not from an earlier demo",
+                f"{self.folder} holds something that no earlier 'holdfast {self.command}' has made",
                 next_step="Choose another HOLDFAST_HOME, or move that folder away",
             )
         if self.folder.exists():
             self.stop()
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
-        (self.folder / MARK).write_text("This folder belongs to 'holdfast demo' and is emptied by its next run.\n")
+        told = f"This folder is a sample of 'holdfast {self.command}', which empties it when it runs again.\n"
+        (self.folder / MARK).write_text(told)
 
     def write_settings(self) -> None:
         """Leave the settings for whoever wants to look around after the demo."""
@@ -100,6 +104,18 @@ class DemoHome:
     def stop(self) -> None:
         """Stop whatever runs for the home, the sample's database server too."""
         subprocess.run([HOLDFAST, "down"], cwd=self.folder, env=self._environment(), stdout=subprocess.DEVNULL, check=True)
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Let the settings of this home, and no others, hold in this process."""
+        before = os.environ.copy()
+        os.environ.clear()
+        os.environ.update(self._environment())
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_", "PREFECT_", "PG"))}

@@ -1,9 +1,11 @@
-"""The system that `holdfast demo` protects and loses: a database, functions on Deno, configuration files, and a `.env`."""
+"""The system that `holdfast demo` protects and loses, and game days break: database, functions on Deno, configuration, `.env`."""
 
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
+import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from pydantic import SecretStr
 from cli.witness import FileWitness, Witness, values_in, witness, witness_files
 from examples.content_pipeline.edge_function import function_names
 from examples.content_pipeline.edge_runtime import EdgeRuntime
+from examples.content_pipeline.fault import Parts
 from examples.content_pipeline.generate import build
 from examples.content_pipeline.sample_files import lay_out
 from holdfast.errors import NotProvenError
@@ -23,6 +26,8 @@ from holdfast.sources.functions.calling import Answer, call_all
 from holdfast.sources.secrets.contract import PLACEHOLDER
 
 DATABASE = "content_pipeline"
+SERVICE = "pipeline-database"
+"""The managed service that the database's server is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,24 @@ class Sample:
         }
 
     @property
+    def recovering(self) -> dict[str, str]:
+        """The variables that let recovery plans see to it, too: what is to be started, and what is watched for leaks."""
+        return {"BACKUP_DATABASE_SERVICE": SERVICE, "BACKUP_LEAK_FILES": str(self.parts.log)}
+
+    @property
+    def service(self) -> dict[str, str]:
+        """The commands of the managed service, by what each is for."""
+        module = (sys.executable, "-m", "examples.content_pipeline.server")
+        return {name: shlex.join([*module, name, str(self.server.data_dir)]) for name in ("start", "stop", "kill", "check")}
+
+    @property
+    def parts(self) -> Parts:
+        """The same as faults see it."""
+        files = self.files
+        log = self.folder / "pipeline.log"
+        return Parts(self.folder.parent, self.server, DATABASE, files.functions, files.settings, files.env_file, log)
+
+    @property
     def calling(self) -> dict[str, str]:
         """The variables that let a restore call the functions; only while they run."""
         return {"BACKUP_FUNCTIONS_URL": self._runtime.url, "BACKUP_FUNCTIONS_CALL_TOKEN": self._call_token.get_secret_value()}
@@ -97,7 +120,7 @@ class Sample:
     def look(self) -> Sight:
         """Look at everything, and call every function. Raises NotProvenError where one does not answer."""
         answers = self.call_functions()
-        if silent := [str(answer) for answer in answers if answer.outcome != "answers"]:
+        if silent := silent_of(answers):
             raise NotProvenError("Not every function of the sample answers", reason="; ".join(silent))
         return Sight(
             witness(self.url),
@@ -126,3 +149,8 @@ class Sample:
             cursor.execute(f"DROP DATABASE {quote_identifier(DATABASE)} WITH (FORCE)")
         shutil.rmtree(self.folder)
         self.folder.mkdir()
+
+
+def silent_of(answers: list[Answer]) -> list[str]:
+    """Name the functions that do not answer as they should, with what they do instead."""
+    return [str(answer) for answer in answers if answer.outcome != "answers"]
