@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from holdfast.settings import Settings
-    from orchestration.deployments import Place, Registered
+    from orchestration.registering import Place, Registered
 
 commands = Commands("")
 
@@ -97,9 +97,10 @@ def _deployed(loaded: Settings, pool: str | None, job_variables: list[str], code
 
 def _place(loaded: Settings, pool: str | None, job_variables: list[str], code: Path | None) -> Place:
     from orchestration.declared import ROOT
-    from orchestration.deployments import Place, template_of
+    from orchestration.deployments import template_of
     from orchestration.fleet import code_folder, environment
     from orchestration.fleet import job_variables as read
+    from orchestration.registering import Place
     from orchestration.work_pool import WORK_POOL
 
     name = pool or WORK_POOL

@@ -114,8 +114,8 @@ def absence(resource_id: str, within: timedelta, *, after: set[str], expect: str
     )
 
 
-def send(client: SyncPrefectClient, name: str, resource_id: str, payload: dict[str, Any], at: datetime | None = None) -> None:
-    """Send an event at once, so that it is there when this returns."""
+def send(client: SyncPrefectClient, name: str, resource_id: str, payload: dict[str, Any], at: datetime | None = None) -> str:
+    """Send an event at once, so that it is there when this returns its id."""
     event = {
         "id": str(uuid4()),
         "occurred": (at or datetime.now(UTC)).isoformat(),
@@ -125,6 +125,7 @@ def send(client: SyncPrefectClient, name: str, resource_id: str, payload: dict[s
         "payload": payload,
     }
     client._client.post("/events", json=[event]).raise_for_status()
+    return str(event["id"])
 
 
 def _missed_backups(settings: Settings, channels: Mapping[str, Channel]) -> Iterator[AutomationCore]:
@@ -193,13 +194,14 @@ def _put(client: SyncPrefectClient, want: AutomationCore, there: Automation | No
     if there is None:
         client.create_automation(want)
         yield f"{want.name}: watched"
-    elif _compared(there) != _compared(want):
+    elif compared(there) != compared(want):
         want.enabled = there.enabled
         client.update_automation(there.id, want)
         yield f"{want.name}: renewed"
 
 
-def _compared(one: AutomationCore) -> dict[str, Any]:
+def compared(one: AutomationCore) -> dict[str, Any]:
+    """Describe an automation by all that it says, but for whether it is on."""
     said = one.model_dump(mode="json", include=_COMPARED)
     trigger = {name: sorted(value) if isinstance(value, list) else value for name, value in said["trigger"].items()}
     return {**said, "tags": sorted(said["tags"]), "trigger": trigger}

@@ -52,6 +52,8 @@ class Declared:
     limit_options: Json | None
     schedules: list[Json] = field(default_factory=list)
     triggers: list[Json] = field(default_factory=list)
+    queue: str | None = None
+    """The work queue of its runs; the pool's default queue where it is None."""
 
     @property
     def name(self) -> str:

@@ -6,65 +6,22 @@ what a person paused, and references to secrets, which it would write out in cle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from http.client import NOT_FOUND
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate
-from prefect.client.schemas.objects import ConcurrencyOptions
-from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-from prefect.events import DeploymentTriggerTypes
-from prefect.events.schemas.automations import Automation
-from prefect.exceptions import PrefectHTTPStatusError
-from prefect.flows import Flow, load_flow_from_entrypoint
-from prefect.utilities.callables import parameter_schema
-from pydantic import TypeAdapter
+from prefect.client.orchestration import get_client
 
 from blocks.server import asked
-from holdfast.errors import WorkFailedError
 from orchestration.automations import apply_automations, remove_automations
-from orchestration.declared import ROOT, TAG, Declared, declared, pull_steps, target_tag
-from orchestration.schedules import AS_DECLARED, OFF, Wanted, at_interval, registered, said_schedule, wanted, with_mark
-from orchestration.work_pool import WORK_POOL, work_pool
+from orchestration.declared import TAG, declared, target_tag
+from orchestration.recovery.deployments import plan_deployments, register_plans
+from orchestration.registering import Place, Registered, Registering, flow_of
+from orchestration.schedules import AS_DECLARED, registered, wanted
+from orchestration.work_pool import work_pool
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.responses import DeploymentResponse
-
     from holdfast.settings import Settings
 
 Json = dict[str, Any]
-_TRIGGERS: TypeAdapter[DeploymentTriggerTypes] = TypeAdapter(DeploymentTriggerTypes)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the runs of deployments are carried out."""
-
-    pool: str = WORK_POOL
-    job_variables: Mapping[str, Any] | None = None
-    """What the pool's infrastructure is told, such as an image; added to what prefect.yaml says."""
-    environment: Mapping[str, str] | None = None
-    """Variables of a run; secrets only as references, which the worker resolves."""
-    code: Path = ROOT
-    """The project's folder where the runs are carried out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A deployment as it was put onto the server."""
-
-    id: UUID
-    name: str
-    is_new: bool
-    interval_hours: float | None
-    cron: str | None
-    """By which its schedule goes, in UTC, where that is no interval."""
-    active: bool | None
-    """Whether its schedule, or its trigger, is on; None where it has none."""
 
 
 def deploy(settings: Settings, place: Place | None = None) -> list[Registered]:
@@ -74,15 +31,16 @@ def deploy(settings: Settings, place: Place | None = None) -> list[Registered]:
     """
     place = place or Place()
     ours = declared(settings.target)
-    flows = {one.base: _flow(one) for one in ours}  # before anything is changed
+    flows = {one.base: flow_of(one) for one in ours}  # before anything is changed
     wants = wanted(settings)
     with asked("it is to have the deployments"), get_client(sync_client=True) as client:
         work_pool(client, place.pool)
         there = registered(client, [one.name for one in ours])
         made = [
-            _Registering(client, one, there.get(one.name), wants.get(one.base, AS_DECLARED)).register(flows[one.base], place)
+            Registering(client, one, there.get(one.name), wants.get(one.base, AS_DECLARED)).register(flows[one.base], place)
             for one in ours
         ]
+        made += register_plans(client, settings, place)
     apply_automations(settings)
     return made
 
@@ -100,6 +58,7 @@ def remove(target: str | None) -> list[str]:
     """
     with asked("it has the deployments"), get_client(sync_client=True) as client:
         found = registered(client, [one.name for one in declared(target)])
+        found |= {one.name: one for one in plan_deployments(client, target).values()}
         for deployment in found.values():
             client.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
             client.delete_deployment(deployment.id)
@@ -109,148 +68,3 @@ def remove(target: str | None) -> list[str]:
                 if {TAG, target_tag(target)} <= set(automation.tags):
                     client.delete_automation(automation.id)
     return sorted(found)
-
-
-class _Registering:
-    """One deployment on its way to the server, with what is there of it already."""
-
-    def __init__(self, client: SyncPrefectClient, one: Declared, there: DeploymentResponse | None, want: Wanted) -> None:
-        self._client = client
-        self._one = one
-        self._there = there
-        self._want = want
-        self._marked = there is not None and OFF in there.tags
-        self._triggers = {} if there is None else {found.name: found for found in reversed(self._owned(there.id))}
-
-    def register(self, flow: Flow[..., Any], place: Place) -> Registered:
-        """Put it there, and then what starts it: the new automations before the former ones go, so that no event is missed."""
-        schedules = [self._schedule(said) for said in self._one.schedules]
-        deployment_id = self._create(flow, place, schedules)
-        enabled = [self._create_trigger(deployment_id, said) for said in self._one.triggers]
-        self._delete_former(deployment_id)
-        states = [*(schedule.active for schedule in schedules), *enabled]
-        return Registered(
-            id=deployment_id,
-            name=f"{self._one.flow_name}/{self._one.name}",
-            is_new=self._there is None,
-            interval_hours=_hours(schedules),
-            cron=_cron(schedules),
-            active=any(states) if states else None,
-        )
-
-    def _create(self, flow: Flow[..., Any], place: Place, schedules: list[DeploymentScheduleCreate]) -> UUID:
-        one = self._one
-        try:
-            return self._client.create_deployment(
-                flow_id=self._client.create_flow_from_name(flow.name),
-                name=one.name,
-                version=flow.version,
-                schedules=[*schedules, *self._schedules_of_others()],
-                concurrency_limit=one.limit,
-                concurrency_options=None if one.limit_options is None else ConcurrencyOptions(**one.limit_options),
-                parameters=one.parameters,
-                description=one.description,
-                work_pool_name=place.pool,
-                tags=with_mark(one.tags, mark=not self._want.on),
-                entrypoint=one.entrypoint,
-                parameter_openapi_schema=parameter_schema(flow).model_dump(exclude_unset=True),
-                pull_steps=pull_steps(place.code),
-                enforce_parameter_schema=True,
-                job_variables=_job_variables(one, place),
-            )
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code in (409, 422):
-                raise WorkFailedError(
-                    f"the server refuses the deployment {one.name}", reason=_detail(error), next_step="Check --job-variable"
-                ) from None
-            raise
-
-    def _schedule(self, said: Mapping[str, Any]) -> DeploymentScheduleCreate:
-        active = self._want.is_to_be_active(self._state_of(said["slug"]), marked=self._marked)
-        return DeploymentScheduleCreate(schedule=at_interval(said_schedule(said), self._want), active=active, slug=said["slug"])
-
-    def _state_of(self, slug: str) -> bool | None:
-        schedules = self._there.schedules if self._there else []
-        return next((schedule.active for schedule in schedules if schedule.slug == slug), None)
-
-    def _schedules_of_others(self) -> list[DeploymentScheduleCreate]:
-        """Registering replaces all schedules; those that a person added are put there again."""
-        ours = {said["slug"] for said in self._one.schedules}
-        return [
-            DeploymentScheduleCreate(
-                schedule=found.schedule, active=found.active, slug=found.slug, parameters=found.parameters or {}
-            )
-            for found in (self._there.schedules if self._there else [])
-            if found.slug not in ours
-        ]
-
-    def _delete_former(self, deployment_id: UUID) -> None:
-        """Keep the newest automation of each name that is ours; of two deploys at once neither takes away the only one."""
-        said, kept = {one["name"] for one in self._one.triggers}, set[str]()
-        for found in self._owned(deployment_id):
-            if found.name in said - kept:
-                kept.add(found.name)
-            else:
-                _delete(self._client, found.id)
-
-    def _owned(self, deployment_id: UUID) -> list[Automation]:
-        """Find the automations that were made with the deployment, and those of our names that lost their owner; newest first."""
-        resource = f"prefect.deployment.{deployment_id}"
-        found = self._client.request("GET", "/automations/related-to/{resource_id}", path_params={"resource_id": resource}).json()
-        newest_first = sorted(found, key=lambda one: (one["created"], one["id"]), reverse=True)
-        names = {said["name"] for said in self._one.triggers}
-        related = Automation.model_validate_list(newest_first)
-        return [one for one in related if one.owner_resource == resource or one.name in names]
-
-    def _is_enabled(self, name: str) -> bool | None:
-        return self._triggers[name].enabled if name in self._triggers else None
-
-    def _create_trigger(self, deployment_id: UUID, said: Json) -> bool:
-        enabled = self._want.is_to_be_active(self._is_enabled(said["name"]), marked=self._marked)
-        trigger = _TRIGGERS.validate_python({**said, "enabled": enabled})
-        trigger.set_deployment_id(deployment_id)
-        automation = trigger.as_automation()
-        automation.tags = list(self._one.tags)
-        self._client.create_automation(automation)
-        return enabled
-
-
-def _delete(client: SyncPrefectClient, automation_id: UUID) -> None:
-    try:
-        client.delete_automation(automation_id)
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code != NOT_FOUND:  # else another deploy was quicker
-            raise
-
-
-def _flow(one: Declared) -> Flow[..., Any]:
-    """Load a flow for real: `prefect deploy` would deploy one that can't be imported without a word."""
-    try:
-        return load_flow_from_entrypoint(str(ROOT / one.entrypoint), use_placeholder_flow=False)
-    except Exception as error:
-        raise WorkFailedError(f"the flow {one.entrypoint} can't be loaded", reason=f"{type(error).__name__}: {error}") from error
-
-
-def _job_variables(one: Declared, place: Place) -> Json:
-    said = {**one.job_variables, **(place.job_variables or {})}
-    if not place.environment:
-        return said
-    return {**said, "env": {**said.get("env", {}), **place.environment}}
-
-
-def _hours(schedules: list[DeploymentScheduleCreate]) -> float | None:
-    intervals = [found.schedule.interval for found in schedules if isinstance(found.schedule, IntervalSchedule)]
-    return intervals[0].total_seconds() / 3600 if intervals else None
-
-
-def _cron(schedules: list[DeploymentScheduleCreate]) -> str | None:
-    return next((found.schedule.cron for found in schedules if isinstance(found.schedule, CronSchedule)), None)
-
-
-def _detail(error: PrefectHTTPStatusError) -> str:
-    """Take what the server says, without what it was sent: that may hold what the user wrote into a variable by mistake."""
-    try:
-        detail = error.response.json().get("detail") or error.response.json().get("exception_message")
-    except ValueError:
-        detail = None
-    return str(detail) if isinstance(detail, str) else f"it answers {error.response.status_code}"

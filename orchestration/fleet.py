@@ -24,8 +24,9 @@ from holdfast.settings import WORKING_DIRECTORY, Settings, working_directory
 from holdfast.settings.keys import variable_of
 from holdfast.settings.kinds import is_secret
 from holdfast.settings.loading import known_variables
-from orchestration.deployments import Place, Registered, deploy
+from orchestration.deployments import deploy
 from orchestration.job import in_force
+from orchestration.registering import Place, Registered
 from orchestration.server import TARGETS
 
 if TYPE_CHECKING:

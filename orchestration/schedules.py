@@ -61,6 +61,7 @@ def wanted(settings: Settings) -> dict[str, Wanted]:
         "repository-check": Wanted(settings.verification_interval, verified),
         "recovery-drill": Wanted(on=verified and any(on.values())),
         REPLICATION: Wanted(on=bool(settings.replicas)),
+        "health-monitor": Wanted(settings.monitor_interval_minutes / 60),
     }
 
 
@@ -141,9 +142,15 @@ def _set_schedule(
     # Runs that wait for their time go with the old schedule. Without its parameters, the update would wipe them.
     client.update_deployment_schedule(deployment.id, schedule.id, active=active, schedule=timed, parameters=schedule.parameters)
     if timed != schedule.schedule:
-        yield f"{deployment.name}: every {want.hours:g} hours"
+        yield f"{deployment.name}: every {_often(want.hours or 0)}"
     if active != schedule.active:
         yield f"{deployment.name}: {'on' if active else 'off'}"
+
+
+def _often(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:g} hours"
+    return f"{hours * 60:g} minutes"
 
 
 def said_schedule(said: Mapping[str, Any]) -> SCHEDULE_TYPES:

@@ -10,8 +10,12 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from holdfast.errors import NotFoundError
+from holdfast.recovery.plan import PRIORITIES
 
 WORK_POOL = "holdfast"
+
+_AFTER_ALL = "low"
+"""The priority whose queue comes after the default one, in which backups wait; the others come before it."""
 
 
 def work_pool(client: SyncPrefectClient, name: str) -> WorkPool:
@@ -34,6 +38,25 @@ def work_pool(client: SyncPrefectClient, name: str) -> WorkPool:
 def _of_processes(name: str) -> WorkPoolCreate:
     template = ProcessWorker.get_default_base_job_template()
     return WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
+
+
+def priority_queues(client: SyncPrefectClient, pool: str) -> None:
+    """Make the queues of recovery plans where they are missing: a worker takes what is critical first, whatever waits longer.
+
+    What was put into order by a person stays so.
+    """
+    there = {queue.name for queue in client.read_work_queues(work_pool_name=pool)}
+    for place, name in enumerate(PRIORITIES, start=1):
+        if name not in there:
+            _make_queue(client, pool, name, None if name == _AFTER_ALL else place)
+
+
+def _make_queue(client: SyncPrefectClient, pool: str, name: str, priority: int | None) -> None:
+    """Put a queue into this place, before the one that has it; without a place after all."""
+    try:
+        client.create_work_queue(name, work_pool_name=pool, priority=priority)
+    except ObjectAlreadyExists:  # somebody else made it this moment
+        return
 
 
 def worker_is_online(name: str) -> bool:

@@ -22,8 +22,9 @@ from holdfast.errors import BusyError, NotFoundError, SettingsError
 from holdfast.opening import open_catalog, open_repository
 from holdfast.postgres.connection import connect
 from holdfast.settings import Settings, load_settings
-from orchestration.deployments import Place, Registered, deploy, remove, template_of
+from orchestration.deployments import deploy, remove, template_of
 from orchestration.fleet import environment, install, job_variables, of_target, secret_blocks
+from orchestration.registering import Place, Registered
 from orchestration.slots import free_stuck_slots
 from tests.fleet.conftest import CANARY, TARGETS, Fleet, Worker, begun, ended, pause, settings_of, until
 
