@@ -30,6 +30,7 @@ from cli import (
     notify,
     output,
     pins,
+    plans,
     repo,
     report,
     restore,
@@ -92,6 +93,7 @@ for group in (
     alarm_drill,
 ):
     app.add_typer(group.commands)
+app.add_typer(plans.commands, name="plans", rich_help_panel="Recover")
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")

@@ -40,7 +40,7 @@ class KeptPlan:
     document: Json
     default_digest: str | None = None
     """The digest of the default plan that was made, or None for a person's own."""
-    made_at: datetime | None = None
+    changed_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -240,7 +240,7 @@ def _kept(row: Mapping[str, Any]) -> KeptPlan:
         "lastTested": values["last_tested"] and canonical.time_text(values["last_tested"]),
         "enabled": values["enabled"] is not False,
     }
-    return KeptPlan(document | (values["options"] or {}), values["default_digest"], values["created_at"])
+    return KeptPlan(document | (values["options"] or {}), values["default_digest"], values["updated_at"])
 
 
 def _already(ids: list[str]) -> RefusedError:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.catalog.plans import KeptPlan, readable
@@ -19,6 +19,7 @@ from holdfast.errors import HoldfastError, NotFoundError, PlanInvalidError
 from holdfast.recovery.defaults import default_plans, make_defaults
 from holdfast.recovery.plan import Plan
 from holdfast.recovery.plan_copy import PlanCopy
+from holdfast.recovery.untested import PlanTest
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
@@ -43,13 +44,21 @@ class FoundPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanList:
-    """All plans, the most urgent first, and where they came from; `made_at` is when each was made, where that is known."""
+    """All plans, the most urgent first, and where they came from; `changed_at` tells when each was changed last, if known."""
 
     plans: list[Plan]
     origin: Origin = "catalog"
     note: str | None = None
     unreadable: list[PlanInvalidError] = field(default_factory=list)
-    made_at: dict[str, datetime] = field(default_factory=dict)
+    changed_at: dict[str, datetime] = field(default_factory=dict)
+
+    def untested(self, allowed_days: float, now: datetime) -> frozenset[str]:
+        """Name the plans that nobody has drilled for longer than is allowed."""
+        return frozenset(plan.id for plan in self.plans if self._test(plan, allowed_days, now).is_untested(now))
+
+    def _test(self, plan: Plan, allowed_days: float, now: datetime) -> PlanTest:
+        changed_at = self.changed_at.get(plan.id, now)
+        return PlanTest(plan.id, plan.name, plan.enabled, plan.last_tested, changed_at, timedelta(days=allowed_days))
 
 
 class PlanBook:
@@ -73,7 +82,7 @@ class PlanBook:
         """Return all plans, whatever is gone."""
         kept, origin, note = self._kept()
         plans, unreadable = readable(kept)
-        return PlanList(plans, origin, note, unreadable, {one.id: one.made_at for one in kept if one.made_at is not None})
+        return PlanList(plans, origin, note, unreadable, {one.id: one.changed_at for one in kept if one.changed_at is not None})
 
     def make_defaults(self) -> dict[str, DefaultState]:
         """Make the default plans that are missing, renew those that nobody changed; tell of each what became of it."""

@@ -72,13 +72,13 @@ class PlanCopy:
 
 
 def _document(kept: KeptPlan) -> Json:
-    made_at = kept.made_at and canonical.time_text(kept.made_at)
-    return {"plan": kept.document, "defaultDigest": kept.default_digest, "madeAt": made_at}
+    changed_at = kept.changed_at and canonical.time_text(kept.changed_at)
+    return {"plan": kept.document, "defaultDigest": kept.default_digest, "changedAt": changed_at}
 
 
 def _plan(document: Json) -> KeptPlan:
-    made_at = document["madeAt"]
-    return KeptPlan(dict(document["plan"]), document["defaultDigest"], made_at and canonical.time_from(made_at))
+    changed_at = document["changedAt"]
+    return KeptPlan(dict(document["plan"]), document["defaultDigest"], changed_at and canonical.time_from(changed_at))
 
 
 def _replace(path: Path, document: Json) -> None:

@@ -3,7 +3,7 @@
 -- name: list
 -- Plans that are in force, the most urgent first.
 SELECT plan.plan_id, plan.name, plan.description, plan.priority, plan.triggers, plan.steps, plan.estimated_recovery_time,
-       plan.last_tested, plan.enabled, plan.created_at, further.options, further.default_digest
+       plan.last_tested, plan.enabled, plan.updated_at, further.options, further.default_digest
 FROM get_disaster_recovery_plans(CAST(:priority AS text), CAST(:enabled AS boolean)) WITH ORDINALITY AS plan
 LEFT JOIN disaster_recovery_plan_options AS further ON further.plan_id = plan.plan_id
 ORDER BY plan.ordinality;
@@ -11,7 +11,7 @@ ORDER BY plan.ordinality;
 -- name: find
 -- One plan that is in force.
 SELECT plan.plan_id, plan.name, plan.description, plan.priority, plan.triggers, plan.steps, plan.estimated_recovery_time,
-       plan.last_tested, plan.enabled, plan.created_at, further.options, further.default_digest
+       plan.last_tested, plan.enabled, plan.updated_at, further.options, further.default_digest
 FROM disaster_recovery_plans AS plan
 LEFT JOIN disaster_recovery_plan_options AS further ON further.plan_id = plan.plan_id
 WHERE plan.plan_id = :plan_id AND further.removed_at IS NULL;

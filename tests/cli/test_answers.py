@@ -31,6 +31,7 @@ EVERY_COMMAND = [
     *[("keys", name) for name in ("generate", "list", "add", "rotate", "remove")],
     *[("config", name) for name in ("show", "update", "diff")],
     *[("secrets", name) for name in ("list", "diff", "rotate")],
+    *[("plans", name) for name in ("list", "show", "add", "remove", "enable", "disable", "validate", "export")],
     ("notify", "test"),
     *[("storage", name) for name in ("test", "add", "list")],
     *[("repo", name) for name in ("init", "list", "check", "replicate", "restore", "prune", "repair", "rebuild-catalog")],
