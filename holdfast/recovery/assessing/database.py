@@ -1,0 +1,145 @@
+"""How the database is: whether it answers, can be read, has what its newest good backup has, and is quick.
+
+Damage goes before loss, and loss before slowness. A database that is locked is slow, and never damaged. What was not looked at is
+said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from holdfast import figures
+from holdfast.errors import HoldfastError, NotFoundError
+from holdfast.postgres.connection import database_error, masked
+from holdfast.recovery.assessing.completeness import Completeness
+from holdfast.recovery.assessing.connecting import looking, without_connection
+from holdfast.recovery.assessing.damage import damage_in
+from holdfast.recovery.assessing.database_look import DatabaseLook, look_at_database
+from holdfast.recovery.assessing.pressure import gather_evidence, in_words
+from holdfast.recovery.assessing.table_reading import Reading
+from holdfast.recovery.verdict import Verdict
+
+if TYPE_CHECKING:
+    from holdfast.postgres.url import DatabaseUrl
+    from holdfast.recovery.deadline import Deadline
+    from holdfast.recovery.world import World
+
+_NAMED = 5
+_REINDEX = (
+    "the tables themselves can be read, so it may be an index: REINDEX mends that and loses nothing, "
+    "and a restore loses what is newer than the backup"
+)
+
+
+def assess(world: World, deadline: Deadline, *, thorough: bool) -> Verdict:
+    """Look at the live database, and judge it."""
+    try:
+        url = world.database()
+    except NotFoundError as error:
+        return Verdict("database", "unknown", error.what_and_why)
+    try:
+        verdict = judge(look_at_database(world, url, deadline, thorough=thorough))
+    except HoldfastError as error:
+        verdict = without_connection(error, url)
+    except psycopg2.Error as error:
+        verdict = _broken_off(error, url)
+    return _with_evidence(verdict, url, deadline) if verdict.state == "slow" else verdict
+
+
+def judge(look: DatabaseLook) -> Verdict:
+    """Judge what was seen."""
+    if found := _damaged(look) or _incomplete(look):
+        return found
+    if look.held_up is not None:
+        return Verdict("database", "slow", look.held_up, look.document())
+    return _readable(look)
+
+
+def _damaged(look: DatabaseLook) -> Verdict | None:
+    if look.damage is not None:
+        return Verdict("database", "damaged", f"it can't be read: {look.damage}", look.document())
+    reading, structures = look.reading or Reading(), look.structures
+    tables = {*reading.damaged, *structures.heaps}
+    if affected := tuple(sorted(tables | structures.tables)):
+        what = "" if tables else "an index of "
+        reason = f"{what}{', '.join(figures.first(affected, _NAMED))} can't be read whole"
+        return Verdict("database", "damaged", reason, look.document(), affected, None if tables else _REINDEX)
+    if not look.failures:
+        return None
+    reason = f"the server has counted {figures.count(look.failures, 'failure')} of its checksums since the newest good backup"
+    if look.reading is None:
+        return Verdict("database", "damaged", reason, look.document())
+    if structures.installed and not reading.not_read and not structures.not_looked_at:
+        return None  # all of it was looked at now, and is whole
+    return Verdict("database", "damaged", f"{reason}, and what could be read now is whole", look.document(), (), _REINDEX)
+
+
+def _incomplete(look: DatabaseLook) -> Verdict | None:
+    complete = look.complete
+    if not complete.missing:
+        return None
+    ask = f"whether they were dropped on purpose can't be told; backup {_backup(complete)} has rows of them"
+    if complete.emptied:
+        reason = f"nothing is left of the {figures.count(len(complete.missing), 'table')} that the newest good backup has rows of"
+        return Verdict("database", "incomplete", reason, look.document() | {"empty": True}, (), ask)
+    affected = tuple(complete.missing)
+    reason = f"{', '.join(figures.first(affected, _NAMED))} {'is' if len(affected) == 1 else 'are'} gone"
+    return Verdict("database", "incomplete", reason, look.document(), affected, ask)
+
+
+def _backup(complete: Completeness) -> str:
+    return complete.reference.manifest.id if complete.reference else ""
+
+
+def _readable(look: DatabaseLook) -> Verdict:
+    """Judge a database of which nothing bad was seen; say what was not seen at all."""
+    evidence, reading = look.document(), look.reading
+    if reading is None:
+        return Verdict("database", "healthy", "it answers", evidence)
+    if reading.lost:
+        reason = f"the server broke the connection off while {', '.join(reading.lost)} was read"
+        return Verdict("database", "unknown", reason, evidence)
+    if reading.locked:
+        reason = f"another session locks {', '.join(figures.first(reading.locked, _NAMED))}"
+        return Verdict("database", "slow", reason, evidence)
+    said = [f"it answers, and {figures.count(len(reading.rows), 'table')} could be read", *_remarks(look)]
+    return Verdict("database", "healthy", "; ".join(said), evidence)
+
+
+def _remarks(look: DatabaseLook) -> list[str]:
+    """Say what nobody has to see to, and somebody may want to know."""
+    reading, complete = look.reading or Reading(), look.complete
+    said = []
+    if fewer := complete.fewer(reading.rows):
+        said.append(f"far fewer rows than in the newest good backup: {', '.join(figures.first(list(fewer), _NAMED))}")
+    if complete.partitions:
+        said.append(f"partitions of the backup that are gone: {', '.join(figures.first(complete.partitions, _NAMED))}")
+    if reading.not_read:
+        said.append(f"not read: {', '.join(figures.first(list(reading.not_read), _NAMED))}")
+    return said
+
+
+def _broken_off(error: psycopg2.Error, url: DatabaseUrl) -> Verdict:
+    """Judge a server that had let us in."""
+    said = masked(str(error).strip(), url)
+    if damage := damage_in(error):
+        return Verdict("database", "damaged", f"it can't be read: {masked(damage, url)}", {"said": said})
+    ours = database_error(error, url, "it was looked at")
+    if ours.retryable:
+        reason = "the server took the connection, and broke off or said nothing more"
+        return Verdict("database", "unreachable", reason, {"cause": "silent", "said": said})
+    return Verdict("database", "unknown", f"the server refused to be looked at: {said}", {"said": said})
+
+
+def _with_evidence(verdict: Verdict, url: DatabaseUrl, deadline: Deadline) -> Verdict:
+    """Gather why it is slow, by a connection of its own: the one before may be the one that is stuck."""
+    try:
+        with looking(url, deadline, statement_seconds=1) as connection:
+            gathered = gather_evidence(connection, url)
+    except (HoldfastError, psycopg2.Error) as error:
+        said = error.what_and_why if isinstance(error, HoldfastError) else masked(str(error).strip(), url)
+        return replace(verdict, evidence=verdict.evidence | {"notGathered": {"all": said}})
+    return replace(verdict, evidence=verdict.evidence | gathered | {"inWords": list(in_words(gathered))})
