@@ -1,0 +1,1 @@
+"""What a step needs to bring a backup back: which one, in which way, and how that is undone."""

@@ -1,0 +1,209 @@
+"""A database brought back as its trouble asks for: made anew, promoted beside the damaged one, or only the tables that are gone.
+
+What was live is kept, and nothing takes its name before it is proven. Whoever is disconnected by that is named.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast import figures
+from holdfast.errors import HoldfastError
+from holdfast.postgres.aside import set_aside
+from holdfast.postgres.compare import dump_definitions
+from holdfast.postgres.contents import BackupContents
+from holdfast.postgres.definitions import compare_definitions
+from holdfast.postgres.limit import TimeLimit
+from holdfast.postgres.promote import swap_back
+from holdfast.postgres.selection import select
+from holdfast.postgres.sessions import connected
+from holdfast.recovery.restoring.choice import Choice, how_old
+from holdfast.recovery.restoring.looking import is_left_alone, judged, look, verdict_for
+from holdfast.recovery.restoring.server import start_server, still_silent
+from holdfast.recovery.step_type import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.postgres.url import DatabaseUrl
+    from holdfast.recovery.restoring.wanted import BackupRestoreParameters
+    from holdfast.recovery.step_type import Work
+    from holdfast.recovery.verdict import Verdict
+    from holdfast.repository import Manifest
+
+Json = dict[str, Any]
+
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How it is brought back: the restore's mode, and single tables where it is not all of it."""
+
+    mode: str
+    tables: tuple[str, ...] = ()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether something that is live makes way."""
+        return self.mode != "new"
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether one backup that is no good leaves everything as it was, so that the next may be tried."""
+        return self.mode != "in_place" and not self.tables
+
+    def __str__(self) -> str:
+        if self.tables:
+            return f"add {', '.join(figures.first(self.tables, _MOST_NAMED))} to what is there, in one transaction"
+        if self.mode == "promote":
+            return "build it beside the live database, prove it, and give it the live one's name; the live one is kept"
+        if self.mode == "in_place":
+            return "replace what the live database holds, in one transaction; what is replaced is not kept"
+        return "make it anew, and give it its name once it is proven"
+
+
+def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
+    """Bring the database back where it is in trouble, or where a person forces it."""
+    verdict, started = _verdict(work, wanted)
+    if is_left_alone(work, verdict):
+        return _left_alone(verdict, started)
+    way = way_for(verdict, wanted)
+    choice = Choice(work.world, "database", wanted.backup_id, work.deadline)
+    place = _place(work, wanted.target)
+    disconnected = connected(place) if way.replaces else []
+
+    def bring(manifest: Manifest) -> Json:
+        done = work.world.restore("database", manifest.id, work.deadline, mode=way.mode, tables=way.tables, target=wanted.target)
+        return done | {"seconds": round(time.monotonic() - began, 3)}
+
+    began = time.monotonic()
+    manifest, done = choice.bring(bring, falls_back=way.falls_back)
+    missing = _still_missing(work, manifest, place) if way.tables else []
+    output = {
+        **choice.document(manifest),
+        **{name: done[name] for name in ("mode", "target", "tables", "rows", "kept", "losses")},
+        "restoreId": done["jobId"],
+        "restoreSeconds": done["seconds"],
+        "disconnected": disconnected,
+        "started": started,
+        "found": verdict.state,
+    }
+    notes = (*choice.notes, *done["notes"], *missing)
+    return Outcome(_summary(manifest, way, done), output, notes, undo=_undo(work, wanted, way, manifest, done))
+
+
+def foresee_database(work: Work, wanted: BackupRestoreParameters) -> list[str]:
+    """Say what would be done, with which backup, and what would be lost by that."""
+    verdict = work.verdicts.get("database") or look(work, "database")
+    said = [f"the database is {verdict.state}: {verdict.reason}"]
+    if is_left_alone(work, verdict):
+        return [*said, "nothing would be done"]
+    if verdict.state == "unreachable" and wanted.target is None:
+        name = work.world.settings.database_service
+        if name is None:
+            return [*said, "it would fail, for BACKUP_DATABASE_SERVICE names no service to start"]
+        said.append(f"the service {name} would be started, and only what is then found lost or damaged would be brought back")
+    choice = Choice(work.world, "database", wanted.backup_id, work.deadline)
+    manifest = choice.first()
+    way = way_for(verdict, wanted)
+    said += [*choice.notes, f"{how_old(manifest)}, would be read whole, and used if it is good; else the next older one"]
+    if verdict.state != "unreachable":
+        said.append(f"it would {way}")
+    return [*said, *_foreseen_losses(work, wanted, way, manifest)] if way.replaces and verdict.state != "unreachable" else said
+
+
+def way_for(verdict: Verdict, wanted: BackupRestoreParameters) -> Way:
+    """Choose how it is brought back by what is in trouble, unless the step says how."""
+    if wanted.mode is not None:
+        return Way(wanted.mode)
+    if wanted.target is not None or verdict.state == "lost":
+        return Way("new")
+    if verdict.state == "incomplete" and verdict.affected:
+        return Way("new", verdict.affected)
+    return Way("promote")
+
+
+def undo_database(work: Work, undo: Json) -> Outcome:
+    """Bring back what was replaced, and keep what had replaced it: nothing is dropped."""
+    place = _place(work, undo["target"])
+    if "tables" in undo:
+        schema = set_aside(place, [(one, other) for one, other in undo["tables"]])
+        return Outcome(f"The tables that were added are in the schema {schema} now", {"schema": schema})
+    undone = swap_back(place, undo["kept"])
+    what = f"{undo['kept']} is {place.database} again" if undo["kept"] else f"{place.database} has lost its name again"
+    kept = f"; what was brought back is kept as {undone}" if undone else ""
+    return Outcome(f"{what}{kept}", {"undone": undone})
+
+
+def _verdict(work: Work, wanted: BackupRestoreParameters) -> tuple[Verdict, list[str]]:
+    """Tell how the database stands; one that did not answer is looked at again, and its server is started."""
+    known = work.verdicts.get("database")
+    if known is None or known.state != "unreachable":
+        known = verdict_for(work, "database")
+    if known.state != "unreachable" or wanted.target is not None:
+        return known, []
+    found = look(work, "database")
+    if found.state != "unreachable":
+        return judged(work, found), []
+    started = start_server(work, found.reason)
+    found = look(work, "database")
+    if found.state == "unreachable":
+        raise still_silent(work, found.reason)
+    return judged(work, found), started
+
+
+def _left_alone(verdict: Verdict, started: Sequence[str]) -> Outcome:
+    output = {"found": verdict.state, "started": list(started)}
+    if started:
+        return Outcome(f"The server was down, not the data: it was started, and {verdict.reason}", output, needed=False)
+    return Outcome(f"The database is {verdict.state}, so nothing was brought back: {verdict.reason}", output, needed=False)
+
+
+def _place(work: Work, target: str | None) -> DatabaseUrl:
+    return work.world.database() if target is None else work.world.find_database(target)
+
+
+def _summary(manifest: Manifest, way: Way, done: Json) -> str:
+    what = f"{figures.count(done['tables'], 'table')} with {done['rows']:,} rows came back from {how_old(manifest)}"
+    if done["kept"]:
+        return f"{what}; the former database is kept as {done['kept']}"
+    return f"{what}, beside what was there" if way.tables else what
+
+
+def _undo(work: Work, wanted: BackupRestoreParameters, way: Way, manifest: Manifest, done: Json) -> Json | None:
+    if way.mode == "in_place":
+        return None
+    if not way.tables:
+        return {"target": wanted.target, "kept": done["kept"]}
+    contents = BackupContents(work.world.repository, manifest)
+    return {"target": wanted.target, "tables": sorted(select(contents.archive, way.tables).tables)}
+
+
+def _still_missing(work: Work, manifest: Manifest, live: DatabaseUrl) -> list[str]:
+    """Name what the backup has and the database has not, once its tables are back: views that fell with them, say."""
+    contents = BackupContents(work.world.repository, manifest)
+    limit = TimeLimit(work.deadline.seconds_left, "the look for what is still missing")
+    try:
+        with limit:
+            there = dump_definitions(live, contents, limit, tools=work.world.settings.postgres_tools)
+    except HoldfastError as error:  # the tables are back; what else is missing is for a verification to find
+        return [f"whether anything else is missing could not be told: {error.what_and_why}"]
+    gone = [one.object.label for one in compare_definitions(contents.archive, there) if one.what == "missing"]
+    if not gone:
+        return []
+    return [f"the backup has these, too, and the database has not: {', '.join(figures.first(gone, _MOST_NAMED))}"]
+
+
+def _foreseen_losses(work: Work, wanted: BackupRestoreParameters, way: Way, manifest: Manifest) -> list[str]:
+    looked = work.world.restore("database", manifest.id, work.deadline, mode=way.mode, target=wanted.target, dry_run=True)
+    sessions = sum(one["count"] for one in connected(_place(work, wanted.target)))
+    said = [f"{figures.count(sessions, 'session')} would be disconnected"] if sessions else []
+    if looked["losses"] is None:
+        return [*said, *looked["notes"]]
+    lost = [f"{one['table']}: {one['rows']} of {one['liveRows']} rows" for one in looked["losses"]]
+    rows = sum(one["rows"] for one in looked["losses"])
+    told = f"at least {rows:,} rows would be lost that the backup has not: {'; '.join(figures.first(lost, _MOST_NAMED))}"
+    return [*said, told if lost else "no table has more rows than in the backup; changed rows can't be told"]
