@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from blocks.database_target import DatabaseTarget
     from blocks.encryption_key import EncryptionKey
     from blocks.functions_directory import FunctionsDirectory
+    from blocks.managed_service import ManagedService
     from blocks.notifications import EmailMessage
     from blocks.pagerduty import PagerDutyMessage
     from blocks.secret_providers import EnvFileSecrets, PostgresRoleSecrets, PrefectSecretBlocks, SupabaseVaultSecrets
@@ -28,6 +29,7 @@ __all__ = [
     "EncryptionKey",
     "EnvFileSecrets",
     "FunctionsDirectory",
+    "ManagedService",
     "PagerDutyMessage",
     "PostgresRoleSecrets",
     "PrefectSecretBlocks",
@@ -45,6 +47,7 @@ _MODULES = {
     "EncryptionKey": "blocks.encryption_key",
     "EnvFileSecrets": "blocks.secret_providers",
     "FunctionsDirectory": "blocks.functions_directory",
+    "ManagedService": "blocks.managed_service",
     "PagerDutyMessage": "blocks.pagerduty",
     "PostgresRoleSecrets": "blocks.secret_providers",
     "PrefectSecretBlocks": "blocks.secret_providers",

@@ -45,3 +45,8 @@ class Service(ABC):
     @abstractmethod
     def foresee(self) -> str:
         """Say by what it would be restarted, without doing it."""
+
+    def rehearse(self, deadline: Deadline) -> list[str]:
+        """Do in a drill what can be done without touching it, and return that in sentences. Raises ServiceFailedError."""
+        del deadline
+        return []
