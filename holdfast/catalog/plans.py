@@ -107,8 +107,7 @@ class Plans:
         """Keep all of these plans or none; tell of each id whether it replaced one. Raises RefusedError where it may not."""
         wanted = list(plans)
         with self._database.transaction("adding plans") as connection:
-            for plan in sorted(wanted, key=lambda one: one.id):  # one order, so that two who add at once don't block each other
-                self._run(connection, "lock", plan_id=plan.id)
+            self._run(connection, "one_at_a_time")
             replaced = {plan.id: self._found(connection, plan.id) is not None for plan in wanted}
             if any(replaced.values()) and not replace:
                 raise _already(sorted(plan_id for plan_id, is_there in replaced.items() if is_there))
@@ -164,6 +163,7 @@ class Plans:
         """Fill a catalog that was lost with what another record has of its plans; what is there by now stays."""
         plans, _ = readable(kept)
         with self._database.transaction("bringing plans back") as connection:
+            self._run(connection, "one_at_a_time")
             for plan_id in removed:
                 self._run(connection, "note_removed", plan_id=plan_id)
             digests = {one.id: one.default_digest for one in kept}
@@ -172,14 +172,15 @@ class Plans:
                     self._put_options(connection, plan, digests[plan.id])
 
     def _renew(self, connection: Connection, found: KeptPlan, plan: Plan) -> DefaultState:
-        if found.digest == plan.digest:
-            self._put_options(connection, plan, plan.digest)
+        as_it_was = plan.model_copy(update={"last_tested": found.last_tested})
+        if _says_the_same(found, plan):
+            if (found.digest, found.default_digest) != (plan.digest, plan.digest):
+                self._put(connection, as_it_was, plan.digest)
             return "as it was"
         if found.digest != found.default_digest:
             return "changed by a person"
-        is_tested = found.document["steps"] == plan.document()["steps"]
-        tested = found.last_tested if is_tested else None
-        self._put(connection, plan.model_copy(update={"last_tested": tested}), plan.digest)
+        has_same_steps = found.document["steps"] == plan.document()["steps"]
+        self._put(connection, as_it_was if has_same_steps else plan, plan.digest)
         return "renewed"
 
     def _found(self, connection: Connection, plan_id: str) -> KeptPlan | None:
@@ -210,6 +211,14 @@ def readable(kept: Iterable[KeptPlan]) -> tuple[list[Plan], list[PlanInvalidErro
             _log.warning("%s", error.what_and_why)
             errors.append(error)
     return plans, errors
+
+
+def _says_the_same(kept: KeptPlan, plan: Plan) -> bool:
+    """Whether a row says what the plan says, also where somebody else wrote it with less words."""
+    try:
+        return kept.plan().digest == plan.digest
+    except PlanInvalidError:
+        return False
 
 
 def _row(plan: Plan) -> Json:

@@ -62,6 +62,10 @@ VALUES (:plan_id, CAST(:options AS jsonb), CAST(:default_digest AS text))
 ON CONFLICT (plan_id) DO UPDATE
 SET options = EXCLUDED.options, default_digest = COALESCE(EXCLUDED.default_digest, further.default_digest), removed_at = NULL;
 
+-- name: one_at_a_time
+-- Let one who changes several plans work at a time, or two would wait for each other. The number is "recovery" in ASCII.
+SELECT pg_advisory_xact_lock(8243104023350440569);
+
 -- name: lock
 -- Let nobody else change a plan, or begin an execution of it, until this transaction ends.
 SELECT plan_id
