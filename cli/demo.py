@@ -18,12 +18,11 @@ from rich.markup import escape
 
 from cli.demo_home import DemoHome
 from cli.demo_report import Figures, report
-from cli.demo_sample import DATABASE, Sample, Sight
+from cli.demo_sample import DATABASE, Sample, Sight, set_up
 from cli.witness import files_that_hold
 from holdfast.errors import NotProvenError, WorkFailedError
 
 TYPES = ("database", "function", "config", "secrets")
-_INIT_SECONDS = 180
 
 
 class Demo:
@@ -40,7 +39,7 @@ class Demo:
         self._step(
             "build",
             f"A content pipeline ({megabytes} MB of rows, Edge Functions on Deno, settings, .env), and 'holdfast init'",
-            lambda: self._build(megabytes),
+            lambda: set_up(self.home, self.sample, megabytes),
         )
         before: Sight = self._step("look", "Every row counted and hashed, every function called", self.sample.look)
         self._back_up()
@@ -73,21 +72,6 @@ class Demo:
         """Do a step that is one command; paths are told without the demo's own folder."""
         told = " ".join(("holdfast", *arguments)).replace(f"{self.home.folder}/", "")
         return self._step(arguments[0], told, lambda: self.home.holdfast(*arguments, **more))
-
-    def _build(self, megabytes: int) -> None:
-        """Make the sample while `holdfast init` starts the local Prefect server."""
-        self.sample.lay_out()
-        self.home.settings |= self.sample.settings
-        self.home.holdfast("keys", "generate", "--file", str(self.home.folder / "key"))
-        self.home.write_settings()
-        log = self.home.folder / "init.log"
-        init = self.home.start("init", "--json", log=log)
-        try:
-            self.sample.fill_database(megabytes)
-        finally:
-            code = init.wait(timeout=_INIT_SECONDS)
-        if code != 0:
-            raise WorkFailedError("'holdfast init' failed", reason=log.read_text()[-2000:])
 
     def _back_up(self) -> None:
         self.figures.backups = {job["type"]: job for job in self._command("backup", "all")}

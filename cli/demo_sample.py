@@ -6,6 +6,7 @@ import secrets
 import shlex
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Self
 
 from pydantic import SecretStr
 
+from cli.demo_home import DemoHome
 from cli.witness import FileWitness, Witness, values_in, witness, witness_files
 from examples.content_pipeline.edge_function import function_names
 from examples.content_pipeline.edge_runtime import EdgeRuntime
 from examples.content_pipeline.fault import Parts
 from examples.content_pipeline.generate import build
 from examples.content_pipeline.sample_files import lay_out
-from holdfast.errors import NotProvenError
+from holdfast.errors import NotProvenError, WorkFailedError
 from holdfast.postgres.connection import DatabaseUrl, connect, quote_identifier
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.sources.functions.calling import Answer, call_all
@@ -28,6 +30,7 @@ from holdfast.sources.secrets.contract import PLACEHOLDER
 DATABASE = "content_pipeline"
 SERVICE = "pipeline-database"
 """The managed service that the database's server is."""
+_INIT_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,12 @@ class Sample:
             sorted(values_in(self.files.env_file)),
         )
 
+    def add_service(self, home: DemoHome) -> None:
+        """Tell Holdfast how the database's server is started, so that plans can do it."""
+        commands = self.service
+        options = ("--kind", "command", "--start", commands["start"], "--stop", commands["stop"], "--kill", commands["kill"])
+        home.holdfast("services", "add", SERVICE, *options, "--health-command", commands["check"])
+
     def call_functions(self, time_limit_seconds: float = 60.0) -> list[Answer]:
         """Call every function that there was at first."""
         return call_all(self._runtime.url, self.names, token=self._call_token, time_limit_seconds=time_limit_seconds)
@@ -149,6 +158,22 @@ class Sample:
             cursor.execute(f"DROP DATABASE {quote_identifier(DATABASE)} WITH (FORCE)")
         shutil.rmtree(self.folder)
         self.folder.mkdir()
+
+
+def set_up(home: DemoHome, sample: Sample, megabytes: int, more: Callable[[], Mapping[str, str]] = dict) -> None:
+    """Build the sample in a home while `holdfast init` starts its Prefect server; `more` tells settings."""
+    sample.lay_out()
+    home.settings |= {**sample.settings, **more()}
+    home.holdfast("keys", "generate", "--file", str(home.folder / "key"))
+    home.write_settings()
+    log = home.folder / "init.log"
+    init = home.start("init", "--json", log=log)
+    try:
+        sample.fill_database(megabytes)
+    finally:
+        code = init.wait(timeout=_INIT_SECONDS)
+    if code != 0:
+        raise WorkFailedError("'holdfast init' failed", reason=log.read_text()[-2000:])
 
 
 def silent_of(answers: list[Answer]) -> list[str]:

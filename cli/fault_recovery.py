@@ -1,0 +1,115 @@
+"""How the sample came back from one fault: how long each part of it took, by the execution's record, and what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cli import figures, jobs, output
+from cli.returned import Returned
+from holdfast.recovery.steps import step_types
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from examples.content_pipeline.fault import Fault
+    from holdfast.recovery.execution import Execution, StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How the sample came back from one fault. Seconds are None where it did not come so far."""
+
+    fault: Fault
+    done: str
+    broken_at: datetime
+    execution: Execution | None = None
+    approved_at: datetime | None = None
+    recovered_at: datetime | None = None
+    returned: Returned = field(default_factory=lambda: Returned("nothing has begun"))
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is back, by an execution that says so, too."""
+        return self.recovered_at is not None and self.execution is not None and self.execution.status == "success"
+
+    @property
+    def detected_seconds(self) -> float | None:
+        """From the fault to the event, or to what began the execution without one."""
+        return self._since(self.broken_at, self._event_at)
+
+    @property
+    def decided_seconds(self) -> float | None:
+        """From the event to the first step that changes something, with what a person took to agree."""
+        return self._since(self._event_at, None if self._first_change is None else self._first_change.started_at)
+
+    @property
+    def recovered_seconds(self) -> float | None:
+        """From the fault until all was back."""
+        return self._since(self.broken_at, self.recovered_at)
+
+    @property
+    def has_changed(self) -> bool:
+        """Tell whether a step that changes something has come to its end."""
+        return self._first_change is not None and self._first_change.completed_at is not None
+
+    @property
+    def _event_at(self) -> datetime | None:
+        if self.execution is None:
+            return None
+        said = self.execution.metadata.get("eventAt")
+        return datetime.fromisoformat(said) if said else self.execution.started_at
+
+    @property
+    def _first_change(self) -> StepRecord | None:
+        types = step_types()
+        begun = [one for one in (self.execution.steps if self.execution else ()) if one.started_at and types[one.type].changes]
+        return min(begun, key=lambda one: one.started_at or self.broken_at, default=None)
+
+    def _since(self, begin: datetime | None, end: datetime | None) -> float | None:
+        return None if begin is None or end is None else round((end - begin).total_seconds(), 1)
+
+    def document(self) -> dict[str, Any]:
+        """Describe it for machines."""
+        execution = self.execution
+        return {
+            "fault": self.fault.name,
+            "done": self.done,
+            "ok": self.ok,
+            "planId": self.fault.plan,
+            "executionId": None if execution is None else execution.id,
+            "trigger": None if execution is None else execution.trigger,
+            "status": None if execution is None else execution.status,
+            "error": None if execution is None else execution.error,
+            "brokenAt": self.broken_at,
+            "detectedSeconds": self.detected_seconds,
+            "decidedSeconds": self.decided_seconds,
+            "recoveredSeconds": self.recovered_seconds,
+            "approved": self.approved_at is not None,
+            "lostRows": self.returned.lost_rows if self.recovered_at else None,
+            "older": list(self.returned.older),
+            "amiss": self.returned.amiss,
+        }
+
+
+def lines(found: Sequence[Recovery]) -> Iterator[RenderableType]:
+    """Tell a person of all of them."""
+    back = sum(one.ok for one in found)
+    yield jobs.headline(f"{back} of {figures.count(len(found), 'fault')}", "came back by itself", good=back == len(found))
+    measured = ("Detected after", "Decided after", "Recovered after", "Rows lost")
+    table = output.table("Fault", "Event", *measured, right=measured, whole=("Fault",))
+    for one in found:
+        times = (one.detected_seconds, one.decided_seconds, one.recovered_seconds)
+        lost = str(one.returned.lost_rows) if one.recovered_at else "–"
+        trigger = "–" if one.execution is None else one.execution.trigger
+        table.add_row(one.fault.name, trigger, *(figures.duration(seconds) for seconds in times), lost)
+    yield table
+    for one in found:
+        yield f"  {one.fault.name}: {one.done}"
+        if one.approved_at is not None:
+            yield "    a person had to agree, which the game day did at once"
+        if not one.ok:
+            error = None if one.execution is None else one.execution.error
+            yield f"    NOT back: {output.masked(error or one.returned.amiss or 'no execution has ended well')}"

@@ -1,0 +1,156 @@
+"""A game day: the sample is really broken, and watched until it has come back by itself, with what that took and what is lost.
+
+Everything lies in a folder of its own, `<home>/game-day`, which the day empties first and nothing else may share. Backups are
+made, work goes on for a while, and then the fault comes: nothing but the health monitor, the event and the plan's automation see
+to it. A person is asked only where a plan asks for one; that is the day's to answer.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.demo_home import DemoHome
+from cli.demo_sample import Sample, set_up
+from cli.fault_recovery import Recovery
+from cli.returned import Sighting, returned, sight_of
+from examples.content_pipeline.fault import Fault
+from examples.content_pipeline.faults import faults
+from examples.content_pipeline.generate import change
+from holdfast.errors import NotFoundError
+from holdfast.opening import open_catalog
+from holdfast.recovery.execution import Execution
+from holdfast.settings import load_settings
+
+if TYPE_CHECKING:
+    from holdfast.catalog import Catalog
+
+MEGABYTES = 12
+WATCHED = {"BACKUP_MONITOR_INTERVAL": "0.25", "BACKUP_PROBE_WAIT": "1"}
+"""The settings by which the sample is watched as closely as that may be: a look every 15 seconds."""
+_WORK_PERCENT = 1.0
+_LIMIT_SECONDS = 300.0
+_LOOK_SECONDS = 0.3
+
+Tell = Callable[[str], None]
+Begin = Callable[[Fault], object]
+
+
+class GameDay:
+    """A sample with everything that protects it, at work: breaks it, and watches how it comes back."""
+
+    def __init__(self, home: DemoHome, sample: Sample, catalog: Catalog, tell: Tell) -> None:
+        self.home = home
+        self.sample = sample
+        self._catalog = catalog
+        self._tell = tell
+
+    def meet(self, fault: Fault, begin: Begin | None = None) -> Recovery:
+        """Break the sample in one way, and watch it until it is back, or until nothing more can be hoped for.
+
+        `begin` starts the recovery by hand, right after the fault; without it the health monitor has to find it.
+        """
+        backed_up, last = self._work(fault)
+        found = Recovery(fault, "", datetime.now(UTC))
+        found = replace(found, done=fault.do(self.sample.parts))
+        self._tell(f"{fault.name}: {found.done}")
+        if begin is not None:
+            begin(fault)
+        return self._watched(found, backed_up, last)
+
+    def _work(self, fault: Fault) -> tuple[Sighting, Sighting]:
+        """Back up what is about to be broken, and let work go on; return what it was at the backup, and what it was last."""
+        self.home.holdfast("backup", fault.part)
+        backed_up = sight_of(fault.part, self.sample)
+        if fault.part == "database":
+            change(self.sample.url, percent_appended=_WORK_PERCENT)
+        return backed_up, sight_of(fault.part, self.sample)
+
+    def _watched(self, found: Recovery, backed_up: Sighting, last: Sighting) -> Recovery:
+        end = time.monotonic() + _LIMIT_SECONDS
+        while time.monotonic() < end:
+            found = self._looked(found, backed_up, last)
+            if found.execution is not None and found.execution.completed_at is not None:
+                break
+            time.sleep(_LOOK_SECONDS)
+        self._tell(f"{found.fault.name}: {'all is back' if found.ok else found.returned.amiss or 'no execution has ended well'}")
+        return found
+
+    def _looked(self, found: Recovery, backed_up: Sighting, last: Sighting) -> Recovery:
+        """Look how far it is, agree where somebody has to, and compare once something was changed."""
+        since = found.broken_at
+        found = replace(found, execution=self._newest(found.fault.plan, since))
+        execution = found.execution
+        if execution is not None and is_asking(execution) and found.approved_at is None:
+            self._tell(f"{found.fault.name}: {execution.plan_id} asks for a person's approval, and gets it")
+            self.home.holdfast("recover", "--approve", execution.id)
+            found = replace(found, approved_at=datetime.now(UTC))
+        if found.has_changed and found.recovered_at is None:
+            at = datetime.now(UTC)
+            now = returned(found.fault.part, self.sample, backed_up=backed_up, last=last)
+            found = replace(found, returned=now, recovered_at=at if now.amiss is None else None)
+        return found
+
+    def _newest(self, plan_id: str, since: datetime) -> Execution | None:
+        return next(iter(self._catalog.executions.list(plan_id, since=since, limit=1)), None)
+
+
+def is_asking(execution: Execution) -> bool:
+    """Tell whether it waits for a person's approval."""
+    return execution.waiting_for is not None and "approv" in execution.waiting_for
+
+
+def chosen(names: Sequence[str]) -> list[Fault]:
+    """Find faults by their names, or all of them by `all`. Raises NotFoundError."""
+    known = faults()
+    if "all" in names:
+        return in_turns(list(known.values()))
+    for name in names:
+        if name not in known:
+            raise NotFoundError(f"there is no fault {name!r}", next_step=f"The faults are: all, {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def in_turns(found: Sequence[Fault]) -> list[Fault]:
+    """Order faults so that parts take turns: the monitor has to see a part well before it tells of it again."""
+    waiting = list(found)
+    ordered: list[Fault] = []
+    while waiting:
+        last = ordered[-1].part if ordered else None
+        parts = [one.part for one in waiting]
+        following = min(waiting, key=lambda one: (one.part == last, -parts.count(one.part)))
+        waiting.remove(following)
+        ordered.append(following)
+    return ordered
+
+
+def folder() -> Path:
+    """Name the folder of a game day in this home."""
+    return Path(os.environ.get("HOLDFAST_HOME") or ".holdfast").absolute() / "game-day"
+
+
+@contextmanager
+def game_day(place: Path, tell: Tell, megabytes: int = MEGABYTES) -> Iterator[GameDay]:
+    """Build a sample with all that protects it, lend it, and stop all of it. Raises RefusedError where the folder is not ours."""
+    home = DemoHome(place, "drill --fault")
+    try:
+        home.prepare()
+        with ExitStack() as running:
+            sample = running.enter_context(Sample(place / "content-pipeline", home=home.home))
+            tell(f"Building a content pipeline of {megabytes} MB of rows in {place}")
+            set_up(home, sample, megabytes, lambda: sample.recovering | sample.calling | WATCHED)
+            sample.add_service(home)
+            tell("Starting 'holdfast serve', whose health monitor looks every 15 seconds; backing up everything")
+            home.serve()
+            home.holdfast("backup", "all")
+            running.enter_context(home.in_force())
+            yield GameDay(home, sample, running.enter_context(closing(open_catalog(load_settings()))), tell)
+    finally:
+        if home.is_ours:
+            home.stop()
