@@ -133,10 +133,6 @@ class Mirror:
         """Return when each recovery plan was tested last, where the catalog answers."""
         return self._ask(lambda catalog: catalog.plans.tests(allowed_days), ())
 
-    def note_tested(self, plan_id: str, at: datetime) -> bool:
-        """Note that a recovery plan was tested; False where it could not be noted."""
-        return self._ask(lambda catalog: catalog.plans.note_tested(plan_id, at), False)
-
     def dashboard(self) -> list[dict[str, Any]] | None:
         """Return how things stand by the rows, one row a type; None where the catalog does not answer."""
         return self._ask(lambda catalog: catalog.dashboard(), None)

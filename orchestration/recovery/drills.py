@@ -1,4 +1,4 @@
-"""Drills of recovery plans: which are due, how each is run by itself, and what a drill that has ended tells of its plan.
+"""Drills of recovery plans: which are due, how each is run by itself, and what came of all of them.
 
 A drill is an execution as any other, on scratch targets; that it changes nothing live is the steps' own promise.
 """
@@ -13,11 +13,9 @@ from typing import Any
 from prefect import tags
 
 from blocks.names import own_defaults
-from holdfast.catalog.mirror import Mirror
 from holdfast.errors import DrillFailedError, HoldfastError
 from holdfast.opening import open_catalog
-from holdfast.recovery.execution import Execution
-from holdfast.recovery.plan import TEST_TRIGGER, Plan
+from holdfast.recovery.plan import TEST_TRIGGER
 from holdfast.settings import load_settings
 from orchestration import artifacts
 from orchestration.declared import TAG
@@ -29,7 +27,6 @@ Json = dict[str, Any]
 
 ALL = "all"
 DRILL = "drill"
-"""The key of an execution's metadata under which `measured` is noted."""
 
 
 def chosen(plans: Sequence[str] | None) -> list[str]:
@@ -76,29 +73,14 @@ def concluded(drills: Sequence[Json]) -> Json:
     raise error
 
 
-def measured(execution: Execution, plan: Plan) -> Json:
-    """Compare the time that a drill took with what its plan estimates."""
-    seconds = (execution.duration_ms or 0) / 1000
-    estimated = plan.estimated_recovery_time * 60.0
-    return {"measuredSeconds": round(seconds, 1), "estimatedSeconds": estimated, "withinEstimate": seconds <= estimated}
-
-
-def note_tested(mirror: Mirror, execution: Execution) -> bool:
-    """Note that a plan was tested, where its drill succeeded and the catalog answers; tell whether it was noted."""
-    if execution.mode != DRILL or execution.status != "success" or execution.completed_at is None:
-        return False
-    return mirror.note_tested(execution.plan_id, execution.completed_at)
-
-
 def _outcome(plan_id: str, found: Json, error: str | None) -> Json:
-    metadata = found.get("metadata") or {}
     return {
         "planId": plan_id,
         "executionId": found.get("executionId"),
         "status": found.get("status", "failed"),
         "ok": found.get("status") == "success",
         "seconds": None if found.get("durationMs") is None else found["durationMs"] / 1000,
-        "estimatedSeconds": (metadata.get(DRILL) or {}).get("estimatedSeconds"),
+        "estimatedSeconds": (found.get("metadata") or {}).get("estimatedSeconds"),
         "error": error,
     }
 
