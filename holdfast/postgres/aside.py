@@ -18,7 +18,7 @@ def set_aside(url: DatabaseUrl, tables: Collection[tuple[str, str]]) -> str:
 
     Raises TableLockedError, AccessDeniedError, WorkFailedError (one of them is not there).
     """
-    schema = f"holdfast_undone_{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    schema = f"holdfast_undone_{datetime.now(UTC):%Y%m%dt%H%M%Sz}"
     with closing(connect(url)) as connection, connection.cursor() as cursor:
         try:
             cursor.execute("BEGIN")
