@@ -155,6 +155,12 @@ class Job:
         error.found = {**self.document("failed"), **document, "error": str(error)}
         return error
 
+    def set_down(self, what: str, document: Json) -> None:
+        """End the run, and not the job: it goes on in a run to come, or is another's; `what` names the event of that."""
+        self._closed = True
+        self._emit(what, {**self.document("pending"), **document})
+        self.log.info("%s %s: %s", self.kind, self.id, what)
+
     def document(self, status: str) -> Json:
         """Describe the job as the commands' JSON does, as far as it is known without its outcome."""
         ended = status not in ("pending", "running")

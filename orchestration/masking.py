@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
@@ -47,6 +49,22 @@ def masked(text: str) -> str:
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, _MASK)
     return text
+
+
+def masked_all(value: Any) -> Any:
+    """Return a document without them; what JSON can't say becomes text."""
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {str(name): masked_all(one) for name, one in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [masked_all(one) for one in value]
+        case None | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+    return masked(str(value))
 
 
 class _MaskSecrets(logging.Filter):

@@ -90,11 +90,11 @@ def may_begin(plan: Plan, execution: Execution, at_work: Mapping[str, Step]) -> 
     return [step for step in found if not looking or not type_of(step).changes]
 
 
-def reasons_to_ask(plan: Plan, execution: Execution) -> list[str]:
-    """Say why a person has to agree before the next step that changes something; nothing where nobody has to, or one has."""
+def reasons_to_ask(plan: Plan, execution: Execution, changes: list[Step] | None = None) -> list[str]:
+    """Say why a person has to agree before the next steps, or these, change something; nothing where nobody has to."""
     if execution.mode == "drill" or execution.approved_by is not None:
         return []
-    ahead = [step for step in ready(plan, execution) if type_of(step).changes]
+    ahead = [step for step in ready(plan, execution) if type_of(step).changes] if changes is None else changes
     asks = [one.ask for step in ahead for one in verdicts_before(plan, execution, step).values() if one.ask]
     wanted = [f"the plan {plan.id} says so"] if plan.requires_approval else []
     return [*wanted, *dict.fromkeys(asks)] if ahead else []

@@ -1,0 +1,54 @@
+"""People are told of an execution by their channels: that it begins, that it waits for them, how it ended.
+
+Nobody waits for a channel before something is recovered: the beginning is told beside the work. A channel that fails is logged,
+and the alarms tell of it. A drill is told only where it does not end well.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError
+from holdfast.messages import Message, Origin
+from holdfast.recovery.telling import begun_message, ended_message, waiting_message
+from orchestration.job import Job
+from orchestration.notifying import send
+from orchestration.recovery.approval import question
+
+if TYPE_CHECKING:
+    from holdfast.recovery.execution import Execution
+
+
+def tell_begun(job: Job, execution: Execution) -> None:
+    """Tell that an execution begins, and wait for nobody."""
+    if execution.mode == "drill":
+        return
+    message = begun_message(execution, Origin(job.settings.target), datetime.now(UTC))
+    context = contextvars.copy_context()
+    threading.Thread(target=lambda: context.run(_send, job, message), name="tell-begun", daemon=True).start()
+
+
+def tell_waiting(job: Job, execution: Execution) -> None:
+    """Tell that a person has to agree."""
+    now = datetime.now(UTC)
+    until = now + timedelta(hours=job.settings.approval_hours)
+    _send(job, waiting_message(execution, question(execution), Origin(job.settings.target), now, until))
+
+
+def tell_ended(job: Job, execution: Execution) -> None:
+    """Tell how an execution ended."""
+    if execution.mode == "drill" and execution.status == "success":
+        return
+    _send(job, ended_message(execution, Origin(job.settings.target), datetime.now(UTC)))
+
+
+def _send(job: Job, message: Message) -> None:
+    try:
+        send(message, job.settings)
+    except HoldfastError as error:
+        job.log.warning("nobody could be told of the execution: %s", error)
+    except Exception as error:  # noqa: BLE001  whatever a library raises; the recovery goes on
+        job.log.warning("nobody could be told of the execution: %s", type(error).__name__)
