@@ -1,4 +1,4 @@
-"""`holdfast drill`: rehearse bringing everything back, as a flow."""
+"""`holdfast drill`: rehearse bringing everything back, or a recovery plan, or break a sample and watch it come back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cli.app import Commands
 from cli.backup_types import BackupType
 from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.session import settings
-from holdfast.errors import ExitCode
+from holdfast.errors import ExitCode, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,14 +23,43 @@ Types = Annotated[
     list[BackupType] | None,
     typer.Option("--type", help="Only this type; may be given several times.", show_default="all that are on"),
 ]
+Plans = Annotated[
+    list[str] | None,
+    typer.Option("--plan", metavar="PLAN", help="Rehearse this recovery plan, or 'all'; may be given again.", show_default=False),
+]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault",
+        metavar="NAME",
+        help="Hold a game day: build a sample, break it so, or in 'all' ways, and watch it come back.",
+        show_default=False,
+    ),
+]
+Megabytes = Annotated[int, typer.Option(min=1, help="Size of a game day's sample database.")]
 
 
 @commands.command(rich_help_panel="Back up and bring back")
-def drill(kinds: Types = None) -> None:
+def drill(kinds: Types = None, plans: Plans = None, faults: Faults = None, megabytes: Megabytes = 12) -> None:
     """Bring the newest good backup of each type back into scratch, time it, compare it, and tear it down.
 
-    Nothing live is touched. Ends with 5 where something did not come back as it was.
+    With --plan the steps of recovery plans are rehearsed. Nothing live is touched either way. Ends with 5 where something did not
+    come back as it was.
+
+    With --fault a sample of its own is built in the home, and really broken, while the health monitor and the plans see to it.
+    Ends with 1 where it did not come back.
     """
+    if sum(bool(one) for one in (kinds, plans, faults)) > 1:
+        raise SettingsError("Only one of --type, --plan and --fault can be given", reason="they are drills of three kinds")
+    if faults:
+        _game_day(faults, megabytes)
+    elif plans:
+        _of_plans(plans)
+    else:
+        _of_restores(kinds)
+
+
+def _of_restores(kinds: list[BackupType] | None) -> None:
     loaded = settings()
     ready_for_flows(loaded)
     with shown("Bringing back"):
@@ -40,6 +69,30 @@ def drill(kinds: Types = None) -> None:
     output.result(found, lambda: drill_text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)
+
+
+def _of_plans(plans: list[str]) -> None:
+    loaded = settings()
+    ready_for_flows(loaded)
+    with shown("Rehearsing"):
+        from flows.plan_drill import plan_drill
+
+        found = outcome_of(plan_drill, loaded.target, plans=plans)
+    output.result(found, lambda: plans_text(found))
+    if not found["ok"]:
+        raise typer.Exit(ExitCode.DAMAGED)
+
+
+def _game_day(names: list[str], megabytes: int) -> None:
+    from cli.fault_recovery import lines
+    from cli.game_day import chosen, folder, game_day
+
+    wanted = chosen(names)
+    with game_day(folder(), output.note, megabytes) as day:
+        found = [one for fault in wanted for one in day.meet(fault)]
+    output.result({"ok": all(one.ok for one in found), "faults": [one.document() for one in found]}, lambda: lines(found))
+    if not all(one.ok for one in found):
+        raise typer.Exit(ExitCode.WORK_FAILED)
 
 
 def drill_text(found: jobs.Document) -> Iterator[RenderableType]:
@@ -58,3 +111,16 @@ def drill_text(found: jobs.Document) -> Iterator[RenderableType]:
     for one in found["types"]:
         yield from (f"  {one['type']}: {problem}" for problem in one["problems"])
     yield from (f"  {note}" for note in found.get("notes", []))
+
+
+def plans_text(found: jobs.Document) -> Iterator[RenderableType]:
+    """Tell which plans passed their drill, and how long that took beside what they estimate."""
+    passed = sum(one["ok"] for one in found["plans"])
+    yield jobs.headline(f"{passed} of {figures.count(len(found['plans']), 'plan')}", "passed the drill", good=found["ok"])
+    measured = ("Took", "Estimated")
+    table = output.table("Plan", "Outcome", *measured, "Execution", right=measured, whole=("Plan", *measured, "Execution"))
+    for one in found["plans"]:
+        times = (figures.duration(one["seconds"]), figures.duration(one["estimatedSeconds"]))
+        table.add_row(one["planId"], one["status"], *times, one["executionId"] or "–")
+    yield table
+    yield from (f"  {one['planId']}: {output.masked(one['error'])}" for one in found["plans"] if one["error"])

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cli import figures, jobs, output
-from cli.returned import Returned
+from cli.returned import Returned, Sighting
 from holdfast.recovery.steps import step_types
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ class Recovery:
     fault: Fault
     done: str
     broken_at: datetime
+    backed_up: Sighting
+    """What was broken, as it was when it was backed up."""
+    last: Sighting
+    """The same right before the fault."""
     execution: Execution | None = None
     approved_at: datetime | None = None
     recovered_at: datetime | None = None
@@ -34,6 +38,17 @@ class Recovery:
     def ok(self) -> bool:
         """Whether all is back, by an execution that says so, too."""
         return self.recovered_at is not None and self.execution is not None and self.execution.status == "success"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the execution that sees to it has come to its end."""
+        return self.execution is not None and self.execution.completed_at is not None
+
+    @property
+    def why_not(self) -> str:
+        """Say why not all is back."""
+        error = None if self.execution is None else self.execution.error
+        return error or self.returned.amiss or "no execution has ended well"
 
     @property
     def detected_seconds(self) -> float | None:
@@ -64,9 +79,7 @@ class Recovery:
 
     @property
     def _first_change(self) -> StepRecord | None:
-        types = step_types()
-        begun = [one for one in (self.execution.steps if self.execution else ()) if one.started_at and types[one.type].changes]
-        return min(begun, key=lambda one: one.started_at or self.broken_at, default=None)
+        return None if self.execution is None else first_change(self.execution)
 
     def _since(self, begin: datetime | None, end: datetime | None) -> float | None:
         return None if begin is None or end is None else round((end - begin).total_seconds(), 1)
@@ -94,6 +107,13 @@ class Recovery:
         }
 
 
+def first_change(execution: Execution) -> StepRecord | None:
+    """Find the step of an execution that changed something, or was about to, before all others."""
+    types = step_types()
+    begun = [one for one in execution.steps if one.started_at is not None and types[one.type].changes]
+    return min(begun, key=lambda one: one.started_at or execution.started_at, default=None)
+
+
 def lines(found: Sequence[Recovery]) -> Iterator[RenderableType]:
     """Tell a person of all of them."""
     back = sum(one.ok for one in found)
@@ -111,5 +131,4 @@ def lines(found: Sequence[Recovery]) -> Iterator[RenderableType]:
         if one.approved_at is not None:
             yield "    a person had to agree, which the game day did at once"
         if not one.ok:
-            error = None if one.execution is None else one.execution.error
-            yield f"    NOT back: {output.masked(error or one.returned.amiss or 'no execution has ended well')}"
+            yield f"    NOT back: {output.masked(one.why_not)}"

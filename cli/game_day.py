@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cli.demo_home import DemoHome
 from cli.demo_sample import Sample, set_up
-from cli.fault_recovery import Recovery
+from cli.fault_recovery import Recovery, first_change
 from cli.returned import Sighting, returned, sight_of
 from examples.content_pipeline.fault import Fault
 from examples.content_pipeline.faults import faults
@@ -37,6 +37,7 @@ WATCHED = {"BACKUP_MONITOR_INTERVAL": "0.25", "BACKUP_PROBE_WAIT": "1"}
 _WORK_PERCENT = 1.0
 _LIMIT_SECONDS = 300.0
 _LOOK_SECONDS = 0.3
+_MOST_EXECUTIONS = 10
 
 Tell = Callable[[str], None]
 Begin = Callable[[Fault], object]
@@ -51,18 +52,21 @@ class GameDay:
         self._catalog = catalog
         self._tell = tell
 
-    def meet(self, fault: Fault, begin: Begin | None = None) -> Recovery:
-        """Break the sample in one way, and watch it until it is back, or until nothing more can be hoped for.
+    def meet(self, *faults: Fault, begin: Begin | None = None) -> list[Recovery]:
+        """Break the sample in these ways at once, and watch it until all is back, or until nothing more can be hoped for.
 
-        `begin` starts the recovery by hand, right after the fault; without it the health monitor has to find it.
+        `begin` starts a recovery by hand, right after the faults; without it the health monitor has to find them.
         """
-        backed_up, last = self._work(fault)
-        found = Recovery(fault, "", datetime.now(UTC))
-        found = replace(found, done=fault.do(self.sample.parts))
-        self._tell(f"{fault.name}: {found.done}")
+        before = {fault.name: self._work(fault) for fault in faults}
+        found = [self._broken(fault, *before[fault.name]) for fault in faults]
         if begin is not None:
-            begin(fault)
-        return self._watched(found, backed_up, last)
+            for fault in faults:
+                begin(fault)
+        end = time.monotonic() + _LIMIT_SECONDS
+        while not all(one.has_ended for one in found) and time.monotonic() < end:
+            found = [one if one.has_ended else self._looked(one) for one in found]
+            time.sleep(_LOOK_SECONDS)
+        return found
 
     def _work(self, fault: Fault) -> tuple[Sighting, Sighting]:
         """Back up what is about to be broken, and let work go on; return what it was at the backup, and what it was last."""
@@ -72,20 +76,15 @@ class GameDay:
             change(self.sample.url, percent_appended=_WORK_PERCENT)
         return backed_up, sight_of(fault.part, self.sample)
 
-    def _watched(self, found: Recovery, backed_up: Sighting, last: Sighting) -> Recovery:
-        end = time.monotonic() + _LIMIT_SECONDS
-        while time.monotonic() < end:
-            found = self._looked(found, backed_up, last)
-            if found.execution is not None and found.execution.completed_at is not None:
-                break
-            time.sleep(_LOOK_SECONDS)
-        self._tell(f"{found.fault.name}: {'all is back' if found.ok else found.returned.amiss or 'no execution has ended well'}")
-        return found
+    def _broken(self, fault: Fault, backed_up: Sighting, last: Sighting) -> Recovery:
+        at = datetime.now(UTC)
+        done = fault.do(self.sample.parts)
+        self._tell(f"{fault.name}: {done}")
+        return Recovery(fault, done, at, backed_up, last)
 
-    def _looked(self, found: Recovery, backed_up: Sighting, last: Sighting) -> Recovery:
+    def _looked(self, found: Recovery) -> Recovery:
         """Look how far it is, agree where somebody has to, and compare once something was changed."""
-        since = found.broken_at
-        found = replace(found, execution=self._newest(found.fault.plan, since))
+        found = replace(found, execution=self._execution_for(found))
         execution = found.execution
         if execution is not None and is_asking(execution) and found.approved_at is None:
             self._tell(f"{found.fault.name}: {execution.plan_id} asks for a person's approval, and gets it")
@@ -93,12 +92,17 @@ class GameDay:
             found = replace(found, approved_at=datetime.now(UTC))
         if found.has_changed and found.recovered_at is None:
             at = datetime.now(UTC)
-            now = returned(found.fault.part, self.sample, backed_up=backed_up, last=last)
+            now = returned(found.fault.part, self.sample, backed_up=found.backed_up, last=found.last)
             found = replace(found, returned=now, recovered_at=at if now.amiss is None else None)
+        if found.has_ended:
+            self._tell(f"{found.fault.name}: {'all is back' if found.ok else found.why_not}")
         return found
 
-    def _newest(self, plan_id: str, since: datetime) -> Execution | None:
-        return next(iter(self._catalog.executions.list(plan_id, since=since, limit=1)), None)
+    def _execution_for(self, found: Recovery) -> Execution | None:
+        """Find the execution that sees to it: the first that changed something, else the newest."""
+        newest_first = self._catalog.executions.list(found.fault.plan, since=found.broken_at, limit=_MOST_EXECUTIONS)
+        changed = [one for one in newest_first if first_change(one) is not None]
+        return next(iter([*reversed(changed), *newest_first]), None)
 
 
 def is_asking(execution: Execution) -> bool:

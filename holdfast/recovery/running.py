@@ -125,7 +125,15 @@ def ended(execution: Execution, at: datetime, error: str | None = None) -> Execu
     said = error or (f"{failed.name}: {failed.error}" if failed else None)
     done = [one for one in steps if one.state == "done" and (failed is not None or _changes(one))]
     status: Status = "success" if said is None else "partial" if done else "failed"
-    return replace(execution, steps=steps, status=status, completed_at=at, error=said, waiting_for=None)
+    metadata = execution.metadata | (timed(execution, at) if execution.mode == "drill" else {})
+    return replace(execution, steps=steps, status=status, completed_at=at, error=said, waiting_for=None, metadata=metadata)
+
+
+def timed(execution: Execution, at: datetime) -> Json:
+    """Compare the time that a drill took with what its plan estimates."""
+    took = (at - execution.started_at).total_seconds()
+    estimated = int(execution.plan["estimatedRecoveryTime"]) * 60
+    return {"measuredSeconds": round(took, 1), "estimatedSeconds": estimated, "withinEstimate": took <= estimated}
 
 
 def rolled_back(execution: Execution, at: datetime) -> Execution:

@@ -216,6 +216,7 @@ def _show(job: Job, execution: Execution) -> None:
         "Mode": execution.mode,
         "Status": execution.status if execution.waiting_for is None else f"waits for {execution.waiting_for}",
         "Took": took,
+        "Estimated": _seconds(execution.metadata.get("estimatedSeconds")),
         "From the event to the first step": _seconds(execution.metadata.get("eventToFirstStepSeconds")),
         "Approved by": execution.approved_by,
         "Why": execution.error,

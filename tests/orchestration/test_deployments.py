@@ -88,6 +88,8 @@ def test_every_trigger_is_known_by_its_name_so_that_a_restore_gives_it_back_to_i
 def test_the_restore_drill_is_monthly() -> None:
     (drill,) = [one for one in DEPLOYMENTS if one["name"] == "recovery-drill"]
     assert drill["schedules"] == [{"slug": "recovery-drill", "cron": "0 5 1 * *", "timezone": "UTC"}]
+    (drill,) = [one for one in DEPLOYMENTS if one["name"] == "plan-drill"]
+    assert drill["schedules"] == [{"slug": "plan-drill", "cron": "30 5 15 * *", "timezone": "UTC"}]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
