@@ -54,21 +54,20 @@ class PlanCopy:
 
     def write(self, plans: Sequence[KeptPlan], removed: Collection[str]) -> None:
         """Replace the copy, where it says something else."""
-        there = self._said()
         said = {"plans": [_document(one) for one in plans], "removed": sorted(removed)}
-        if there == said:
+        if self._says(said):
             return
         try:
             _replace(self._path, said | {"writtenAt": canonical.time_text(datetime.now(UTC))})
         except OSError as error:
             _log.warning("The recovery plans could not be copied to %s: %s", self._path, error)
 
-    def _said(self) -> Json | None:
+    def _says(self, said: Json) -> bool:
         try:
-            document: Json = json.loads(self._path.read_text(encoding="utf-8"))
+            there = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return None
-        return {name: document.get(name) for name in ("plans", "removed")}
+            return False
+        return isinstance(there, dict) and {name: there.get(name) for name in said} == said
 
 
 def _document(kept: KeptPlan) -> Json:

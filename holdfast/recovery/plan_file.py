@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 _LONGEST = 1 << 20
 _WIDTH = 110
+_ODD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff]")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -44,7 +45,7 @@ def write_plans(plans: Sequence[Plan]) -> str:
     """Write one plan by itself, or several as a list."""
     documents = [_short(plan) for plan in plans]
     document = documents[0] if len(documents) == 1 else documents
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return text
 
 
@@ -112,6 +113,18 @@ class _Loader(yaml.SafeLoader):
                 raise _Refused(f"{key.value!r} is there twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that it is read as it was: unquoted, PyYAML would take some letters for the ends of lines."""
+
+
+def _quoted(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = '"' if _ODD.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
 
 
 class _Refused(yaml.MarkedYAMLError):
