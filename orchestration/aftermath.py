@@ -28,6 +28,7 @@ from orchestration.looking import remembered, with_open
 from orchestration.metrics_file import write_metrics
 from orchestration.next_runs import Json, next_runs
 from orchestration.notifying import tell_alarms
+from orchestration.recovery.trouble_book import trouble_judgement
 
 if TYPE_CHECKING:
     from prefect.client.orchestration.routes import ServerRoutes
@@ -58,7 +59,7 @@ class Aftermath:
         threshold, full = self.job.settings.failure_notification_threshold, self.job.settings.storage_full_percent
         found = judge(self.overview, ended, threshold=threshold, full_percent=full)
         if self.job.kind == "monitor":
-            found |= judge_reachability(self.overview, self.error)
+            found |= judge_reachability(self.overview, self.error) | trouble_judgement(self.job.settings)
         return found | judge_tests(self.overview, self._opened) | heartbeat_judgement(self.job.settings)
 
     @cached_property

@@ -31,19 +31,19 @@ def emit(name: str, *, job_id: str, type: str, payload: dict[str, Any], target: 
             event=f"holdfast.{name}",
             resource={"prefect.resource.id": resource(target, type), "prefect.resource.name": type},
             related=[{"prefect.resource.id": f"holdfast.job.{job_id}", "prefect.resource.role": "job"}],
-            payload=_bounded({key: value for key, value in payload.items() if value is not None}),
+            payload=bounded({key: value for key, value in payload.items() if value is not None}),
         )
     except Exception as error:  # noqa: BLE001  whatever Prefect's client raises
         _log.warning("the event holdfast.%s could not be emitted: %s", name, error)
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
     """Shorten what is long, at any depth; beside a list that is cut stands its length, as `keptCount` beside `kept`."""
     if isinstance(value, dict):
         cut = {f"{key}Count": len(one) for key, one in value.items() if isinstance(one, list) and len(one) > LONGEST_LIST}
-        return {key: _bounded(one) for key, one in value.items()} | cut
+        return {key: bounded(one) for key, one in value.items()} | cut
     if isinstance(value, list):
-        return [_bounded(one) for one in value[:LONGEST_LIST]]
+        return [bounded(one) for one in value[:LONGEST_LIST]]
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         return value[:LONGEST_TEXT] + " …"
     return value

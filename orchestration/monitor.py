@@ -1,7 +1,7 @@
 """What the health monitor does every few minutes: put right what dead work has left, have Prefect as the settings say, and look.
 
-It leaves little behind: no row, no event, no artifact of its own, and its runs of more than a day ago go. Each duty is done
-whatever becomes of the others. Probes of the services that backups protect would be a duty like these.
+It leaves little behind: no row, no artifact of its own, and its runs of more than a day ago go. Each duty is done whatever
+becomes of the others. The probes of what backups protect are one: they come after all that a plan needs to be started.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from orchestration.declared import deployment_name
 from orchestration.job import Job
 from orchestration.masking import masked
 from orchestration.opening import opened_repository
+from orchestration.recovery.deployments import apply_plans
+from orchestration.recovery.probes import probe
 from orchestration.schedules import reconcile_schedules, registered
 from orchestration.slots import free_stuck_slots
 
@@ -45,28 +47,43 @@ MONITOR = "health-monitor"
 KEPT = timedelta(days=1)
 """How long its runs stay in Prefect: there are 288 a day."""
 
+LONGEST_SECONDS = 280
+"""How long a run may take at most."""
+
+_LEAST_SECONDS, _ROOM_SECONDS = 60, 20
 _AT_ONCE = 50
 _FIRST_WAIT_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
-def duties(settings: Settings) -> Mapping[str, Callable[[], Any]]:
-    """Name what is to be done for Prefect, in order; each returns what it did."""
+def time_limit_seconds(settings: Settings) -> float:
+    """Tell how long a run may take: less than until the next one, but never so little that a slow moment would end each.
+
+    A run that is due while the last one is still at work is left out.
+    """
+    until_next = settings.monitor_interval_minutes * 60
+    return min(LONGEST_SECONDS, max(_LEAST_SECONDS, until_next - _ROOM_SECONDS))
+
+
+def duties(settings: Settings, storage: str, key: str) -> Mapping[str, Callable[[], Any]]:
+    """Name what is to be done, in order; each returns what it did."""
     return {
         "crashedRuns": lambda: close_dead_runs(REASON),
         "lostRuns": close_lost_runs,
         "freedSlots": free_stuck_slots,
         "schedules": lambda: reconcile_schedules(settings),
+        "plans": lambda: apply_plans(settings),
         "automations": lambda: apply_automations(settings, begin=False),
+        "troubles": lambda: probe(settings, storage, key, time_limit_seconds(settings) / 2),
         "deletedRuns": lambda: delete_old_runs(settings.target),
     }
 
 
-def keep_in_order(settings: Settings) -> dict[str, Any]:
+def keep_in_order(settings: Settings, storage: str, key: str) -> dict[str, Any]:
     """Do every duty, and return what each did; `problems` says what could not be done, and why."""
     found: dict[str, Any] = {}
     problems: list[str] = []
-    for name, do in duties(settings).items():
+    for name, do in duties(settings, storage, key).items():
         try:
             found[name] = do()
         except Exception as error:  # noqa: BLE001  the next run tries again, and what else is to be done can't wait for it
@@ -83,7 +100,7 @@ def opened_patiently(storage: str, key: str, patience_seconds: float) -> Callabl
 
     @contextmanager
     def opened(job: Job) -> Iterator[Repository]:
-        end = time.monotonic() + patience_seconds
+        end = time.monotonic() + min(patience_seconds, time_limit_seconds(job.settings) / 3)
         with ExitStack() as held:
             repository = _open_until(held, storage, key, end)
             _wait_for_catalog(job, end)

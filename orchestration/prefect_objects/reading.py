@@ -21,6 +21,7 @@ from holdfast.sources.configuration.prefect_diff import KINDS
 from orchestration.alarm_book import LOCK
 from orchestration.prefect_objects.leaving_out import left_out_paths, without_secrets
 from orchestration.prefect_objects.references import References, reference
+from orchestration.recovery.trouble_book import PREFIX as TROUBLES
 from orchestration.work_pool import WORK_POOL
 
 SCHEMA = 1
@@ -102,7 +103,7 @@ def project_objects(objects: ServerObjects, references: References, also: Json |
 
 
 def _is_state(variable: Json) -> bool:
-    return str(variable["name"]).startswith((PREFIX, LOCK))
+    return str(variable["name"]).startswith((PREFIX, LOCK, TROUBLES))
 
 
 def _is_ours(deployment: Json) -> bool:

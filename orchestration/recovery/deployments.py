@@ -118,7 +118,7 @@ class _Known:
         """Say what is to be there. A plan that is disabled keeps its deployment, without a trigger and marked as off."""
         on = settings.enable_recovery
         return [
-            _Wish(plan, _declared(plan, name, settings.target), Wanted(on=on and plan.enabled))
+            _Wish(plan, declared_plan(plan, name, settings.target), Wanted(on=on and plan.enabled))
             for plan_id, name in _names(self.plans).items()
             if (plan := self.plans[plan_id]).enabled or plan_id in there
         ]
@@ -133,7 +133,8 @@ def _names(plan_ids: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _declared(plan: Plan, name: str, target: str | None) -> Declared:
+def declared_plan(plan: Plan, name: str, target: str | None) -> Declared:
+    """Say the deployment of a plan, which is called so, as prefect.yaml says others."""
     return Declared(
         base=name,
         target=target,

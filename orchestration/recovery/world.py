@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blocks.managed_service import find_service, service_names
@@ -29,10 +29,15 @@ Json = dict[str, Any]
 class LiveWorld:
     """What this installation, or target, is made of; see `holdfast.recovery.world`."""
 
-    def __init__(self, settings: Settings, repository: Repository, job_id: str) -> None:
+    def __init__(self, settings: Settings, repository: Repository | Callable[[], Repository], job_id: str) -> None:
+        """`repository` may be what opens it when it is first asked for."""
         self.settings = settings
-        self.repository = repository
+        self._repository = repository
         self._job_id = job_id
+
+    @property
+    def repository(self) -> Repository:
+        return self._repository() if callable(self._repository) else self._repository
 
     def database(self) -> DatabaseUrl:
         url = live_database(self.settings)
