@@ -53,6 +53,8 @@ _TELLS: dict[tuple[Subject, State], str] = {
     ("secrets", "compromised"): SECRETS_COMPROMISE_DETECTED,
 }
 
+_SUBJECTS: dict[str, Subject] = {event: subject for (subject, _), event in _TELLS.items()} | {UNAUTHORIZED_ACCESS: "secrets"}
+
 UNAUTHORIZED = "unauthorized"
 """The key of a verdict's evidence that names roles which nobody has been told of: then it is `unauthorized_access`."""
 
@@ -62,3 +64,8 @@ def trigger_of(verdict: Verdict) -> str | None:
     if verdict.evidence.get(UNAUTHORIZED):
         return UNAUTHORIZED_ACCESS
     return _TELLS.get((verdict.subject, verdict.state))
+
+
+def tells_of(trigger: str) -> Subject | None:
+    """Name the subject that an event of the guide tells of; None for any other event."""
+    return _SUBJECTS.get(trigger)

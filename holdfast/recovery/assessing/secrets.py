@@ -77,7 +77,8 @@ def assess(world: World, deadline: Deadline, *, thorough: bool) -> Verdict:
 def with_named(verdict: Verdict, facts: Mapping[str, Any]) -> Verdict:
     """Add the secrets that an event's facts name under `secrets`, as `provider/name`: whoever emitted it says they leaked."""
     given = facts.get("secrets")
-    texts = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    texts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
+    texts = [one.strip() if isinstance(one, str) else one for one in texts]
     named = [one for one in texts if isinstance(one, str) and _NAME.fullmatch(one) and not has_known_form(one)]
     evidence = verdict.evidence | ({"namesNotUnderstood": len(texts) - len(named)} if len(named) < len(texts) else {})
     if not named:
