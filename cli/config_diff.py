@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import logs, output
 from cli.replicas import FromReplica, opened
 from cli.session import repository_settings, settings
+from holdfast.errors import NotFoundError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from holdfast.catalog import Catalog
     from holdfast.repository import Repository
     from holdfast.settings import Settings
     from holdfast.sources.configuration.diff import Change, ConfigurationDiff
@@ -49,10 +51,10 @@ def live_configuration(loaded: Settings) -> ConfigurationSource:
     from holdfast.sources.configuration.source import ConfigurationOptions, ConfigurationSource
     from orchestration.server import use_running_prefect
 
-    stored = None
+    stored = plans = None
     with catalog_if_running(loaded) as catalog:
         if catalog is not None:
-            stored = catalog.config()
+            stored, plans = catalog.config(), _plans(catalog)
     prefect = None
     if use_running_prefect(loaded) is not None:
         from orchestration.prefect_objects import read_prefect_objects
@@ -60,8 +62,21 @@ def live_configuration(loaded: Settings) -> ConfigurationSource:
         logs.keep_prefect_quiet()
         prefect = read_prefect_objects
     return ConfigurationSource(
-        ConfigurationOptions.of(loaded), backup_config=None if stored is None else lambda: stored, prefect=prefect
+        ConfigurationOptions.of(loaded),
+        backup_config=None if stored is None else lambda: stored,
+        recovery_plans=None if plans is None else lambda: plans,
+        prefect=prefect,
     )
+
+
+def _plans(catalog: Catalog) -> dict[str, Any] | None:
+    """Read the recovery plans; None where the catalog has not been brought up to date yet."""
+    from holdfast.sources.configuration.plans import plans_document
+
+    try:
+        return plans_document(catalog)
+    except NotFoundError:
+        return None
 
 
 def _of_now(loaded: Settings) -> ConfigurationState:
@@ -96,6 +111,8 @@ def _table(found: ConfigurationDiff) -> RenderableType:
             _row(table, f"  {key.name}", key)
     for change in found.backup_config:
         _row(table, f"backup_config:{change.name}", change)
+    for plan in found.recovery_plans:
+        table.add_row(f"recovery_plans:{plan.id}", plan.change, ", ".join(plan.fields), "")
     for thing in found.prefect:
         table.add_row(f"prefect:{thing.kind}/{thing.name}", thing.change, ", ".join(thing.fields), "")
     return table

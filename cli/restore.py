@@ -58,8 +58,8 @@ Only = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Only this function, file:PATH, environment:NAME, backup_config:KEY, or provider; may be given several times, "
-        "or with commas.",
+        help="Only this function, file:PATH, environment:NAME, backup_config:KEY, recovery_plans:ID, or provider; may be "
+        "given several times, or with commas.",
         show_default=False,
     ),
 ]
@@ -152,6 +152,7 @@ def _made(job: jobs.Document) -> Iterator[tuple[str, str | None]]:
     changed = [f"environment:{one['name']}" for one in changes.get("environment", [])]
     changed += [f"file:{one['path']}" for one in changes.get("files", [])]
     changed += [f"backup_config:{one['name']}" for one in changes.get("backupConfig", [])]
+    changed += [f"recovery_plans:{one['id']}" for one in changes.get("recoveryPlans", [])]
     changed += [f"prefect:{name}" for name in (*prefect.get("created", []), *prefect.get("changed", {}))]
     would = "Would " if job.get("dryRun") else ""
     yield f"  {would}{'change' if would else 'Changed'}", jobs.some(changed)

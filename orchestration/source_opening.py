@@ -14,6 +14,7 @@ from blocks import ConfigurationFiles, EncryptionKey, FunctionsDirectory, Supaba
 from blocks.providers import load_provider, provider_references
 from holdfast.errors import NotFoundError, RefusedError
 from holdfast.opening import open_catalog
+from holdfast.sources.configuration.plans import plans_document
 from holdfast.sources.configuration.source import ConfigurationSource
 from holdfast.sources.secrets.source import SecretsSource
 from orchestration.masking import hide_all_of
@@ -62,8 +63,15 @@ def open_configuration(name: str, key: str, settings: Settings, repository: Repo
         with open_catalog(settings) as catalog:
             return catalog.config()
 
+    def plans() -> Json:
+        with open_catalog(settings) as catalog:
+            return plans_document(catalog)
+
     return ConfigurationSource(
-        options, backup_config=stored, prefect=lambda: read_prefect_objects(include_secrets=options.include_secrets)
+        options,
+        backup_config=stored,
+        recovery_plans=plans,
+        prefect=lambda: read_prefect_objects(include_secrets=options.include_secrets),
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 DefaultState = Literal["made", "renewed", "as it was", "changed by a person", "removed by a person"]
 
-_COLUMNS = ("name", "description", "priority", "triggers", "steps", "estimatedRecoveryTime", "lastTested", "enabled")
+_COLUMNS = ("id", "name", "description", "priority", "triggers", "steps", "estimatedRecoveryTime", "lastTested", "enabled")
 _log = logging.getLogger(__name__)
 
 
@@ -100,8 +100,14 @@ class Plans:
 
     def put(self, plan: Plan) -> None:
         """Keep a plan, in the place of the one that had its id."""
-        with self._database.transaction("keeping a plan") as connection:
-            self._put(connection, plan)
+        self.write_back([plan.document()])
+
+    def write_back(self, documents: Iterable[Json]) -> None:
+        """Write plans as documents of `kept` had them, whether they can be read or not."""
+        with self._database.transaction("keeping plans") as connection:
+            self._run(connection, "one_at_a_time")
+            for document in documents:
+                self._put(connection, document)
 
     def add(self, plans: Iterable[Plan], *, replace: bool = False) -> dict[str, bool]:
         """Keep all of these plans or none; tell of each id whether it replaced one. Raises RefusedError where it may not."""
@@ -112,7 +118,7 @@ class Plans:
             if any(replaced.values()) and not replace:
                 raise _already(sorted(plan_id for plan_id, is_there in replaced.items() if is_there))
             for plan in wanted:
-                self._put(connection, plan)
+                self._put(connection, plan.document())
         return replaced
 
     def ensure(self, plan: Plan) -> bool:
@@ -121,9 +127,9 @@ class Plans:
         One that a person removed stays removed.
         """
         with self._database.transaction("making a plan's row") as connection:
-            made = self._run(connection, "make", **_row(plan))
+            made = self._run(connection, "make", **_row(plan.document()))
             if made and not self._run(connection, "was_removed", plan_id=plan.id):
-                self._put_options(connection, plan)
+                self._put_options(connection, plan.document())
         return bool(made)
 
     def make_default(self, plan: Plan) -> DefaultState:
@@ -135,9 +141,9 @@ class Plans:
                 return self._renew(connection, found, plan)
             if self._run(connection, "was_removed", plan_id=plan.id):
                 return "removed by a person"
-            if not self._run(connection, "make", **_row(plan)):
+            if not self._run(connection, "make", **_row(plan.document())):
                 return "as it was"  # another process made it just now
-            self._put_options(connection, plan, plan.digest)
+            self._put_options(connection, plan.document(), plan.digest)
         return "made"
 
     def remove(self, plan_id: str) -> bool:
@@ -168,31 +174,31 @@ class Plans:
                 self._run(connection, "note_removed", plan_id=plan_id)
             digests = {one.id: one.default_digest for one in kept}
             for plan in plans:
-                if self._run(connection, "make", **_row(plan)):
-                    self._put_options(connection, plan, digests[plan.id])
+                if self._run(connection, "make", **_row(plan.document())):
+                    self._put_options(connection, plan.document(), digests[plan.id])
 
     def _renew(self, connection: Connection, found: KeptPlan, plan: Plan) -> DefaultState:
         as_it_was = plan.model_copy(update={"last_tested": found.last_tested})
         if _says_the_same(found, plan):
             if (found.digest, found.default_digest) != (plan.digest, plan.digest):
-                self._put(connection, as_it_was, plan.digest)
+                self._put(connection, as_it_was.document(), plan.digest)
             return "as it was"
         if found.digest != found.default_digest:
             return "changed by a person"
         has_same_steps = found.document["steps"] == plan.document()["steps"]
-        self._put(connection, as_it_was if has_same_steps else plan, plan.digest)
+        self._put(connection, (as_it_was if has_same_steps else plan).document(), plan.digest)
         return "renewed"
 
     def _found(self, connection: Connection, plan_id: str) -> KeptPlan | None:
         return next((_kept(row) for row in self._run(connection, "find", plan_id=plan_id)), None)
 
-    def _put(self, connection: Connection, plan: Plan, default_digest: str | None = None) -> None:
-        self._run(connection, "put", **_row(plan))
-        self._put_options(connection, plan, default_digest)
+    def _put(self, connection: Connection, document: Json, default_digest: str | None = None) -> None:
+        self._run(connection, "put", **_row(document))
+        self._put_options(connection, document, default_digest)
 
-    def _put_options(self, connection: Connection, plan: Plan, default_digest: str | None = None) -> None:
-        options = {name: value for name, value in plan.document().items() if name not in (*_COLUMNS, "id")}
-        values = {"plan_id": plan.id, "options": to_json(options), "default_digest": default_digest}
+    def _put_options(self, connection: Connection, document: Json, default_digest: str | None = None) -> None:
+        options = {name: value for name, value in document.items() if name not in _COLUMNS}
+        values = {"plan_id": document["id"], "options": to_json(options), "default_digest": default_digest}
         self._run(connection, "put_options", **values)
 
     def _run(self, connection: Connection, query: str, **parameters: Any) -> Any:
@@ -221,18 +227,17 @@ def _says_the_same(kept: KeptPlan, plan: Plan) -> bool:
         return False
 
 
-def _row(plan: Plan) -> Json:
-    said = plan.document()
+def _row(document: Json) -> Json:
     return {
-        "plan_id": plan.id,
-        "name": to_text(plan.name),
-        "description": to_text(plan.description),
-        "priority": plan.priority,
-        "triggers": to_json(said["triggers"]),
-        "steps": to_json(said["steps"]),
-        "estimated_recovery_time": plan.estimated_recovery_time,
-        "last_tested": plan.last_tested,
-        "enabled": plan.enabled,
+        "plan_id": document["id"],
+        "name": to_text(document["name"]),
+        "description": to_text(document["description"]),
+        "priority": document["priority"],
+        "triggers": to_json(document["triggers"]),
+        "steps": to_json(document["steps"]),
+        "estimated_recovery_time": document["estimatedRecoveryTime"],
+        "last_tested": document["lastTested"],
+        "enabled": document["enabled"],
     }
 
 

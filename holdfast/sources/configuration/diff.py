@@ -1,4 +1,4 @@
-"""What changed between two configurations: which variables, files, keys, settings and objects of Prefect.
+"""What changed between two configurations: which variables, files, keys, settings, recovery plans and objects of Prefect.
 
 No value of a variable or file is told in clear: a short one or one that looks secret not at all, others by their ends and length.
 What one side left out is no change, and is said.
@@ -15,7 +15,7 @@ from holdfast.sources.configuration.environment import NO_VARIABLE
 from holdfast.sources.configuration.globs import NO_FILE
 from holdfast.sources.configuration.prefect_diff import changed_fields, diff_prefect_objects
 from holdfast.sources.configuration.secretness import looks_secret, masked, shown_name
-from holdfast.sources.configuration.source import BACKUP_CONFIG, ENVIRONMENT, FILES, PREFECT
+from holdfast.sources.configuration.source import BACKUP_CONFIG, ENVIRONMENT, FILES, PREFECT, RECOVERY_PLANS
 from holdfast.sources.configuration.state import ConfigurationState, FileState
 from holdfast.sources.files import shown
 
@@ -54,6 +54,15 @@ class ObjectChange:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanChange:
+    """A recovery plan that came, went, or is another, and in which fields."""
+
+    id: str
+    change: Kind
+    fields: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationDiff:
     """All that changed from `before` to `after`; `not_compared` tells what one of them does not know, and why."""
 
@@ -62,18 +71,19 @@ class ConfigurationDiff:
     environment: list[Change]
     files: list[FileChange]
     backup_config: list[Change]
+    recovery_plans: list[PlanChange]
     prefect: list[ObjectChange]
     not_compared: dict[str, str]
 
     @property
     def equal(self) -> bool:
         """Whether nothing changed, as far as both sides know."""
-        return not (self.environment or self.files or self.backup_config or self.prefect)
+        return not (self.environment or self.files or self.backup_config or self.recovery_plans or self.prefect)
 
     def to_json(self) -> dict[str, Any]:
         """Write it as the command does."""
         found = asdict(self)
-        names = {"backup_config": "backupConfig", "not_compared": "notCompared"}
+        names = {"backup_config": "backupConfig", "recovery_plans": "recoveryPlans", "not_compared": "notCompared"}
         return {names.get(name, name): value for name, value in found.items()} | {"equal": self.equal}
 
 
@@ -81,7 +91,7 @@ def diff(before: ConfigurationState, after: ConfigurationState) -> Configuration
     """Compare two configurations."""
     unknown: dict[str, str] = {}
     known = {part.name: _both_know(part.name, before, after, unknown) for part in (ENVIRONMENT, FILES)}
-    documents = {part.name: _documents(part.name, before, after, unknown) for part in (BACKUP_CONFIG, PREFECT)}
+    documents = {part.name: _documents(part.name, before, after, unknown) for part in (BACKUP_CONFIG, RECOVERY_PLANS, PREFECT)}
     environment = _comparable("environment", lambda side: side.environment, before, after, unknown)
     files = _comparable("file", lambda side: side.files, before, after, unknown)
     return ConfigurationDiff(
@@ -90,6 +100,7 @@ def diff(before: ConfigurationState, after: ConfigurationState) -> Configuration
         environment=list(changes(*environment)) if known[ENVIRONMENT.name] else [],
         files=list(_files(*files)) if known[FILES.name] else [],
         backup_config=list(_settings(*documents[BACKUP_CONFIG.name])),
+        recovery_plans=list(_plans(*documents[RECOVERY_PLANS.name])),
         prefect=list(_objects(*documents[PREFECT.name])),
         not_compared=unknown,
     )
@@ -149,6 +160,16 @@ def _setting(name: str, value: Any) -> str | None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return masked(text) if looks_secret(name, text) else text
+
+
+def _plans(before: dict[str, Any], after: dict[str, Any]) -> Iterator[PlanChange]:
+    for plan_id in sorted(before.keys() | after.keys()):
+        if plan_id not in after:
+            yield PlanChange(plan_id, "removed")
+        elif plan_id not in before:
+            yield PlanChange(plan_id, "added")
+        elif fields := [found["field"] for found in changed_fields(before[plan_id], after[plan_id])]:
+            yield PlanChange(plan_id, "changed", fields)
 
 
 def _objects(before: dict[str, Any], after: dict[str, Any]) -> Iterator[ObjectChange]:

@@ -1,7 +1,7 @@
-"""Configuration put back where it came from: files, variables in an `.env` file, the catalog's settings; all of it, or by name.
+"""Configuration put back where it came from: files, variables in an `.env` file, the catalog's settings and plans.
 
-Only what differs is touched. It is done whole or not at all; what was replaced is kept for a roll-back, which a death in
-the middle does not hinder. Nothing is ever removed. Prefect's own objects are for those who know Prefect.
+All of it, or by name; only what differs is touched. It is done whole or not at all; what was replaced is kept for a roll-back,
+which a death in the middle does not hinder. Nothing is ever removed. Prefect's own objects are for those who know Prefect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from holdfast.errors import DamagedError, NotFoundError, SettingsError
 from holdfast.repository import Manifest, Repository
 from holdfast.sources.configuration.diff import ConfigurationDiff, diff
 from holdfast.sources.configuration.places import Places
-from holdfast.sources.configuration.source import BACKUP_CONFIG, FILES
+from holdfast.sources.configuration.plans import plans_document
+from holdfast.sources.configuration.source import BACKUP_CONFIG, FILES, RECOVERY_PLANS
 from holdfast.sources.configuration.state import LIVE, ConfigurationState, state_of_backup, state_of_file
 from holdfast.sources.configuration.undoing import Undoing, one_at_a_time
 from holdfast.sources.dotenv import Dotenv
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from holdfast.catalog import Catalog
 
 _ENV_MODE = 0o600
+_IN_CATALOG = (BACKUP_CONFIG.name, RECOVERY_PLANS.name)
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """Where configuration is put: files at their own places or below `root`, variables into `env_file`, settings into `catalog`.
+    """Where configuration is put: files at their own places or below `root`, variables into `env_file`, the rest into `catalog`.
 
     What has no place here is not restored, unless it was asked for by name.
     """
@@ -50,10 +52,10 @@ class RestoreTarget:
 class ConfigurationRestore:
     """One backup of the configuration, to be put back.
 
-    `only` names things as `file:PATH` (its path in the backup, or where it lay), `environment:NAME` and `backup_config:KEY`;
-    without it all is meant. Methods raise NotFoundError for what the backup has not, SettingsError for what was asked for
-    and has no place, RefusedError for a variable whose line in the `.env` file can't be understood, UnsafePathError,
-    DamagedError.
+    `only` names things as `file:PATH` (its path in the backup, or where it lay), `environment:NAME`, `backup_config:KEY` and
+    `recovery_plans:ID`, or the last two without what follows, for all of them; without it all is meant. Methods raise
+    NotFoundError for what the backup has not, SettingsError for what was asked for and has no place, RefusedError for a variable
+    whose line in the `.env` file can't be understood, PlanInvalidError, UnsafePathError, DamagedError.
     """
 
     def __init__(self, repository: Repository, manifest: Manifest) -> None:
@@ -109,6 +111,9 @@ class ConfigurationRestore:
             on_restored(f"file:{target.env_file}")
         if changes.backup_config and target.catalog is not None:
             undoing.update(target.catalog, _changed(wanted.documents[BACKUP_CONFIG.name], target.catalog))
+        if changes.recovery_plans and target.catalog is not None:
+            plans = wanted.documents[RECOVERY_PLANS.name]
+            undoing.put_plans(target.catalog, {one.id: plans[one.id] for one in changes.recovery_plans})
 
     @cached_property
     def _held(self) -> ConfigurationState:
@@ -122,25 +127,27 @@ class ConfigurationRestore:
     def _wanted(self, target: RestoreTarget, only: Sequence[str]) -> ConfigurationState:
         """Select what of the backup is to be restored."""
         held = self._held
-        settings = held.documents.get(BACKUP_CONFIG.name, {})
         if not only:
             variables = held.environment if target.env_file is not None else {}
-            kept = {BACKUP_CONFIG.name: settings} if target.catalog is not None and settings else {}
+            kept = {name: held.documents[name] for name in _IN_CATALOG if target.catalog is not None and held.documents.get(name)}
             return replace(held, environment=variables, documents=kept, left_out={})
         wanted = ConfigurationState(held.name)
         for name in only:
-            kind, _, rest = name.partition(":")
+            kind, named, rest = name.partition(":")
             if kind == "file":
                 path = self._places.path_of(rest)
                 wanted.files[path] = self._one(held.files, path, name)
             elif kind == "environment":
                 _require(target.env_file, name, "Name the .env file that it is to be put into")
                 wanted.environment[rest] = self._one(held.environment, rest, name)
-            elif kind == BACKUP_CONFIG.name:
+            elif kind in _IN_CATALOG:
                 _require(target.catalog, name, "Name the catalog that it is to be put into")
-                wanted.documents.setdefault(kind, {})[rest] = self._one(settings, rest, name)
+                kept = held.documents.get(kind, {})
+                found = {rest: self._one(kept, rest, name)} if named else self._one(held.documents, kind, name)
+                wanted.documents.setdefault(kind, {}).update(found)
             else:
-                raise SettingsError(f"{name!r} names nothing", next_step="Write file:PATH, environment:NAME or backup_config:KEY")
+                step = "Write file:PATH, environment:NAME, backup_config:KEY or recovery_plans:ID"
+                raise SettingsError(f"{name!r} names nothing", next_step=step)
         return wanted
 
     def _one(self, held: dict[str, Any], name: str, called: str) -> Any:
@@ -162,10 +169,8 @@ class ConfigurationRestore:
         if wanted.environment and target.env_file is not None:
             variables = _read_env(target.env_file).variables()
             there.environment = {name: value for name, value in variables.items() if name in wanted.environment}
-        if BACKUP_CONFIG.name in wanted.documents and target.catalog is not None:
-            stored = target.catalog.config()
-            names = wanted.documents[BACKUP_CONFIG.name]
-            there.documents[BACKUP_CONFIG.name] = {name: value for name, value in stored.items() if name in names}
+        if target.catalog is not None:
+            there.documents = _stored(wanted.documents, target.catalog)
         return there
 
     def _restore_files(
@@ -214,6 +219,15 @@ def _read_env(file: Path) -> Dotenv:
             return Dotenv.parse(found.content.read().decode("utf-8"), any_name=True)
         except UnicodeDecodeError as error:
             raise SettingsError(f"{file} can't be changed", reason=f"byte {error.start} is not UTF-8") from error
+
+
+def _stored(wanted: dict[str, dict[str, Any]], catalog: Catalog) -> dict[str, dict[str, Any]]:
+    """Tell what the catalog has now of the wanted settings and plans."""
+    there = {}
+    for part, names in wanted.items():
+        stored = catalog.config() if part == BACKUP_CONFIG.name else plans_document(catalog)
+        there[part] = {name: value for name, value in stored.items() if name in names}
+    return there
 
 
 def _changed(settings: dict[str, Any], catalog: Catalog) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The configuration of a host and its working directory: environment variables, files, the catalog's settings, Prefect's objects.
+"""The configuration of a host and its working directory: environment variables, files, what the catalog keeps, Prefect's objects.
 
 What looks like a secret is left out, and named. The catalog's and Prefect's part are given as functions that read them.
 """
@@ -32,6 +32,7 @@ Json = dict[str, Any]
 ENVIRONMENT = Part("environment", "json")
 FILES = Part("files", "tar")
 BACKUP_CONFIG = Part("backup_config", "json")
+RECOVERY_PLANS = Part("recovery_plans", "json")
 PREFECT = Part("prefect", "json")
 
 _KEYS_NAMED = 20
@@ -65,7 +66,7 @@ class ConfigurationOptions:
 
 
 class ConfigurationSource(Source):
-    """The configuration as it is now; `backup_config` and `prefect` read the rows of the catalog and Prefect's own objects."""
+    """The configuration as it is now; `backup_config`, `recovery_plans` and `prefect` read the catalog and Prefect's objects."""
 
     type: ClassVar[BackupType] = "config"
 
@@ -74,10 +75,11 @@ class ConfigurationSource(Source):
         options: ConfigurationOptions,
         *,
         backup_config: Callable[[], Json] | None = None,
+        recovery_plans: Callable[[], Json] | None = None,
         prefect: Callable[[], Json] | None = None,
     ) -> None:
         self._options = options
-        self._documents = {BACKUP_CONFIG: backup_config, PREFECT: prefect}
+        self._documents = {BACKUP_CONFIG: backup_config, RECOVERY_PLANS: recovery_plans, PREFECT: prefect}
 
     @property
     def description(self) -> Json:
@@ -90,10 +92,13 @@ class ConfigurationSource(Source):
         return [ENVIRONMENT, FILES, *(part for part, read in self._documents.items() if read is not None)]
 
     def parts(self) -> list[Part]:
-        """Name the parts that hold something; where there are any, also those that only have to say what they left out."""
+        """Name the parts that hold something; where there are any, also those that only have to say what they left out.
+
+        Recovery plans alone are no configuration: every installation has some.
+        """
         environment, files = self._environment(), self._matches()
         documents = [part for part, read in self._documents.items() if read is not None and _holds_something(read)]
-        if not (environment.variables or files.paths or documents):
+        if not (environment.variables or files.paths or set(documents) - {RECOVERY_PLANS}):
             return []
         found = [ENVIRONMENT] if environment.variables or environment.left_out else []
         found += [FILES] if files.paths or files.left_out else []

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.configuration import update_backup_config
-from holdfast.errors import DamagedError, NotFoundError, RefusedError, SettingsError
+from holdfast.errors import DamagedError, NotFoundError, PlanInvalidError, RefusedError, SettingsError
 from holdfast.sources import replacing
-from holdfast.sources.configuration.source import BACKUP_CONFIG
+from holdfast.sources.configuration.plans import documents_of, put_back, put_plans
+from holdfast.sources.configuration.source import BACKUP_CONFIG, RECOVERY_PLANS
 from holdfast.sources.placing import only_one_at, sync_path, write_errors
 from holdfast.sources.replaced import JOURNAL
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
 
+Json = dict[str, Any]
+
 SETTINGS = "backup_config.json"
+PLANS = "recovery_plans.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +48,47 @@ class Undoing:
     def update(self, catalog: Catalog, settings: dict[str, Any]) -> None:
         """Change settings in the catalog, once the former ones are kept. Raises SettingsError, with nothing changed."""
         stored = catalog.config()
-        former = {name: stored.get(name) for name in settings}
-        with write_errors(self.folder, "written"):
-            half = self.folder / f"{SETTINGS}.half"
-            half.write_text(json.dumps(former), encoding="utf-8")
-            sync_path(half)
-            half.replace(self.folder / SETTINGS)
-            sync_path(self.folder)
+        self._keep(SETTINGS, {name: stored.get(name) for name in settings})
         try:
             update_backup_config(catalog=catalog, **settings)
         except SettingsError:  # it changed nothing, so there is nothing to undo
             (self.folder / SETTINGS).unlink()
             raise
 
+    def put_plans(self, catalog: Catalog, plans: dict[str, Json]) -> None:
+        """Change recovery plans in the catalog, once the former ones are kept. Raises PlanInvalidError, with nothing changed."""
+        self._keep(PLANS, documents_of(catalog, plans))
+        try:
+            put_plans(catalog, plans)
+        except PlanInvalidError:
+            (self.folder / PLANS).unlink()
+            raise
+
     def undo(self, catalog: Catalog | None = None) -> list[str]:
         """Bring back all that is kept here; return the names of it. What was undone before is passed over."""
-        return [*self._undo_files(), *self._undo_settings(catalog)]
+        files = self._undo_files()
+        settings = self._undo(SETTINGS, BACKUP_CONFIG.name, lambda former: _put_settings(catalog, former))
+        plans = self._undo(PLANS, RECOVERY_PLANS.name, lambda former: put_back(catalog, former))
+        return [*files, *settings, *plans]
 
-    def _undo_settings(self, catalog: Catalog | None) -> list[str]:
-        file = self.folder / SETTINGS
+    def _keep(self, name: str, former: Json) -> None:
+        with write_errors(self.folder, "written"):
+            half = self.folder / f"{name}.half"
+            half.write_text(json.dumps(former), encoding="utf-8")
+            sync_path(half)
+            half.replace(self.folder / name)
+            sync_path(self.folder)
+
+    def _undo(self, name: str, part: str, put: Callable[[Json], None]) -> list[str]:
+        file = self.folder / name
         try:
             former = json.loads(file.read_text(encoding="utf-8"))
-            names = [f"{BACKUP_CONFIG.name}:{name}" for name in former]
+            names = [f"{part}:{one}" for one in former]
         except FileNotFoundError:
             return []
         except (ValueError, TypeError) as error:
-            raise DamagedError(f"{file} can't be read, so the former settings are not known", reason=str(error)) from error
-        update_backup_config(catalog=catalog, **former)
+            raise DamagedError(f"{file} can't be read, so what was there before is not known", reason=str(error)) from error
+        put(former)
         with write_errors(file, "removed"):
             file.unlink()
         return names
@@ -79,6 +97,10 @@ class Undoing:
         if not (self.folder / JOURNAL).exists():
             return []
         return [f"file:{path}" for path in replacing.roll_back(self.folder)]
+
+
+def _put_settings(catalog: Catalog | None, former: Json) -> None:
+    update_backup_config(catalog=catalog, **former)
 
 
 @contextmanager
@@ -91,7 +113,7 @@ def one_at_a_time(keep_in: Path) -> Iterator[None]:
 
 
 def roll_back(keep_in: Path, catalog: Catalog | None = None) -> list[str]:
-    """Undo a restore by what it kept; settings in this catalog, else in the one that the settings name.
+    """Undo a restore by what it kept; settings and plans in this catalog, else in the one that the settings name.
 
     It may be done again, and after a death in the middle. Raises NotFoundError where there is no such folder, DamagedError.
     """

@@ -37,7 +37,7 @@ class Place:
 
     def source(self, **options: Any) -> ConfigurationSource:
         """The configuration of this place."""
-        documents = {name: options.pop(name, None) for name in ("backup_config", "prefect")}
+        documents = {name: options.pop(name, None) for name in ("backup_config", "recovery_plans", "prefect")}
         return ConfigurationSource(ConfigurationOptions(self.folder, **options), **documents)
 
     def back_up(self, source: ConfigurationSource | None = None, **options: Any) -> Manifest:

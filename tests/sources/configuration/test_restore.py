@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ from dotenv import dotenv_values
 
 from holdfast.catalog import Catalog
 from holdfast.configuration import update_backup_config
-from holdfast.errors import DamagedError, NotFoundError, RefusedError, SettingsError, UnsafePathError
-from holdfast.sources.configuration.diff import Change, FileChange
+from holdfast.errors import DamagedError, NotFoundError, PlanInvalidError, RefusedError, SettingsError, UnsafePathError
+from holdfast.sources.configuration.diff import Change, FileChange, PlanChange
 from holdfast.sources.configuration.places import Places
+from holdfast.sources.configuration.plans import plans_document
 from holdfast.sources.configuration.restore import ConfigurationRestore, RestoreTarget
 from holdfast.sources.configuration.undoing import roll_back
 from tests.postgres.servers import running_server
+from tests.recovery.sample_plans import document, plan, step
 from tests.sources.configuration.conftest import KEY, Place
 
 HERE = RestoreTarget()
@@ -262,7 +265,48 @@ def test_settings_that_this_version_does_not_know_leave_files_as_they_were(place
     assert (place.folder / "app.toml").read_text() == "level = 'debug'\n"
 
 
-@pytest.mark.parametrize("name", ["file:nothing.toml", "environment:NOTHING", "backup_config:nothing"])
+def test_recovery_plans_come_back_and_a_roll_back_undoes_that_too(place: Place, keep: Path, catalog: Catalog) -> None:
+    tested = datetime(2026, 1, 2, tzinfo=UTC)
+    plans = catalog.plans
+    for one in (plan("changed"), plan("gone"), plan("same")):
+        plans.put(one)
+    restore = ConfigurationRestore(
+        place.repository, place.back_up(environment=("PATH",), recovery_plans=lambda: plans_document(catalog))
+    )
+    plans.put(plan("changed", priority="low", steps=[step("other")]))
+    plans.remove("gone")
+    plans.put(plan("newer"))
+    plans.note_tested("same", tested)
+    before = {one.id: one for one in plans.list()}
+    target = RestoreTarget(catalog=catalog)
+    foreseen = [PlanChange("changed", "changed", ["priority", "steps.0.id"]), PlanChange("gone", "added")]
+    assert restore.plan(target).recovery_plans == foreseen
+    assert restore.restore(target, ["recovery_plans"], keep_in=keep).recovery_plans == foreseen
+    assert {one.id: one for one in plans.list()} == before | {"changed": plan("changed"), "gone": plan("gone")}
+    assert set(roll_back(keep, catalog)) == {"recovery_plans:changed", "recovery_plans:gone"}
+    assert {one.id: one for one in plans.list()} == before
+    assert plans.removed() == {"gone"}
+    restore.restore(target, ["recovery_plans:gone"], keep_in=keep.with_name("one"))
+    assert {one.id for one in plans.list()} == {"changed", "gone", "newer", "same"}
+    assert plans.find("changed") == before["changed"]
+
+
+def test_a_plan_that_this_version_can_not_carry_out_leaves_everything_as_it_was(
+    place: Place, keep: Path, catalog: Catalog
+) -> None:
+    place.write("app.toml", "level = 'info'\n")
+    odd = {"odd": document("odd", steps=[step(type="of_tomorrow")])}
+    made = place.back_up(files=("*",), recovery_plans=lambda: odd)
+    place.write("app.toml", "level = 'debug'\n")
+    with pytest.raises(PlanInvalidError, match="of_tomorrow"):
+        ConfigurationRestore(place.repository, made).restore(RestoreTarget(catalog=catalog), keep_in=keep)
+    assert (place.folder / "app.toml").read_text() == "level = 'debug'\n"
+    assert catalog.plans.find("odd") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["file:nothing.toml", "environment:NOTHING", "backup_config:nothing", "recovery_plans:nothing", "recovery_plans"]
+)
 def test_what_a_backup_has_not_is_said(place: Place, keep: Path, catalog: Catalog, name: str) -> None:
     restore = ConfigurationRestore(place.repository, place.back_up(environment=("PATH",)))
     target = RestoreTarget(env_file=place.folder / ".env", catalog=catalog)
@@ -277,7 +321,7 @@ def test_a_secret_that_was_left_out_is_said_to_be(place: Place, keep: Path, monk
         restore.plan(RestoreTarget(env_file=place.folder / ".env"), ["environment:APP_TOKEN"])
 
 
-@pytest.mark.parametrize("name", ["PATH", "environment:PATH", "backup_config:x"])
+@pytest.mark.parametrize("name", ["PATH", "environment:PATH", "backup_config:x", "recovery_plans:x"])
 def test_what_has_no_place_and_what_names_nothing_is_refused(place: Place, name: str) -> None:
     restore = ConfigurationRestore(place.repository, place.back_up(environment=("PATH",), backup_config=lambda: {"x": 1}))
     with pytest.raises(SettingsError):
