@@ -142,6 +142,11 @@ class Dotenv:
         """Return the text with these names, which it has not, at its end."""
         return self._with_lines(self.text, [_assignment(name, value) for name, value in values.items()])
 
+    def without(self, name: str) -> str:
+        """Return the text without the lines that give this name a value."""
+        gone = [one for one in self.assignments if one.name == name]
+        return self._spliced((self._line_start(one.begin), self._line_end(one.end), "") for one in gone)
+
     def require_clear(self, name: str, place: str) -> None:
         """Raises RefusedError where this name's line can't be understood."""
         for one in self.broken:
@@ -156,6 +161,13 @@ class Dotenv:
                 reason="a quote in it is never closed, so what follows that can't be read",
                 next_step=f"Close the quote that begins in line {self.broken[-1].line}",
             )
+
+    def _line_start(self, at: int) -> int:
+        return max(self.text.rfind("\n", 0, at), self.text.rfind("\r", 0, at)) + 1
+
+    def _line_end(self, at: int) -> int:
+        found = _NEWLINE.search(self.text, at)
+        return found.end() if found else len(self.text)
 
     def _gap(self, at: int) -> str:
         """Keep a comment from becoming part of a value without quotes."""

@@ -116,6 +116,20 @@ class EnvFile(SecretProvider):
 
         self._change(change)
 
+    def value(self, name: str) -> str | None:
+        """Read one value, for a step that changes what is no secret; None where there is none. Raises what `read` raises."""
+        found = self._read_or_empty().variables()
+        return found.get(name)
+
+    def give(self, name: str, value: str | None) -> None:
+        """Give a name any value, or take it away; the name is added where it is missing. Raises what `rotate` raises."""
+
+        def change(dotenv: Dotenv) -> str:
+            dotenv.require_clear(name, self._place)
+            return dotenv.without(name) if value is None else dotenv.with_variables({name: value}, place=self._place)
+
+        self._change(change)
+
     def restore(self, records: Iterable[SecretRecord], *, dry_run: bool = False) -> RestoredSecrets:
         """Add the missing names to the file's end, or make the file.
 
@@ -138,6 +152,19 @@ class EnvFile(SecretProvider):
         else:
             self._change(add, make=True)
         return done
+
+    def copied_to(self, folder: Path) -> EnvFile:
+        """Copy the file into a private folder, and open that copy under the same name: to try a rotation without any harm.
+
+        Raises NotFoundError, SourceDeniedError, SourceFailedError.
+        """
+        copy = folder / self._path.name
+        with (
+            write_errors(copy, "written"),
+            os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file,
+        ):
+            file.write(_bytes(self._read().dotenv.text))
+        return EnvFile(copy, name=self.name)
 
     @property
     def _place(self) -> str:
