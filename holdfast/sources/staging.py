@@ -61,6 +61,8 @@ class FolderRestore:
         self.mode = mode
         self.kept: Path | None = None
         self.notes: list[str] = []
+        self.root_mode = _FOLDER_MODE
+        """The mode of a new folder; one that takes the place of another has that one's."""
         cut = os.fsencode(self.target.name)[: _NAME_BYTES - len(f"..holdfast-{job_id}")]
         self._prefix = f".{os.fsdecode(cut)}.holdfast-"
         self.folder = self.target.with_name(self._prefix + checked_job_id(job_id))
@@ -197,7 +199,7 @@ class FolderRestore:
             for file in walk(self.folder):
                 os.chown(self.folder / file.path, live.st_uid, live.st_gid, follow_symlinks=False)
             os.chown(self.folder, live.st_uid, live.st_gid)
-        self.folder.chmod(_FOLDER_MODE if live is None else stat.S_IMODE(live.st_mode))
+        self.folder.chmod(self.root_mode if live is None else stat.S_IMODE(live.st_mode))
 
     def _remove_abandoned(self) -> None:
         """Remove what a killed restore to the same target left. Raises BusyError where one is alive."""
