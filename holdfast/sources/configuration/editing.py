@@ -115,7 +115,7 @@ def _yaml(text: str, path: str, value: Scalar) -> Iterator[str]:
 
 
 def _yaml_scalars(node: yaml.Node | None, path: str, seen: set[int], shared: set[int]) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yield each scalar that is not in `seen`; what is referred to from elsewhere is noted as shared: it is more than one value."""
+    """Yield each scalar that is not in `seen`; what is referred to twice is noted as shared, for it is more than one value."""
     if node is None:
         return
     if id(node) in seen:
