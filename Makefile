@@ -44,6 +44,8 @@ demo: demo-setup
 test: test-setup
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "The tests of what the Prefect UI shows need a browser and will fail without. Debian: apt-get install chromium" >&2
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+	  echo "The tests of damaged indexes need a PostgreSQL that has amcheck and will fail without. Debian: apt-get install postgresql" >&2
 	@$(BIN)/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 lint: test-setup
