@@ -24,6 +24,7 @@ from holdfast.repository import Repository
 from orchestration import events
 from orchestration.dead_runs import close_dead_runs, crash_run
 from orchestration.job import time_text
+from orchestration.recovery.dead_executions import close_dead_executions
 from orchestration.slots import free_stuck_slots
 
 REASON = "its process died before it had ended"
@@ -43,6 +44,7 @@ def close_dead_work(mirror: Mirror, repository: Repository, target: str | None =
     for job_id in closed:
         _log.warning("%s is closed as failed: %s", job_id, REASON)
         _tell(judgement.dead[job_id], target)
+    closed += close_dead_executions(mirror, judgement.goes_on, REASON)
     _put_prefect_right()
     mirrored = mirror.catch_up(repository)
     if mirrored:
@@ -80,12 +82,13 @@ class Judgement:
 
     def is_alive(self, record: JobRecord | RestoreRecord) -> bool:
         """Tell whether the work behind a row that is not closed goes on, as far as that can be known."""
-        alive = self._is_alive(record.metadata)
+        alive = self.goes_on(record.metadata)
         if not alive:
             self.dead[record.job_id] = record
         return alive
 
-    def _is_alive(self, known: Metadata) -> bool:
+    def goes_on(self, known: Metadata) -> bool:
+        """Tell it by what a row's metadata says of process, lease and flow run."""
         if is_known_dead(known):
             return False
         if known.get("leaseId"):

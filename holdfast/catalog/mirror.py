@@ -108,6 +108,10 @@ class Mirror:
         """Find the newest execution of a flow run, where the catalog answers."""
         return self._ask(lambda catalog: catalog.executions.of_flow_run(flow_run_id), None)
 
+    def executions(self, limit: int) -> list[Execution]:
+        """List executions, the newest first, where the catalog answers."""
+        return self._ask(lambda catalog: catalog.executions.list(limit=limit), [])
+
     def open_executions(self) -> list[Execution]:
         """List executions that have not ended, where the catalog answers."""
         return self._ask(lambda catalog: catalog.executions.open_work(), [])

@@ -65,8 +65,8 @@ def asked_by(asker: Asker) -> Iterator[None]:
         _askers.remove(asker)
 
 
-def suspends() -> bool:
-    """Tell whether the run in this context can be suspended: Prefect starts only a deployment's run again."""
+def may_come_back() -> bool:
+    """Tell whether the run in this context can be suspended, or be tried again: only a deployment's run Prefect starts again."""
     return deployment.id is not None
 
 
@@ -75,7 +75,7 @@ def answer_for(execution: Execution) -> Answer:
 
     Raises ApprovalNeededError where there is nobody to ask.
     """
-    if suspends():
+    if may_come_back():
         return _suspended(execution, load_settings().approval_hours)
     answer = _askers[-1](execution) if _askers else None
     if answer is None:
@@ -141,8 +141,8 @@ def _suspended(execution: Execution, hours: float) -> Answer:
 
 
 def _key(execution: Execution) -> str:
-    """Name the question: asked again, after things were looked at again, it is another."""
-    return f"approval-{execution.id}-{execution.metadata.get('asked', 0)}"
+    """Name the question of this run: asked again, after things were looked at again, it is another."""
+    return f"approval-{execution.metadata.get('asked', 0)}"
 
 
 def _give(execution: Execution, flow_run_id: UUID, said: Json) -> None:

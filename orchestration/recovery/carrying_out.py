@@ -61,7 +61,7 @@ def _do(work: Executing, request: Request) -> None:
     if request.mode == "roll_back":
         work.undo()
         return
-    tell_begun(work.job, work.execution)
+    tell_begun(work.job.settings, work.execution)
     if request.answer is not None:
         work.take(request.answer)
     if reasons := work.carry_out():
@@ -140,9 +140,9 @@ def _at_it(job: Job, repository: Repository, execution: Execution) -> Iterator[E
             raise
         raise _BeingSeenToError(error.message, reason=error.reason, next_step=error.next_step) from error
     except Exception:
-        tell_ended(job, work.execution)
+        tell_ended(job.settings, work.execution)
         raise
-    (tell_waiting if work.execution.waiting_for == APPROVAL else tell_ended)(job, work.execution)
+    (tell_waiting if work.execution.waiting_for == APPROVAL else tell_ended)(job.settings, work.execution)
 
 
 def _require_none_waits(job: Job, execution: Execution) -> None:

@@ -40,7 +40,7 @@ from holdfast.recovery.steps import type_of
 from holdfast.repository import Lease, Repository, canonical
 from orchestration.job import Job, outcome
 from orchestration.masking import masked, masked_all
-from orchestration.recovery.approval import STAKES, Answer, suspends
+from orchestration.recovery.approval import STAKES, Answer, may_come_back
 from orchestration.recovery.record import Recording
 from orchestration.recovery.steps import Ended, StepsAtWork, said
 from orchestration.recovery.world import LiveWorld
@@ -126,7 +126,7 @@ class Executing:
         deadline = Deadline(STAKES_MINUTES * 60, "the look at what would be lost")
         stakes = find_stakes(reasons, ahead, lambda step: self.work(step, deadline))
         asked = int(self.execution.metadata.get("asked", 0)) + 1
-        noted = {STAKES: masked_all(stakes.document()), "asked": asked, "askedAt": _now_text(), "suspended": suspends()}
+        noted = {STAKES: masked_all(stakes.document()), "asked": asked, "askedAt": _now_text(), "suspended": may_come_back()}
         self.recording.note(waiting_for=APPROVAL, **noted)
         return self.execution
 
@@ -160,6 +160,7 @@ class Executing:
         try:
             return kind.run(self.work(step, at_work.deadline(step)), kind.read(step))
         except Exception as error:
+            at_work.rest(step)
             text = said(error)
             self.recording.step(step.id, lambda record: replace(record, error=text))
             raise

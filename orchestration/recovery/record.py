@@ -7,6 +7,7 @@ told once.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.opening import open_catalog
 from holdfast.recovery.execution import Execution, StepRecord
 from holdfast.recovery.journal import Journal
+from holdfast.recovery.running import ended
 from holdfast.settings import load_settings
 from orchestration.job import Job
 
@@ -27,6 +29,7 @@ Watcher = Callable[[StepRecord], None]
 REVISION = "revision"
 """How often a record was written: of two that differ the higher one is newer."""
 
+_log = logging.getLogger(__name__)
 _watchers: list[Watcher] = []
 
 
@@ -116,6 +119,34 @@ def execution_of_flow_run(flow_run_id: str) -> Execution | None:
     """Find the newest execution of a flow run in the same places."""
     with _places() as (journal, mirror):
         return newest(journal.of_flow_run(flow_run_id), mirror.execution_of_flow_run(flow_run_id))
+
+
+def executions(limit: int) -> list[Execution]:
+    """List executions, the newest first, from the same places."""
+    with _places() as (journal, mirror):
+        found = {one.id: one for one in mirror.executions(limit)}
+        for one in journal.all():
+            found[one.id] = newest(one, found.get(one.id)) or one
+    return sorted(found.values(), key=lambda one: one.started_at, reverse=True)[:limit]
+
+
+def close_unanswered(execution: Execution) -> Execution:
+    """End an execution that nobody was there to approve; it can be resumed."""
+    with _places() as (journal, mirror):
+        closed = ended(execution, datetime.now(UTC), "nobody was there to approve it")
+        write_end(closed, journal, mirror)
+    return closed
+
+
+def write_end(execution: Execution, journal: Journal, mirror: Mirror) -> None:
+    """Write down how an execution ended that is at work nowhere."""
+    metadata = {**execution.metadata, REVISION: int(execution.metadata.get(REVISION, 0)) + 1}
+    closed = replace(execution, metadata=metadata)
+    try:
+        journal.write(closed)
+    except HoldfastError as error:
+        _log.warning("%s", error)
+    mirror.close_execution(closed)
 
 
 def newest(*found: Execution | None) -> Execution | None:

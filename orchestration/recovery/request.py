@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from prefect.runtime import flow_run
 
-from holdfast.errors import NotFoundError, SettingsError
+from holdfast.errors import ApprovalNeededError, NotFoundError, SettingsError
 from holdfast.recovery.execution import APPROVAL, Execution
 from holdfast.recovery.plan import TEST_TRIGGER
-from orchestration.recovery.approval import Answer, answer_for
-from orchestration.recovery.record import execution_of_flow_run, find_execution
+from orchestration.recovery.approval import Answer, answer_for, may_come_back
+from orchestration.recovery.record import close_unanswered, execution_of_flow_run, find_execution
 
 Json = dict[str, Any]
 Mode = Literal["run", "plan", "drill", "roll_back"]
@@ -57,7 +57,11 @@ class Request:
 
     def answered(self, execution: Execution) -> Request:
         """Get a person's answer, and go on with it. Raises ApprovalNeededError; a deployment's run ends here until then."""
-        return replace(self.of(execution), answer=answer_for(execution))
+        try:
+            return replace(self.of(execution), answer=answer_for(execution))
+        except ApprovalNeededError:
+            close_unanswered(execution)
+            raise
 
 
 def taken_up(request: Request, resume: str | None) -> Request:
@@ -70,7 +74,8 @@ def taken_up(request: Request, resume: str | None) -> Request:
         return request.of(find_execution(resume))
     if request.mode == "roll_back":
         raise SettingsError("a roll-back needs the execution that is to be undone", next_step="Give its id")
-    own = execution_of_flow_run(flow_run.id) if flow_run.id is not None and (flow_run.run_count or 0) > 1 else None
+    # Prefect does not count a run that is resumed as another one, so every run that may have been begun before is looked up.
+    own = execution_of_flow_run(flow_run.id) if flow_run.id is not None and may_come_back() else None
     if own is None:
         return request
     waits = own.status == "running" and own.waiting_for == APPROVAL

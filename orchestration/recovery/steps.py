@@ -1,7 +1,7 @@
 """The steps of a plan as Prefect tasks: each named for people, tried again as often as it says, within its time for each attempt.
 
-A type stops by itself when its time is up. Where one does not, Prefect's own limit is the second net; and what hangs even then
-is given up: that is told, the others go on, and the end of the process ends it. So a step's thread keeps no process up.
+A type stops by itself when its time is up. What does not is given up some time later: that is told, the others go on, and the end
+of the process ends it, for a step's thread keeps no process up. Prefect's own limit is not used: it can't interrupt what waits.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ LONGEST_DELAY_SECONDS = 300.0
 """How long it is waited before the second attempt; twice as long before each further one, up to this."""
 
 GIVE_UP_SECONDS = 60.0
-"""How long after the second net a step is waited for that does not end."""
+"""How long an attempt is waited for when its time, and a tenth of it, are over."""
 
 STOP_SECONDS = 20.0
 """How long steps are waited for when the whole run was told to end; a worker kills the process after thirty."""
+
+_LOOK_SECONDS = 10.0
+"""How often it is looked whether a step's time has become another."""
 
 _HOPELESS = (SettingsError, RefusedError, NotFoundError)
 """What another attempt ends with, too."""
@@ -62,7 +65,7 @@ class StepsAtWork:
     def begin(self, step: Step, attempt: Attempt, *, name: str | None = None) -> None:
         """Begin a step, beside those at work."""
         self.steps[step.id] = step
-        self._give_up_at[step.id] = time.monotonic() + _longest_seconds(step)
+        self._expect_within(step, step.timeout * 66)
         work = _as_task(step)
         context = contextvars.copy_context()
 
@@ -75,11 +78,13 @@ class StepsAtWork:
         """Wait for the next step to end, or for its time to be up for good."""
         while True:
             try:
-                found = self._ended.get(timeout=max(0.0, min(self._give_up_at.values()) - time.monotonic()))
+                found = self._ended.get(timeout=max(0.0, min(_LOOK_SECONDS, self._next_give_up - time.monotonic())))
             except Empty:
+                if time.monotonic() < self._next_give_up:
+                    continue
                 found = self._given_up()
             if found.step.id in self.steps:  # not one that was given up before
-                del self.steps[found.step.id], self._give_up_at[found.step.id]
+                del self.steps[found.step.id]
                 return found
 
     def stop(self) -> None:
@@ -94,11 +99,23 @@ class StepsAtWork:
 
     def deadline(self, step: Step) -> Deadline:
         """Begin the time of one attempt."""
+        self._expect_within(step, step.timeout * 66)
         self._deadlines[step.id] = Deadline(step.timeout * 60, f"the step {step.name}")
         return self._deadlines[step.id]
 
+    def rest(self, step: Step) -> None:
+        """Say that an attempt has failed, and that the next one, if there is one, may be waited for."""
+        self._expect_within(step, 1.5 * LONGEST_DELAY_SECONDS)
+
+    def _expect_within(self, step: Step, seconds: float) -> None:
+        self._give_up_at[step.id] = time.monotonic() + seconds + GIVE_UP_SECONDS
+
+    @property
+    def _next_give_up(self) -> float:
+        return min(self._give_up_at[step_id] for step_id in self.steps)
+
     def _given_up(self) -> Ended:
-        step = self.steps[min(self._give_up_at, key=lambda step_id: self._give_up_at[step_id])]
+        step = self.steps[min(self.steps, key=lambda step_id: self._give_up_at[step_id])]
         return Ended(
             step,
             None,
@@ -130,9 +147,7 @@ def delays(retries: int) -> list[float]:
 
 
 def _as_task(step: Step) -> Task[[str, Attempt], Outcome]:
-    return carry_out.with_options(
-        retries=step.retry_count, retry_delay_seconds=delays(step.retry_count) or 0, timeout_seconds=_second_net(step)
-    )
+    return carry_out.with_options(retries=step.retry_count, retry_delay_seconds=delays(step.retry_count) or 0)
 
 
 @task(
@@ -153,13 +168,3 @@ def _ended(step: Step, work: Attempt) -> Ended:
         return Ended(step, work())
     except BaseException as error:  # noqa: BLE001  whoever waits for the step decides
         return Ended(step, None, error)
-
-
-def _second_net(step: Step) -> float:
-    return step.timeout * 60 * 1.1 + 60
-
-
-def _longest_seconds(step: Step) -> float:
-    """Say how long all attempts of a step may take, with what is waited between them."""
-    attempts = step.retry_count + 1
-    return attempts * _second_net(step) + 1.5 * sum(delays(step.retry_count)) + GIVE_UP_SECONDS

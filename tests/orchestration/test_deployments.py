@@ -49,6 +49,7 @@ def test_the_guides_intervals_are_what_is_scheduled() -> None:
         "cleanup": [24],
         "health-monitor": [1 / 12],
         "restore": [],
+        "disaster-recovery": [],
         "replication": [],
     }
 
@@ -102,7 +103,7 @@ def test_what_a_schedule_starts_is_skipped_while_the_last_one_is_at_work_and_wha
     elif limit is not None:
         assert limit == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     else:
-        assert deployment["name"] in {"backup-all", "restore", "health-monitor"}
+        assert deployment["name"] in {"backup-all", "restore", "disaster-recovery", "health-monitor"}
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
