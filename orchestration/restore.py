@@ -6,7 +6,7 @@ Whatever ends one early leaves nothing of it behind, and the live database as it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from holdfast.postgres.losses import LossReport
 from holdfast.postgres.restore import DatabaseRestore, Mode, RestoreOptions
 from holdfast.postgres.restore_report import not_proven
 from holdfast.postgres.url import DatabaseUrl
+from holdfast.recovery.deadline import Deadline
 from holdfast.repository import Manifest, Repository
 from orchestration import artifacts
 from orchestration.job import Job, time_text
@@ -38,8 +39,8 @@ class WantedDatabase:
     dry_run: bool = False
     only_proven: bool = False
     """Whether it gets its name only where it is equal to the source; promoted, always."""
-    time_limit_seconds: float | None = None
-    """None: that of the settings."""
+    deadline: Deadline | None = None
+    """How long it may take; None: as the settings say."""
 
 
 class Restoring:
@@ -127,6 +128,7 @@ def restoring(job: Job, repository: Repository, wanted: WantedDatabase) -> Itera
     with (
         job.leased(repository, f"restore {manifest.id}", backup_id=manifest.id),
         DatabaseRestore(repository, manifest, url, _options(job, wanted)) as restore,
+        nullcontext() if wanted.deadline is None else wanted.deadline.stopping(restore.stop),
     ):
         job.follow(restore)
         yield Restoring(repository, manifest, restore)
@@ -134,7 +136,7 @@ def restoring(job: Job, repository: Repository, wanted: WantedDatabase) -> Itera
 
 def _options(job: Job, wanted: WantedDatabase) -> RestoreOptions:
     options = RestoreOptions.of(job.settings, wanted.mode, wanted.tables)
-    limit = options.time_limit_seconds if wanted.time_limit_seconds is None else wanted.time_limit_seconds
+    limit = options.time_limit_seconds if wanted.deadline is None else wanted.deadline.seconds_left
     return replace(options, only_proven=wanted.only_proven, time_limit_seconds=limit)
 
 

@@ -318,6 +318,10 @@ class DatabaseRestore:
 
     # Its end
 
+    def stop(self) -> None:
+        """Stop all that is at work now, from another thread; it raises, and leaving the `with` removes what was made."""
+        self._limit.stop()
+
     def close(self) -> None:
         """Remove what is not finished: the scratch database, the roles made for it, and what was spooled."""
         try:

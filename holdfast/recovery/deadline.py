@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from holdfast.errors import TimeLimitError
 
@@ -14,6 +17,9 @@ class Deadline:
         self._seconds = seconds
         self._what = what
         self._ends_at = time.monotonic() + seconds
+        self._stops: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._is_cut = False
 
     @property
     def seconds_left(self) -> float:
@@ -23,6 +29,25 @@ class Deadline:
     def cut(self) -> None:
         """End it now: the whole run was told to end."""
         self._ends_at = time.monotonic()
+        with self._lock:
+            self._is_cut = True
+            stops = list(self._stops)
+        for stop in stops:
+            stop()
+
+    @contextmanager
+    def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Have this called, from another thread, where the deadline is cut while the block is at work; it makes that raise."""
+        with self._lock:
+            self._stops.append(stop)
+            is_cut = self._is_cut
+        try:
+            if is_cut:
+                stop()
+            yield
+        finally:
+            with self._lock:
+                self._stops.remove(stop)
 
     def require(self) -> None:
         """Raise TimeLimitError where the time is up."""

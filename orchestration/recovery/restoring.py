@@ -6,7 +6,7 @@ where it goes without a target is another: to what is live.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from holdfast.errors import NotFoundError, VerificationFailedError
@@ -51,9 +51,10 @@ def bring_back(
             wanted = Wanted(backup_id, target or LIVE, mode, only, dry_run, require_time=deadline.require)
             return bring_source_back(job, repository, wanted)
         place = target or live_database(job.settings)
-        limit = deadline.seconds_left
         return bring_database_back(
-            job, repository, WantedDatabase(backup_id, place, cast("Mode", mode), tables, dry_run, True, limit)
+            job,
+            repository,
+            WantedDatabase(backup_id, place, cast("Mode", mode), tables, dry_run, only_proven=True, deadline=deadline),
         )
 
 
@@ -82,7 +83,7 @@ def _verified(repository: Repository, backup_type: str, backup_id: str, level: L
                 job, repository, backup_id, level, time_limit_seconds=deadline.seconds_left, drill=level == "proven"
             ) as work,
         ):
-            work.check(job.progress.parts())
+            work.check(_in_time(job.progress.parts(), deadline))
             if work.restores and not work.failed:
                 rehearse(job, work)
             return concluded(job, work, work.conclude())
@@ -90,6 +91,14 @@ def _verified(repository: Repository, backup_type: str, backup_id: str, level: L
         if error.found is None:
             raise
         return error.found
+
+
+def _in_time(progress: Callable[[int, int], None], deadline: Deadline) -> Callable[[int, int], None]:
+    def told(done: int, whole: int) -> None:
+        deadline.require()
+        progress(done, whole)
+
+    return told
 
 
 def _told(found: Json, seconds: float | None) -> Json:

@@ -53,7 +53,10 @@ class RestoringWorld(AssessedWorld):
         place = self.find_database(target) if target else self.database()
         options = RestoreOptions.of(self.settings, mode, tables)
         options = replace(options, only_proven=True, time_limit_seconds=deadline.seconds_left)
-        with DatabaseRestore(self.repository, self.repository.manifest(backup_id), place, options) as restore:
+        with (
+            DatabaseRestore(self.repository, self.repository.manifest(backup_id), place, options) as restore,
+            deadline.stopping(restore.stop),
+        ):
             restore.preflight()
             losses = restore.losses() if mode != "new" else None
             if not dry_run:

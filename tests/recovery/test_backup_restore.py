@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import ApprovalNeededError, DamagedError, DatabaseUnreachableError, RefusedError, TimeLimitError
+from holdfast.errors import (
+    ApprovalNeededError,
+    DamagedError,
+    DatabaseUnreachableError,
+    RefusedError,
+    TimeLimitError,
+    WorkFailedError,
+)
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.recovery.deadline import Deadline
@@ -28,9 +36,11 @@ SHOP = """
 CREATE TABLE orders (id int PRIMARY KEY, text text);
 CREATE TABLE lines (id serial PRIMARY KEY, order_id int REFERENCES orders);
 CREATE VIEW counted AS SELECT count(*) FROM orders;
+GRANT SELECT ON counted TO pg_monitor;
 INSERT INTO orders SELECT g, md5(g::text) FROM generate_series(1, 300) AS g;
 INSERT INTO lines (order_id) SELECT g FROM generate_series(1, 200) AS g;
 """
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = 'shop' AND wait_event_type = 'Lock'"
 LOST = Verdict("database", "lost", "it is gone")
 DAMAGED = Verdict("database", "damaged", "it can't be read")
 
@@ -138,19 +148,48 @@ def test_a_damaged_database_is_kept_and_whoever_was_connected_is_named(world: Re
     assert rows(live.with_database(undone), "SELECT count(*) FROM lines") == [(200,)], "and what was brought back is kept"
 
 
-def test_only_the_tables_that_are_gone_come_back_and_what_fell_with_them_is_named(
-    world: RestoringWorld, live: DatabaseUrl
-) -> None:
+def test_only_the_tables_that_are_gone_come_back_with_what_fell_with_them(world: RestoringWorld, live: DatabaseUrl) -> None:
     rows(live, "DROP TABLE orders CASCADE; DELETE FROM lines WHERE id > 150")
     found = Verdict("database", "incomplete", "public.orders is gone", affected=("public.orders",))
     done = run(world, found)
     assert world.restored == [("new", ("public.orders",))]
-    assert rows(live, "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM lines)") == [(310, 150)]
-    assert any("VIEW public.counted" in note and "FK CONSTRAINT" in note for note in done.notes)
+    assert rows(live, "SELECT (SELECT count FROM counted), (SELECT count(*) FROM lines)") == [(310, 150)]
+    assert sorted(done.output["ties"]) == ["FK CONSTRAINT public.lines lines_order_id_fkey", "VIEW public.counted"]
+    assert rows(live, "SELECT has_table_privilege('pg_monitor', 'counted', 'SELECT')") == [(True,)]
+    assert done.notes == ()
     assert undo(world, done) is not None
     assert rows(live, "SELECT to_regclass('public.orders')") == [(None,)]
     (schema,) = rows(live, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'holdfast_undone_%'")[0]
     assert rows(live, f"SELECT count(*) FROM {schema}.orders") == [(310,)]
+
+
+def test_what_can_t_hang_on_a_table_again_is_named_and_the_table_is_back(world: RestoringWorld, live: DatabaseUrl) -> None:
+    rows(live, "DROP TABLE orders CASCADE; INSERT INTO lines (order_id) VALUES (4711)")
+    done = run(world, Verdict("database", "incomplete", "public.orders is gone", affected=("public.orders",)))
+    assert rows(live, "SELECT count(*) FROM orders") == [(310,)]
+    assert done.output["ties"] == ["VIEW public.counted"]
+    (note,) = done.notes
+    assert "not made again: FK CONSTRAINT public.lines lines_order_id_fkey" in note
+
+
+def test_a_run_that_is_told_to_end_ends_a_restore_that_waits_and_leaves_nothing_of_it(
+    world: RestoringWorld, live: DatabaseUrl
+) -> None:
+    rows(live, "DROP TABLE lines CASCADE")
+    found = Verdict("database", "incomplete", "public.lines is gone", affected=("public.lines",))
+    step = step_of("backup_restore", backupType="database")
+    kind, read = type_and_parameters(step)
+    work = work_on(world, step, verdicts={"database": found})
+    with closing(connect(live)) as blocker, ThreadPoolExecutor(1) as pool, blocker.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE pg_catalog.pg_attrdef IN ACCESS EXCLUSIVE MODE")  # the table can't be made meanwhile
+        running = pool.submit(kind.run, work, read)
+        while not rows(live.maintenance(), WAITING):
+            assert not running.done()
+        work.deadline.cut()
+        error = running.exception(timeout=20)
+    assert isinstance(error, TimeLimitError | WorkFailedError)
+    assert rows(live, "SELECT to_regclass('public.lines')") == [(None,)]
+    assert names(live) == {"shop"}
 
 
 def test_the_next_older_backup_is_taken_where_the_newest_is_damaged_and_that_is_said(

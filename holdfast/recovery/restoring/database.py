@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from holdfast import figures
 from holdfast.errors import HoldfastError
 from holdfast.postgres.aside import set_aside
-from holdfast.postgres.compare import dump_definitions
 from holdfast.postgres.contents import BackupContents
-from holdfast.postgres.definitions import compare_definitions
 from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.promote import swap_back
+from holdfast.postgres.restore_report import RestoreOptions
 from holdfast.postgres.selection import select
 from holdfast.postgres.sessions import connected
+from holdfast.postgres.ties import restore_ties
 from holdfast.recovery.restoring.choice import Choice, how_old
 from holdfast.recovery.restoring.looking import is_left_alone, judged, look, verdict_for
 from holdfast.recovery.restoring.server import start_server, still_silent
@@ -57,7 +57,8 @@ class Way:
 
     def __str__(self) -> str:
         if self.tables:
-            return f"add {', '.join(figures.first(self.tables, _MOST_NAMED))} to what is there, in one transaction"
+            tables = ", ".join(figures.first(self.tables, _MOST_NAMED))
+            return f"add {tables} to what is there, in one transaction, and make again what fell with them"
         if self.mode == "promote":
             return "build it beside the live database, prove it, and give it the live one's name; the live one is kept"
         if self.mode == "in_place":
@@ -81,7 +82,7 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
 
     began = time.monotonic()
     manifest, done = choice.bring(bring, falls_back=way.falls_back)
-    missing = _still_missing(work, manifest, place) if way.tables else []
+    ties, not_made = _restore_ties(work, wanted, way, manifest) if way.tables else ([], ())
     output = {
         **choice.document(manifest),
         **{name: done[name] for name in ("mode", "target", "tables", "rows", "kept", "losses")},
@@ -90,8 +91,10 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
         "disconnected": disconnected,
         "started": started,
         "found": verdict.state,
+        "ties": ties,
     }
-    notes = (*choice.notes, *done["notes"], *missing)
+    left_out = () if way.tables else done["notes"]  # what single tables leave out is what the ties are
+    notes = (*choice.notes, *left_out, *not_made)
     return Outcome(_summary(manifest, way, done), output, notes, undo=_undo(work, wanted, way, manifest, done))
 
 
@@ -182,19 +185,21 @@ def _undo(work: Work, wanted: BackupRestoreParameters, way: Way, manifest: Manif
     return {"target": wanted.target, "tables": sorted(select(contents.archive, way.tables).tables)}
 
 
-def _still_missing(work: Work, manifest: Manifest, live: DatabaseUrl) -> list[str]:
-    """Name what the backup has and the database has not, once its tables are back: views that fell with them, say."""
-    contents = BackupContents(work.world.repository, manifest)
-    limit = TimeLimit(work.deadline.seconds_left, "the look for what is still missing")
+def _restore_ties(work: Work, wanted: BackupRestoreParameters, way: Way, manifest: Manifest) -> tuple[list[str], tuple[str, ...]]:
+    """Make again what fell with the tables; return what that is, and what could not be made. The tables are back in any case."""
+    settings, place = work.world.settings, _place(work, wanted.target)
+    options = RestoreOptions.of(settings, "new", ())
+    limit = TimeLimit(work.deadline.seconds_left, "making again what hangs on the tables")
+    contents = BackupContents(work.world.repository, manifest, spool_parent=options.spool_dir)
     try:
-        with limit:
-            there = dump_definitions(live, contents, limit, tools=work.world.settings.postgres_tools)
-    except HoldfastError as error:  # the tables are back; what else is missing is for a verification to find
-        return [f"whether anything else is missing could not be told: {error.what_and_why}"]
-    gone = [one.object.label for one in compare_definitions(contents.archive, there) if one.what == "missing"]
-    if not gone:
-        return []
-    return [f"the backup has these, too, and the database has not: {', '.join(figures.first(gone, _MOST_NAMED))}"]
+        with limit, work.deadline.stopping(limit.stop):
+            tables = select(contents.archive, way.tables).tables
+            ties = restore_ties(contents, place, tables, limit, options)
+    except HoldfastError as error:
+        return [], (f"what else fell with the tables was not made again: {error.what_and_why}",)
+    finally:
+        contents.close()
+    return ties.made, tuple(f"not made again: {one}" for one in ties.not_made)
 
 
 def _foreseen_losses(work: Work, wanted: BackupRestoreParameters, way: Way, manifest: Manifest) -> list[str]:

@@ -110,7 +110,8 @@ def _migrate_database(work: Work, parameters: DataMigrationParameters) -> Outcom
         settings.postgres_tools, settings.lock_timeout_seconds, content=settings.proof == "content", rehearsal=work.is_drill
     )
     limit = TimeLimit(work.deadline.seconds_left, f"the migration of {source.database}")
-    migrated = DatabaseMigration(source, destination, options, limit).run()
+    with work.deadline.stopping(limit.stop):
+        migrated = DatabaseMigration(source, destination, options, limit).run()
     what = f"{figures.count(migrated.tables, 'table')} with {migrated.rows:,} rows were brought"
     place = "into scratch" if work.is_drill else f"to {destination.redacted}"
     return Outcome(
