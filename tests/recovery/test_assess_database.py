@@ -299,7 +299,10 @@ def test_a_catalog_that_can_not_be_read_is_damage_though_nobody_gets_in(
         assert (verdict.state, verdict.affected) == ("damaged", ())
 
 
-def test_a_locked_table_is_slow_never_damaged_and_its_blocker_is_named(world: AssessedWorld, database: DatabaseUrl) -> None:
+def test_a_locked_table_is_slow_never_damaged_and_its_blocker_is_named(
+    world: AssessedWorld, database: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.recovery.assessing.connecting._LOCK_SECONDS", 0.2)
     with locking(database, f"LOCK TABLE articles IN ACCESS EXCLUSIVE MODE; SELECT '{CANARY}'") as pid:
         verdict = look(world, "database")
         assert verdict.state == "slow"

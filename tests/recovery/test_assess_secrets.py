@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.content_pipeline.sample_files import lay_out
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.recovery.assessing import secrets
 from holdfast.recovery.assessing.leaks import needles_of, search
@@ -18,6 +19,7 @@ from holdfast.recovery.deadline import Deadline
 from holdfast.recovery.triggers import trigger_of
 from holdfast.repository import Repository, UserKey
 from holdfast.sources.configuration.source import ConfigurationOptions, ConfigurationSource
+from holdfast.sources.functions.directory import FunctionDirectory
 from holdfast.sources.secrets.contract import SecretProvider
 from holdfast.sources.secrets.env_file import EnvFile
 from holdfast.sources.secrets.postgres_roles import PostgresRoles
@@ -206,3 +208,26 @@ def test_a_role_with_power_that_the_backup_does_not_know_is_unauthorized(place: 
     assert (verdict.state, verdict.affected, tuple(verdict.evidence["unauthorized"])) == ("compromised", expected, expected)
     assert verdict.ask is not None
     assert trigger_of(verdict) == "unauthorized_access"
+
+
+def test_the_sample_as_it_is_laid_out_raises_no_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = lay_out(tmp_path / "sample")
+    monkeypatch.chdir(tmp_path / "sample")
+    repository = Repository.create(MemoryStorage(), key=UserKey.parse("11" * 32))
+    providers = [EnvFile(sample.env_file)]
+    back_up(repository, SecretsSource(providers, repository.secret_digest))
+    back_up(repository, FunctionDirectory(sample.functions))
+    back_up(repository, ConfigurationSource(ConfigurationOptions(sample.settings.parent, files=("settings/*",))))
+    world = AssessedWorld(
+        tmp_path,
+        repository=repository,
+        providers=providers,
+        BACKUP_SECRETS_ENV_FILE=sample.env_file,
+        BACKUP_CONFIG_FILES="settings/*",
+        BACKUP_FUNCTIONS_PATH=sample.functions,
+        BACKUP_LEAK_FILES="**/*",
+    )
+    for thorough in (True, False):
+        assert {look(world, one, thorough=thorough).state for one in ("secrets", "config", "function")} == {"healthy"}
+    (sample.settings / "left-behind.log").write_text(sample.secrets["SMTP_PASSWORD"])
+    assert look(world, "secrets").affected == ("env-file/SMTP_PASSWORD",)

@@ -83,7 +83,10 @@ def test_what_an_event_says_is_no_proof(world: AssessedWorld) -> None:
     assert run(world, "assessment", "database", trigger="function_timeout").notes == ()
 
 
-def test_a_slow_database_is_told_of_once_with_its_evidence_and_left_alone(world: AssessedWorld) -> None:
+def test_a_slow_database_is_told_of_once_with_its_evidence_and_left_alone(
+    world: AssessedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.recovery.assessing.connecting._LOCK_SECONDS", 0.2)
     database = world.database()
     with closing(connect(database, autocommit=False)) as connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLE articles IN ACCESS EXCLUSIVE MODE")

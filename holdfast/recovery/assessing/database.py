@@ -138,7 +138,7 @@ def _with_evidence(verdict: Verdict, url: DatabaseUrl, deadline: Deadline) -> Ve
     """Gather why it is slow, by a connection of its own: the one before may be the one that is stuck."""
     try:
         with looking(url, deadline, statement_seconds=1) as connection:
-            gathered = gather_evidence(connection, url)
+            gathered = gather_evidence(connection, url, deadline)
     except (HoldfastError, psycopg2.Error) as error:
         said = error.what_and_why if isinstance(error, HoldfastError) else masked(str(error).strip(), url)
         return replace(verdict, evidence=verdict.evidence | {"notGathered": {"all": said}})

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _SHARE_FOR_READING = 0.7  # of the time that there is
+_SHARE_FOR_ASKING = 0.5
 _LEAST_STATEMENT_SECONDS = 10.0
 _MOST_NAMED = 20
 
@@ -81,9 +82,9 @@ def look_at_database(world: World, url: DatabaseUrl, deadline: Deadline, *, thor
     """Look. Raises what `connect` raises, and psycopg2.Error where the server breaks off."""
     look = DatabaseLook()
     slow = world.settings.slow_seconds
-    statement_seconds = max(_LEAST_STATEMENT_SECONDS, 2 * slow)
+    statement_seconds = min(max(_LEAST_STATEMENT_SECONDS, 2 * slow), max(1.0, deadline.seconds_left * _SHARE_FOR_ASKING))
     began = time.monotonic()
-    with looking(url, deadline, statement_seconds=statement_seconds) as connection, cut_off(connection, 3 * statement_seconds):
+    with looking(url, deadline, statement_seconds=statement_seconds) as connection, cut_off(connection, 1.5 * statement_seconds):
         present = _ask_small(connection, url, look, began, slow)
     if present is not None:
         look.complete = compare_with_backup(world, url, present)

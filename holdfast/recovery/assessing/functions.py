@@ -28,6 +28,9 @@ _NAMED = 5
 _FIRST = 4
 """So many are called first: where none of them is even connected to, no other is."""
 
+_AT_ONCE, _LONGEST_CALL_SECONDS = 16, 10.0
+"""Between so many it is seen whether there is time for more; a call takes so long at most."""
+
 _PATIENCE_SECONDS = 10.0
 """For how long a thorough look calls again what does not answer."""
 
@@ -82,14 +85,16 @@ def _call(found: _Found, settings: Settings, deadline: Deadline, *, thorough: bo
     if address is None and settings.functions_path is None:
         address = f"https://{settings.supabase_project}.supabase.co/functions/v1"
     if address is None:
-        found.evidence["notCalled"] = "BACKUP_FUNCTIONS_URL is not set"
+        found.evidence["notCalled"] = found.files.present
         return
     seconds = min(_PATIENCE_SECONDS, deadline.seconds_left / 4) if thorough else 0.0
     slugs = found.files.present
     answers: list[Answer] = []
-    for some in (slugs[:_FIRST], slugs[_FIRST:]):
-        if not answers or any(answer.status is not None for answer in answers):
-            answers += call_all(address, some, token=settings.functions_call_token, time_limit_seconds=seconds)
+    for some in (slugs[:_FIRST], *(slugs[at : at + _AT_ONCE] for at in range(_FIRST, len(slugs), _AT_ONCE))):
+        if answers and (deadline.seconds_left < _LONGEST_CALL_SECONDS or all(answer.status is None for answer in answers)):
+            found.evidence["notCalled"] = [slug for slug in slugs if slug not in {answer.slug for answer in answers}]
+            break
+        answers += call_all(address, some, token=settings.functions_call_token, time_limit_seconds=seconds)
     found.answers = answers
     found.evidence["answers"] = [answer.to_json() for answer in answers]
     for answer in answers:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
 
     from holdfast.postgres.url import DatabaseUrl
+    from holdfast.recovery.deadline import Deadline
 
 Json = dict[str, Any]
 
@@ -72,11 +73,14 @@ _DATA_FOLDER = "SELECT current_setting('data_directory')"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def gather_evidence(connection: Connection, url: DatabaseUrl) -> Json:
+def gather_evidence(connection: Connection, url: DatabaseUrl, deadline: Deadline) -> Json:
     """Ask the server all that may tell why it is slow; what it does not answer is under `notGathered`."""
     found: Json = {}
     missing: Json = {}
     for name, question in _QUESTIONS.items():
+        if deadline.seconds_left < 1:
+            missing[name] = "there was no time for it"
+            continue
         try:
             rows = _ask(connection, question)
         except psycopg2.Error as error:
