@@ -1,4 +1,4 @@
-"""`holdfast init`: make what is not there yet, and leave what is."""
+"""`holdfast init`: make what is not there yet, and leave what is. What a person did to a default plan is never undone."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ commands = Commands("")
 
 @commands.command(rich_help_panel="Set up")
 def init() -> None:
-    """Make the repository, the catalog and the Prefect blocks.
+    """Make the repository, the catalog, the default recovery plans and the Prefect blocks.
 
     Running it again changes nothing that is there.
     """
-    from holdfast.opening import open_catalog, open_or_create_repository
+    from holdfast.opening import open_or_create_repository
+    from holdfast.recovery.plan_book import PlanBook
 
     loaded = settings()
     repository, created = open_or_create_repository(loaded)
     with progress.waiting("Opening the catalog"):
-        open_catalog(loaded).close()
+        plans = PlanBook(loaded).make_defaults()
     address, blocks = ready_for_flows(loaded)
     document = {
         "home": loaded.home,
@@ -40,6 +41,7 @@ def init() -> None:
             "created": created,
         },
         "catalog": {"kind": "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"},
+        "plans": plans,
         "prefect": {"url": address},
         "blocks": blocks,
         "channels": _channels(loaded),
@@ -67,11 +69,16 @@ def _text(document: dict[str, Any]) -> Iterator[RenderableType]:
     yield output.facts(
         ("  Repository", f"{made['location']} ({state})"),
         ("  Catalog", "embedded PostgreSQL" if document["catalog"]["kind"] == "embedded" else "BACKUP_CATALOG_URL"),
+        ("  Plans", _plans_text(document["plans"])),
         ("  Prefect", document["prefect"]["url"].removesuffix("/api")),
         ("  Blocks", ", ".join(document["blocks"])),
         ("  Channels", _channels_text(document["channels"])),
         ("  Next", "holdfast backup all"),
     )
+
+
+def _plans_text(plans: dict[str, str]) -> str:
+    return "\n".join(f"{plan_id} ({state})" for plan_id, state in plans.items())
 
 
 def _channels_text(channels: list[dict[str, Any]]) -> str:

@@ -86,8 +86,11 @@ class PlanBook:
 
     def make_defaults(self) -> dict[str, DefaultState]:
         """Make the default plans that are missing, renew those that nobody changed; tell of each what became of it."""
-        with self._changing() as plans:
-            return make_defaults(plans)
+        with closing(self._open()) as catalog:
+            plans = catalog.plans
+            states = self._fill(plans) or make_defaults(plans)
+            self._write(plans)
+        return states
 
     def add(self, plans: Iterable[Plan], *, replace: bool = False) -> dict[str, bool]:
         """Keep all of these plans or none; tell of each id whether it replaced one.
@@ -147,15 +150,15 @@ class PlanBook:
         kept = [KeptPlan(plan.document()) for plan in default_plans().values()]
         return kept, "default", f"{why}, and this home has written down none"
 
-    def _fill(self, plans: Plans) -> None:
-        """Give plans to a catalog that never had any."""
+    def _fill(self, plans: Plans) -> dict[str, DefaultState]:
+        """Give plans to a catalog that never had any; tell what became of the defaults, of one that had some nothing."""
         if not plans.is_untouched():
-            return
+            return {}
         found = self._copy.read()
         if found is not None:
             _log.warning("The catalog has no recovery plans; those that this home wrote down are put back")
             plans.bring_back(found.plans, found.removed)
-        make_defaults(plans)
+        return make_defaults(plans)
 
     def _write(self, plans: Plans) -> list[KeptPlan]:
         kept = plans.kept()

@@ -116,6 +116,7 @@ def test_a_catalog_that_was_lost_and_made_again_gets_its_plans_back(
 
 
 def test_a_new_catalog_has_the_default_plans(named: Named, empty: DatabaseUrl) -> None:
+    assert named(empty).make_defaults() == dict.fromkeys(default_plans(), "made")
     assert {one.id for one in named(empty).all().plans} == set(default_plans())
     book = named(empty)
     for plan_id in default_plans():

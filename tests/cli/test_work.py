@@ -41,6 +41,8 @@ def test_init_says_what_it_made_and_changes_nothing_the_second_time(shop: Shop) 
     assert set(shop.initialized["blocks"]) == {"holdfast-storage", "holdfast-key", "holdfast-database"}
     again = shop.home.json("init")
     assert again["repository"] == shop.initialized["repository"] | {"created": False}
+    assert set(shop.initialized["plans"].values()) == {"made"}
+    assert again["plans"] == dict.fromkeys(shop.initialized["plans"], "as it was")
     assert again["prefect"] == shop.initialized["prefect"]
 
 
