@@ -39,6 +39,7 @@ from cli import (
     roll_back,
     secrets,
     serve,
+    services,
     status,
     storage,
     verify,
@@ -98,6 +99,7 @@ for group in (
 ):
     app.add_typer(group.commands)
 app.add_typer(plans.commands, name="plans", rich_help_panel="Recover")
+app.add_typer(services.commands, name="services", rich_help_panel="Recover")
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")
