@@ -142,6 +142,7 @@ def _problems(plan: Plan) -> Iterator[str]:
     ids = [step.id for step in plan.steps]
     for twice in sorted({one for one in ids if ids.count(one) > 1}):
         yield f"steps: two have the id {twice!r}"
+    yield from (f"{where}: it holds a secret, and a plan is shown to everybody" for where in _secrets("", plan.document()))
     for trigger in sorted({one for one in plan.triggers if plan.triggers.count(one) > 1}):
         yield f"triggers: {trigger} is there twice"
     for trigger in plan.triggers:
@@ -154,6 +155,17 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield from (f"steps.{step.id}: {problem}" for problem in problems_of(step))
     if cycle := _cycle(plan):
         yield f"steps: {' waits for '.join(cycle)}"
+
+
+def _secrets(path: str, value: Any) -> Iterator[str]:
+    """Name the places of texts that can only be secrets, such as an address with a password."""
+    from holdfast.sources.configuration.secretness import has_known_form
+
+    if isinstance(value, dict | list):
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _secrets(f"{path}.{name}" if path else str(name), one)
+    elif isinstance(value, str) and has_known_form(value):
+        yield path
 
 
 def _of_dependencies(step: Step, ids: list[str]) -> Iterator[str]:

@@ -73,6 +73,14 @@ def test_what_was_given_is_not_repeated_for_it_may_be_a_secret() -> None:
     assert "hunter2" not in problems(steps=[step(parameters={"message": {"x": "hunter2"}})])
 
 
+def test_a_plan_that_holds_a_secret_is_refused_without_repeating_it() -> None:
+    address = "postgresql://me:hunter2@db.example.com/shop"
+    told = problems(description=f"Copies {address}", steps=[step(parameters={"message": f"see {address}"})])
+    assert "description: it holds a secret" in told
+    assert "steps.0.parameters.message: it holds a secret" in told
+    assert "hunter2" not in told
+
+
 def test_a_timeout_may_be_outside_of_the_guides_range_where_it_says_why() -> None:
     assert plan(steps=[step(timeout=60, timeoutReason="the pager is slow")]).step("tell").timeout == 60
 
