@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 EVERY = "*"
+SERVICES = "services"
+"""What steps that restart anything say that they work on."""
+
 HOW_TO_ADD = "'holdfast services add NAME --kind …' tells Holdfast of a service; docs/services.md shows how"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import NotFoundError, ServiceFailedError, TimeLimitError
+from holdfast.recovery.steps import step_types
 from holdfast.recovery.verdict import Verdict
 from tests.recovery.sample_service import lives
 from tests.recovery.services import Sample, opened, sample_service
@@ -92,6 +93,14 @@ def test_a_drill_asks_a_service_and_leaves_it_running(web: Sample, tmp_path: Pat
     lacking = SteppingWorld(tmp_path, services=[opened("unit", kind="systemd", unit="web.service")])
     with pytest.raises(ServiceFailedError, match="is not here"):
         run(work_on(lacking, KIND, parameters={}, mode="drill"))
+
+
+def test_two_plans_that_restart_services_never_do_so_at_once() -> None:
+    every, one = (step_of(KIND, services=names) for names in (["*"], ["web"]))
+    update = step_of("config_update", configKey="environment:LEVEL", configValue="x", restartRequired=True)
+    kinds = step_types()
+    touched = [kinds[step.type].touches(kinds[step.type].read(step)) for step in (every, one, update)]
+    assert frozenset.intersection(*touched)
 
 
 def test_a_step_with_wrong_parameters_or_timeout_is_told_of() -> None:

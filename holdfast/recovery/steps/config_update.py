@@ -16,7 +16,7 @@ from pydantic import Field
 
 from holdfast.errors import HoldfastError
 from holdfast.recovery.plan import Step
-from holdfast.recovery.restarting import EVERY, notes_of, opened, restart_all
+from holdfast.recovery.restarting import EVERY, SERVICES, notes_of, opened, restart_all
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.recovery.updating import place_of, problems_of
 from holdfast.recovery.updating.place import Place
@@ -56,7 +56,7 @@ class ConfigUpdate(StepType[ConfigUpdateParameters]):
             yield from (f"parameters.{problem}" for problem in problems_of(key, step.parameters.get("configValue")))
 
     def touches(self, parameters: ConfigUpdateParameters) -> frozenset[str]:
-        return frozenset({"config", *(f"service:{name}" for name in parameters.restarted)})
+        return frozenset({"config", SERVICES} if parameters.restart_required else {"config"})
 
     def foresee(self, work: Work, parameters: ConfigUpdateParameters) -> list[str]:
         place, value = place_of(parameters.config_key, work.world.settings), parameters.config_value

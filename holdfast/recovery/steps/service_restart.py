@@ -6,7 +6,7 @@ asked, and what would restart them is looked for.
 
 from __future__ import annotations
 
-from holdfast.recovery.restarting import EVERY, HOW_TO_ADD, find_missing, named, notes_of, opened, restart_all
+from holdfast.recovery.restarting import EVERY, HOW_TO_ADD, SERVICES, find_missing, named, notes_of, opened, restart_all
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 
 
@@ -27,7 +27,9 @@ class ServiceRestart(StepType[ServiceRestartParameters]):
     parameters = ServiceRestartParameters
 
     def touches(self, parameters: ServiceRestartParameters) -> frozenset[str]:
-        return frozenset(f"service:{name}" for name in parameters.services)
+        """All services as one: `*` may be any of them, and whoever restarts one by name must not meet it."""
+        del parameters
+        return frozenset({SERVICES})
 
     def foresee(self, work: Work, parameters: ServiceRestartParameters) -> list[str]:
         names = named(parameters.services, work)
