@@ -7,7 +7,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkerStatus, WorkPool
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.workers.process import ProcessWorker
 
 from holdfast.errors import NotFoundError
 from holdfast.recovery.plan import PRIORITIES
@@ -36,6 +35,8 @@ def work_pool(client: SyncPrefectClient, name: str) -> WorkPool:
 
 
 def _of_processes(name: str) -> WorkPoolCreate:
+    from prefect.workers.process import ProcessWorker  # it takes its time, and a plan's run that imports this has none to lose
+
     template = ProcessWorker.get_default_base_job_template()
     return WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
 
