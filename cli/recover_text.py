@@ -50,7 +50,8 @@ def ended(found: Document) -> Iterator[RenderableType]:
     yield from (f"  A person would have to agree: {reason}" for reason in found.get("asks", []))
     if found["error"] and not back:
         yield f"  Why: {found['error']}"
-    yield from (f"  {line}" for line in _next(found))
+    if not back:
+        yield from (f"  {line}" for line in _next(found))
 
 
 def answered(document: Document) -> RenderableType:
@@ -76,7 +77,7 @@ def listed(documents: Sequence[Document]) -> RenderableType:
 def _step(step: Document) -> Iterator[str]:
     mark = _MARKS.get(step["outcome"], "–")
     word = "would be done" if step.get("would") else step["outcome"]
-    attempts = f", after {step['attempts']} attempts" if step["attempts"] > 1 else ""
+    attempts = f", after {step['attempts']} attempts" if step["attempts"] > 1 and step["outcome"] != "undone" else ""
     said = step["error"] if step["outcome"] == "failed" else step["summary"]
     yield f"  {mark} {step['name']}: {word}{attempts}{f' ({said})' if said else ''}"
     yield from (f"      {line}" for line in [*step.get("would", []), *step["notes"]])
