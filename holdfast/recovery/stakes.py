@@ -6,7 +6,6 @@ Finding that out changes nothing. What can't be found out is said, and hinders n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,6 @@ Json = dict[str, Any]
 MakeWork = Callable[["Step"], "Work"]
 
 _MOST_TABLES = 30
-_LIVE_CONNECTIONS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
 
 
 @dataclass(slots=True)
@@ -106,7 +101,7 @@ def _look_at(stakes: Stakes, step: Step, work: Work) -> None:
     kind = type_of(step)
     foreseen = _tried(stakes, f"what {step.name} would do", lambda: kind.foresee(work, kind.read(step)))
     stakes.foreseen.append((step.name, foreseen or []))
-    if step.type == "backup_restore" and step.parameters.get("backupType") == "database" and stakes.losses is None:
+    if stakes.losses is None and _replaces_live(step, work):
         _tried(stakes, "what would be lost", lambda: _look_at_losses(stakes, step, work))
         _tried(stakes, "how many connections are open", lambda: _count_connections(stakes, work.world))
 
@@ -130,9 +125,20 @@ def _look_at_losses(stakes: Stakes, step: Step, work: Work) -> None:
 
 
 def _count_connections(stakes: Stakes, world: World) -> None:
-    from holdfast.postgres.connection import connect
+    from holdfast.postgres.sessions import connected
 
-    with closing(connect(world.database())) as connection, connection.cursor() as cursor:
-        cursor.execute(_LIVE_CONNECTIONS)
-        found = cursor.fetchone()
-        stakes.connections = int(found[0]) if found else None
+    stakes.connections = sum(one["count"] for one in connected(world.database()))
+
+
+def _replaces_live(step: Step, work: Work) -> bool:
+    """Tell whether a step puts a backup in the place of the live database; what only adds to it loses nothing."""
+    from holdfast.recovery.restoring.database import way_for
+    from holdfast.recovery.restoring.wanted import BackupRestoreParameters
+
+    if step.type != "backup_restore":
+        return False
+    wanted = BackupRestoreParameters.model_validate(step.parameters)
+    if wanted.backup_type != "database" or wanted.target is not None:
+        return False
+    verdict = work.verdicts.get("database")
+    return verdict is None or (verdict.state != "unreachable" and way_for(verdict, wanted).replaces)

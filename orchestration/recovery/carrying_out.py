@@ -1,4 +1,4 @@
-"""What the flow `disaster_recovery` does beside its tasks: find the plan, take the locks, keep the record, conclude, tell."""
+"""What the flow `disaster_recovery` does beside its tasks: find the plan, take its turn, keep the record, conclude, tell."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from orchestration.masking import masked_all
 from orchestration.recovery.approval import state_of
 from orchestration.recovery.execution import Executing, recorded
 from orchestration.recovery.foreseeing import foreseen
-from orchestration.recovery.locks import of_plan, of_things
 from orchestration.recovery.record import Recording
 from orchestration.recovery.telling import tell_begun, tell_ended, tell_waiting
+from orchestration.recovery.turns import of_plan, of_things
 
 if TYPE_CHECKING:
     from orchestration.recovery.request import Request
@@ -116,7 +116,7 @@ def _executing(job: Job, repository: Repository, execution: Execution, *, kept: 
 
 @contextmanager
 def _at_it(job: Job, repository: Repository, execution: Execution) -> Iterator[Executing]:
-    """Hold the locks and keep the record of an execution; how it ended is told when nobody waits for it any more."""
+    """Have the turn and keep the record of an execution; how it ended is told when nobody waits for it any more."""
     work = _executing(job, repository, execution)
     ttl_seconds = job.settings.lease_ttl_seconds
     try:

@@ -1,6 +1,6 @@
-"""An execution as a run of the flow carries it out: locked, recorded, step by step, and told; or set down, to wait for a person.
+"""An execution as a run of the flow carries it out: in its turn, recorded, step by step, and told; or set down, to wait for a person.
 
-Whatever ends it, the record is closed before the locks are given back, so that nobody takes it for at work when it is not.
+Whatever ends it, the record is closed before the leases are given back, so that nobody takes it for at work when it is not.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ STAKES_MINUTES = 10
 
 
 class Executing:
-    """An execution at work, under its locks."""
+    """An execution at work, in its turn."""
 
     def __init__(self, job: Job, repository: Repository, plan: Plan, recording: Recording) -> None:
         self.job = job

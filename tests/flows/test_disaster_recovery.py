@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 
 from cli.main import run as holdfast
+from flows.database_backup import database_backup
 from flows.disaster_recovery import disaster_recovery
 from holdfast.errors import (
     ApprovalDeniedError,
@@ -29,11 +30,12 @@ from holdfast.errors import (
     RecoveryFailedError,
     RefusedError,
 )
+from holdfast.postgres.connection import connect
 from holdfast.recovery.execution import APPROVAL, Execution
 from holdfast.recovery.journal import Journal
 from holdfast.recovery.plan import Plan
 from orchestration.recovery import steps as step_tasks
-from orchestration.recovery.approval import Answer, asked_by, give, state_of
+from orchestration.recovery.approval import Answer, asked_by, give, question, state_of
 from orchestration.recovery.dead_executions import close_dead_executions
 from orchestration.recovery.record import find_execution
 from tests.flows.conftest import Installation
@@ -404,6 +406,36 @@ def test_at_a_terminal_whoever_sits_there_is_asked_and_without_one_it_is_refused
     assert (found["status"], found["approvedBy"], len(asked)) == ("success", "me", 1)
     assert log(tmp_path) == ["look", "look", "mend"]
     assert disaster_recovery("here", approved_by="me, beforehand")["approvedBy"] == "me, beforehand"
+
+
+def test_who_is_asked_sees_what_would_be_lost(installation: Installation, planned: Planned, tmp_path: Path) -> None:
+    backup_id = database_backup()["jobId"]
+    restore = step("bring_back", "look", type="backup_restore", timeout=15, backupType="database")
+    planned("loses", LOOK, restore, requiresApproval=True)
+    (tmp_path / "state").write_text("damaged")
+    installation.sql("CREATE TABLE newer (id int); INSERT INTO newer SELECT generate_series(1, 7)")
+    installation.sql("INSERT INTO tags SELECT g, 'new' FROM generate_series(1000, 1002) AS g")
+    said: list[str] = []
+    try:
+        with closing(connect(installation.source)), asked_by(lambda one: _heard(said, one)), pytest.raises(ApprovalDeniedError):
+            disaster_recovery("loses", job_id="recovery_1_loses")
+        assert installation.sql("SELECT count(*) FROM newer") == [(7,)], "what is live was changed"
+    finally:
+        installation.sql("DROP TABLE newer; DELETE FROM tags WHERE id >= 1000")
+    text = "\n".join(said)
+    assert f"The backup {backup_id} is of " in text
+    assert "At least 10 rows would be lost, of 2 tables:" in text
+    assert "- public.newer: 7 of 7 rows, a table that the backup has not" in text
+    assert "- public.tags: 3 of 53 rows" in text
+    stakes = _row(installation, "recovery_1_loses").metadata["stakes"]
+    assert stakes["openConnections"] >= 1
+    assert 0 <= stakes["backupAgeSeconds"] < 600
+    assert stakes["notKnown"] == []
+
+
+def _heard(said: list[str], execution: Execution) -> Answer:
+    said += question(execution)
+    return Answer(False, "me")
 
 
 def test_the_command_line_tells_what_was_done_and_ends_with_what_came_of_it(

@@ -33,9 +33,15 @@ def step(step_id: str, *after: str, type: str = "scripted", **more: Any) -> dict
 def plan(plan_id: str, folder: Path, *steps: dict[str, Any], **more: Any) -> Plan:
     """Read a plan whose steps leave their marks in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = [one | {"parameters": {"folder": str(folder), **one["parameters"]}} for one in steps]
+    given = [_with_folder(one, folder) for one in steps]
     said = {"id": plan_id, "name": f"The plan {plan_id}", "priority": "high", "estimatedRecoveryTime": 5, "steps": given}
     return read_plan(said | more)
+
+
+def _with_folder(one: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if not one["type"].startswith("scripted") and one["type"] != "mark":
+        return one
+    return one | {"parameters": {"folder": str(folder), **one["parameters"]}}
 
 
 def log(folder: Path) -> list[str]:

@@ -1,7 +1,7 @@
-"""The locks of an execution, by leases of the repository: one execution of a plan at a time, one at a time that works on a thing.
+"""Whose turn it is, by leases of the repository: one execution of a plan at a time, one at a time that works on a thing.
 
-The lock of the plan is not waited for. Those of the things are taken in the order of their names, so that no two executions ever
-wait for each other. A drill changes nothing live: it has a lock of its own, and keeps nobody out.
+The plan's turn is not waited for. Those of the things are taken in the order of their names, so that no two executions ever wait
+for each other. A drill changes nothing live: it has a turn of its own, and keeps nobody out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from holdfast.turn import require_first, wait_to_be_first
 
 @contextmanager
 def of_plan(repository: Repository, execution: Execution, ttl_seconds: float) -> Iterator[Lease]:
-    """Hold the lock of a plan. Raises BusyError, naming who is at it and since when."""
+    """Have the turn of a plan. Raises BusyError, naming who is at it and since when."""
     what = "drill of" if execution.mode == "drill" else "recovery by"
     purpose = f"{what} the plan {execution.plan_id}"
     with repository.lease(purpose, ttl_seconds=ttl_seconds) as lease:
@@ -37,7 +37,7 @@ def of_things(
     limit_seconds: float,
     waits_for: Callable[[str | None], None],
 ) -> Iterator[None]:
-    """Hold the locks of all that the plan works on, and wait for others; `waits_for` is told for whom, and when that is over.
+    """Have the turn of all that the plan works on, and wait for others; `waits_for` is told for whom, and when that is over.
 
     Raises BusyError where somebody is still there after the limit.
     """
