@@ -107,6 +107,17 @@ def test_migrating_again_changes_nothing(url: DatabaseUrl, catalog: Catalog) -> 
     assert catalog.job("backup_1") is not None
 
 
+def test_a_catalog_from_before_there_were_plans_is_brought_up_to_date_with_its_rows(
+    url: DatabaseUrl, migrated: DatabaseUrl, catalog: Catalog, ask: Ask
+) -> None:
+    catalog.open_job("backup_1", "database")
+    ask(f"DROP TABLE disaster_recovery_plan_options; UPDATE {VERSION_TABLE} SET version_num = '0003_functions'")
+    catalog.migrate()
+    assert dumped(url) == dumped(migrated)
+    assert catalog.job("backup_1") is not None
+    assert catalog.plans.list() == []
+
+
 def test_processes_that_migrate_at_once_do_not_disturb_each_other(url: DatabaseUrl, empty: DatabaseUrl) -> None:
     program = "import sys; from holdfast.catalog import Catalog; c = Catalog(sys.argv[1]); c.migrate(); c.close()"
     command = [sys.executable, "-c", program, empty.without_password()]
