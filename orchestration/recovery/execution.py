@@ -1,4 +1,4 @@
-"""An execution as a run of the flow carries it out: in its turn, recorded, step by step, and told; or set down, to wait for a person.
+"""An execution as a run of the flow carries it out: in its turn, recorded, step by step; or set down, to wait for a person.
 
 Whatever ends it, the record is closed before the leases are given back, so that nobody takes it for at work when it is not.
 """
