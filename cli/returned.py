@@ -14,6 +14,7 @@ import psycopg2
 
 from cli.demo_sample import Sample, silent_of
 from cli.witness import values_in, witness, witness_files
+from examples.content_pipeline.fault import statements
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Sighting:
     things: Mapping[str, object]
     rows: Mapping[str, int]
     definitions: str = ""
+    fleeting: frozenset[str] = frozenset()
+    """Unlogged tables: PostgreSQL itself empties them when its server was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ def sight_of(part: Part, sample: Sample) -> Sighting:
     if part == "database":
         found = witness(sample.url)
         tables = {".".join(name): facts for name, facts in found.tables.items()}
-        return Sighting(tables, {name: rows for name, (rows, _) in tables.items()}, found.definitions)
+        rows = {name: count for name, (count, _) in tables.items()}
+        return Sighting(tables, rows, found.definitions, _unlogged(sample))
     if part == "function":
         return Sighting(witness_files(sample.files.functions), {})
     return Sighting(witness_files(sample.files.settings) if part == "config" else values_in(sample.files.env_file), {})
@@ -70,10 +74,25 @@ def compared(now: Sighting, backed_up: Sighting, last: Sighting) -> Returned:
         return Returned("its definitions are others")
     names = sorted(now.things.keys() | last.things.keys())
     changed = [name for name in names if now.things.get(name) != last.things.get(name)]
-    if strange := [name for name in changed if name not in now.things or now.things[name] != backed_up.things.get(name)]:
+    if strange := [name for name in changed if not _is_known(name, now, backed_up, last)]:
         return Returned(f"{', '.join(strange[:3])} {'is' if len(strange) == 1 else 'are'} neither as last nor as in the backup")
     lost = sum(max(0, last.rows[name] - now.rows[name]) for name in changed if name in last.rows)
     return Returned(None, lost, tuple(changed))
+
+
+def _is_known(name: str, now: Sighting, backed_up: Sighting, last: Sighting) -> bool:
+    """Tell whether a thing that changed is as in the backup, or what PostgreSQL makes of an unlogged table after a crash."""
+    emptied = name in last.fleeting and now.rows.get(name) == 0
+    return name in now.things and (emptied or now.things[name] == backed_up.things.get(name))
+
+
+def _unlogged(sample: Sample) -> frozenset[str]:
+    with statements(sample.url) as cursor:
+        cursor.execute(
+            "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE relpersistence = 'u'"
+        )
+        return frozenset(name for (name,) in cursor.fetchall())
 
 
 def _secrets(now: Sighting, last: Sighting, sample: Sample) -> Returned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def test_what_is_as_it_was_last_is_back_and_nothing_is_lost() -> None:
 def test_what_is_as_in_the_backup_is_back_and_what_was_written_since_is_lost() -> None:
     found = compared(BACKED_UP, BACKED_UP, LAST)
     assert (found.amiss, found.lost_rows, found.older) == (None, 4, ("a",))
+
+
+def test_an_unlogged_table_that_a_crash_has_emptied_is_lost_and_not_amiss() -> None:
+    last = replace(LAST, fleeting=frozenset({"b"}))
+    emptied = Sighting({**LAST.things, "b": (0, 0)}, {**LAST.rows, "b": 0}, LAST.definitions)
+    found = compared(emptied, BACKED_UP, last)
+    assert (found.amiss, found.lost_rows, found.older) == (None, 5, ("b",))
+    assert compared(emptied, BACKED_UP, LAST).amiss is not None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import VerificationFailedError
+from holdfast.recovery.restarting import SERVICES
 from holdfast.recovery.restoring.choice import Choice, how_old
 from holdfast.recovery.restoring.database import foresee_database, recover_database, undo_database
 from holdfast.recovery.restoring.sources import foresee_source, recover_source, undo_source
@@ -29,7 +30,9 @@ class BackupRestore(StepType[BackupRestoreParameters]):
 
     def touches(self, parameters: BackupRestoreParameters) -> frozenset[str]:
         place = f":{parameters.target}" if parameters.target else ""
-        return frozenset({f"{parameters.backup_type}{place}"})
+        found = {f"{parameters.backup_type}{place}"}
+        # Its server is a service, which this step may start, and which whoever restarts services would end in the middle of it.
+        return frozenset(found | {SERVICES} if found == {"database"} else found)
 
     def foresee(self, work: Work, parameters: BackupRestoreParameters) -> list[str]:
         if work.is_drill:
