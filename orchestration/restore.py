@@ -135,9 +135,11 @@ def restoring(job: Job, repository: Repository, wanted: WantedDatabase) -> Itera
 
 
 def _options(job: Job, wanted: WantedDatabase) -> RestoreOptions:
-    options = RestoreOptions.of(job.settings, wanted.mode, wanted.tables)
-    limit = options.time_limit_seconds if wanted.deadline is None else wanted.deadline.seconds_left
-    return replace(options, only_proven=wanted.only_proven, time_limit_seconds=limit)
+    options = replace(RestoreOptions.of(job.settings, wanted.mode, wanted.tables), only_proven=wanted.only_proven)
+    if wanted.deadline is None:
+        return options
+    left = wanted.deadline.seconds_left
+    return replace(options, time_limit_seconds=left, lock_timeout_seconds=min(left, options.lock_timeout_seconds))
 
 
 def completed(job: Job, work: Restoring, *, dry_run: bool = False) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from holdfast.errors import (
     TargetNotEmptyError,
     TimeLimitError,
 )
-from holdfast.postgres.connection import DatabaseUrl
+from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.recovery.migrating import database as migrating
 from holdfast.recovery.step_type import Outcome
@@ -130,8 +131,10 @@ def test_a_migration_of_a_database_that_takes_too_long_leaves_nothing(
     world: RestoringWorld, source: DatabaseUrl, destination: DatabaseUrl
 ) -> None:
     before = databases(destination)
-    with pytest.raises(TimeLimitError):
-        migrate(world, "database", source, destination, seconds=0.2)
+    with closing(connect(source)) as blocker, blocker.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(TimeLimitError):
+            migrate(world, "database", source, destination, seconds=1)
     assert databases(destination) == before
 
 

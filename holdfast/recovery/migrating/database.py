@@ -92,7 +92,7 @@ class DatabaseMigration:
         """Migrate. Raises MigrationDiffersError, TargetNotEmptyError, and what else a backup and a restore of it would raise."""
         self._refuse_itself()
         try:
-            with self._limit, Snapshot(self._source, lock_timeout_seconds=self._options.lock_timeout_seconds) as snapshot:
+            with self._limit, Snapshot(self._source, lock_timeout_seconds=self._lock_timeout_seconds) as snapshot:
                 self._refuse(snapshot)
                 self._build(snapshot, self._original(snapshot))
         except HoldfastError as error:
@@ -100,6 +100,12 @@ class DatabaseMigration:
                 raise self._limit.error() from error
             raise
         return self._migrated
+
+    @property
+    def _lock_timeout_seconds(self) -> float:
+        """How long a lock is waited for: no longer than there is time."""
+        left = self._limit.remaining_seconds
+        return self._options.lock_timeout_seconds if left is None else max(0.001, min(left, self._options.lock_timeout_seconds))
 
     # What it refuses
 
@@ -203,7 +209,7 @@ class DatabaseMigration:
     def _stream(self, section: str, snapshot: Snapshot, to: DatabaseUrl) -> None:
         """Run what pg_dump writes of one section at the destination while it is written, in one transaction."""
         arguments = ["-Fp", f"--section={section}", f"--snapshot={snapshot.id}", "--no-tablespaces", "--no-subscriptions", "-w"]
-        arguments.append(f"--lock-wait-timeout={int(self._options.lock_timeout_seconds * 1000)}")
+        arguments.append(f"--lock-wait-timeout={int(self._lock_timeout_seconds * 1000)}")
         arguments += ["--no-unlogged-table-data"] if snapshot.database["in_recovery"] else []
         run = run_tool(
             self._tool("pg_dump"),

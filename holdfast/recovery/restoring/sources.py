@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _MODES = {"function": "promote", "config": "in_place", "secrets": "new"}
-_KINDS = ("file:", "environment:", "backup_config:", "prefect:")
+_KINDS = ("file:", "environment:", "backup_config", "recovery_plans", "prefect:")
 _TOLD = ("mode", "target", "kept", "files", "functions", "secrets", "created", "amended", "answers", "proven")
 
 
