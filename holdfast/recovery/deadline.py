@@ -56,6 +56,8 @@ class Deadline:
 
     def error(self) -> TimeLimitError:
         """Say that the time is up."""
+        if self._is_cut:
+            return TimeLimitError(f"{self._what} was stopped, for the whole run was told to end")
         return TimeLimitError(
             f"{self._what} did not end within {self._seconds / 60:g} minutes and was stopped",
             next_step="Raise the step's timeout, or look for what holds it up",

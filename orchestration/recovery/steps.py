@@ -60,13 +60,14 @@ class StepsAtWork:
         self._ended: Queue[Ended] = Queue()
         self._give_up_at: dict[str, float] = {}
         self._deadlines: dict[str, Deadline] = {}
+        self._is_stopping = False
         self.steps: dict[str, Step] = {}
 
     def begin(self, step: Step, attempt: Attempt, *, name: str | None = None) -> None:
         """Begin a step, beside those at work."""
         self.steps[step.id] = step
         self._expect_within(step, step.timeout * 66)
-        work = _as_task(step)
+        work = self._as_task(step)
         context = contextvars.copy_context()
 
         def run() -> None:
@@ -89,6 +90,7 @@ class StepsAtWork:
 
     def stop(self) -> None:
         """Have all steps end, for the whole run was told to; who does not do so soon is left behind."""
+        self._is_stopping = True
         for deadline in self._deadlines.values():
             deadline.cut()
         end = time.monotonic() + STOP_SECONDS
@@ -101,6 +103,8 @@ class StepsAtWork:
         """Begin the time of one attempt."""
         self._expect_within(step, step.timeout * 66)
         self._deadlines[step.id] = Deadline(step.timeout * 60, f"the step {step.name}")
+        if self._is_stopping:
+            self._deadlines[step.id].cut()
         return self._deadlines[step.id]
 
     def rest(self, step: Step) -> None:
@@ -109,6 +113,14 @@ class StepsAtWork:
 
     def _expect_within(self, step: Step, seconds: float) -> None:
         self._give_up_at[step.id] = time.monotonic() + seconds + GIVE_UP_SECONDS
+
+    def _as_task(self, step: Step) -> Task[[str, Attempt], Outcome]:
+        def another(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+            return not self._is_stopping and worth_another_attempt(task, task_run, state)
+
+        return carry_out.with_options(
+            retries=step.retry_count, retry_delay_seconds=delays(step.retry_count) or 0, retry_condition_fn=another
+        )
 
     @property
     def _next_give_up(self) -> float:
@@ -146,17 +158,7 @@ def delays(retries: int) -> list[float]:
     return [min(FIRST_DELAY_SECONDS * 2**number, LONGEST_DELAY_SECONDS) for number in range(retries)]
 
 
-def _as_task(step: Step) -> Task[[str, Attempt], Outcome]:
-    return carry_out.with_options(retries=step.retry_count, retry_delay_seconds=delays(step.retry_count) or 0)
-
-
-@task(
-    task_run_name="{name}",
-    retry_condition_fn=worth_another_attempt,
-    retry_jitter_factor=0.5,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(task_run_name="{name}", retry_jitter_factor=0.5, cache_policy=NO_CACHE, persist_result=False)
 def carry_out(name: str, attempt: Attempt) -> Outcome:
     """Do one step, or undo it; `name` is how people know it."""
     del name

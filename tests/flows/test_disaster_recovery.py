@@ -262,6 +262,26 @@ def test_an_execution_that_was_killed_goes_on_where_it_was(installation: Install
     assert [one["attempts"] for one in found["steps"]] == [1, 2, 1]
 
 
+def test_an_execution_that_is_told_to_end_does_so_at_once_and_says_how_far_it_was(
+    installation: Installation, planned: Planned, tmp_path: Path
+) -> None:
+    planned("ends", step("a"), step("b", "a", waits_for="go", retryCount=3))
+    code = ON_ITS_OWN.format(folder=str(FOLDER), plan="ends", job_id="recovery_1_ends")
+    environment = os.environ | {"PREFECT_API_URL": installation.prefect_url}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _wait(lambda: "b" in log(tmp_path) or process.poll() is not None, "the second step")
+            process.terminate()
+            process.communicate(timeout=15)
+        finally:
+            process.kill()
+    row = _row(installation, "recovery_1_ends")
+    assert (row.status, row.step("a").state, row.step("b").state) == ("partial", "done", "failed")
+    assert "its process was told to end" in str(row.error)
+    assert log(tmp_path) == ["a", "b"], "a step was tried again though all was to end"
+    assert not [lease for lease in installation.repository.leases() if "plan ends" in lease.purpose]
+
+
 def test_a_lost_catalog_stops_no_execution_and_no_resume(
     installation: Installation, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
