@@ -15,6 +15,7 @@ from examples.content_pipeline.edge_runtime import EdgeRuntime
 from examples.content_pipeline.sample_files import SampleFiles, lay_out
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.recovery.assessing import functions
+from holdfast.recovery.deadline import Deadline
 from holdfast.recovery.triggers import trigger_of
 from holdfast.repository import Repository, UserKey
 from holdfast.sources.functions.calling import Answer, call_all
@@ -75,6 +76,13 @@ def test_functions_that_answer_are_well_also_when_they_were_edited(pipeline: Pip
     assert (verdict.state, verdict.evidence["changed"]) == ("healthy", {"publish": ["functions/publish/index.ts"]})
     assert CALL_TOKEN not in json.dumps(verdict.document())
     assert trigger_of(verdict) is None
+
+
+def test_a_quick_look_with_a_few_seconds_sees_the_last_of_the_functions_too(pipeline: Pipeline) -> None:
+    look(pipeline.world(), "function")  # so that all are booted
+    pipeline.write("functions/summarise/main.ts", "}}} this was merged by mistake")
+    verdict = functions.assess(pipeline.world(), Deadline(3, "the look"), thorough=False)
+    assert (verdict.state, verdict.affected) == ("failing", ("summarise",))
 
 
 def test_a_folder_that_is_gone_is_lost(pipeline: Pipeline) -> None:

@@ -5,6 +5,7 @@ A function that takes long is slow, and not failing. Where none is called, the f
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ _FIRST = 4
 
 _AT_ONCE, _LONGEST_CALL_SECONDS = 16, 10.0
 """Between so many it is seen whether there is time for more; a call takes so long at most."""
+
+_ROOM = 10.0
+"""For how many times as long as the slowest so far there must be time left: a look may be given a few seconds only."""
 
 _PATIENCE_SECONDS = 10.0
 """For how long a thorough look calls again what does not answer."""
@@ -90,11 +94,15 @@ def _call(found: _Found, settings: Settings, deadline: Deadline, *, thorough: bo
     seconds = min(_PATIENCE_SECONDS, deadline.seconds_left / 4) if thorough else 0.0
     slugs = found.files.present
     answers: list[Answer] = []
+    slowest_seconds = 0.0
     for some in (slugs[:_FIRST], *(slugs[at : at + _AT_ONCE] for at in range(_FIRST, len(slugs), _AT_ONCE))):
-        if answers and (deadline.seconds_left < _LONGEST_CALL_SECONDS or all(answer.status is None for answer in answers)):
+        enough = deadline.seconds_left >= min(_LONGEST_CALL_SECONDS, _ROOM * slowest_seconds)
+        if answers and (not enough or all(answer.status is None for answer in answers)):
             found.evidence["notCalled"] = [slug for slug in slugs if slug not in {answer.slug for answer in answers}]
             break
+        began = time.monotonic()
         answers += call_all(address, some, token=settings.functions_call_token, time_limit_seconds=seconds)
+        slowest_seconds = max(slowest_seconds, time.monotonic() - began)
     found.answers = answers
     found.evidence["answers"] = [answer.to_json() for answer in answers]
     for answer in answers:
