@@ -42,7 +42,9 @@ def ended(found: Document) -> Iterator[RenderableType]:
     back = found["mode"] != "plan" and bool(found["metadata"].get("rolledBackAt")) and found["status"] != "success"
     said = "was rolled back" if back else _STATUS.get(found["status"], found["status"])
     took = figures.duration(found["durationMs"] / 1000) if found["durationMs"] is not None else None
-    yield jobs.headline(name, f"{said}{f', in {took}' if took else ''}", good=True if back else _GOOD.get(found["status"]))
+    yield jobs.headline(
+        name, f"{said}{f', in {took}' if took and not back else ''}", good=True if back else _GOOD.get(found["status"])
+    )
     if found.get("note"):
         yield f"  {found['note']}"
     for step in found["steps"]:
@@ -68,6 +70,7 @@ def listed(documents: Sequence[Document]) -> RenderableType:
     table = output.table("Execution", "Plan", "Began (UTC)", "Mode", "Status", "Took", right=("Took",), whole=("Execution",))
     for one in documents:
         waits = f", waits for {one['waitingFor']}" if one["waitingFor"] else ""
+        waits += ", rolled back" if one["metadata"].get("rolledBackAt") and one["status"] != "success" else ""
         took = figures.duration(one["durationMs"] / 1000) if one["durationMs"] is not None else "–"
         began = figures.minute(jobs.when(one["startedAt"]))
         table.add_row(one["executionId"], one["planId"], began, one["mode"], f"{one['status']}{waits}", took)

@@ -26,7 +26,8 @@ def waiting_message(execution: Execution, question: list[str], origin: Origin, a
         *question,
         f"Agree: holdfast recover --approve {execution.id}",
         f"Refuse: holdfast recover --deny {execution.id}",
-        f"Or in the Prefect UI, where the run is suspended. At {figures.minute_utc(until)} it ends without having done anything.",
+        "Or in the Prefect UI, where the run is suspended.",
+        f"At {figures.minute_utc(until)} it ends without having changed anything.",
     ]
     return _message(execution, f"waits for your approval: {_name(execution)}", lines, origin=origin, at=at, mood="failure")
 

@@ -35,7 +35,9 @@ def tell_begun(settings: Settings, execution: Execution) -> None:
 
 
 def tell_waiting(settings: Settings, execution: Execution) -> None:
-    """Tell that a person has to agree."""
+    """Tell that a person has to agree, unless it is somebody at a terminal who is asked."""
+    if not execution.metadata.get("suspended"):
+        return
     now = datetime.now(UTC)
     until = now + timedelta(hours=settings.approval_hours)
     _send(settings, waiting_message(execution, question(execution), Origin(settings.target), now, until))

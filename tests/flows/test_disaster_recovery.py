@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
@@ -39,6 +40,7 @@ from orchestration.recovery.approval import Answer, asked_by, give, question, st
 from orchestration.recovery.dead_executions import close_dead_executions
 from orchestration.recovery.record import find_execution
 from tests.flows.conftest import Installation
+from tests.receivers import http_receiver
 from tests.recovery.scripting import FOLDER, log, plan, scripted_types, step
 
 Json = dict[str, Any]
@@ -456,6 +458,31 @@ def test_who_is_asked_sees_what_would_be_lost(installation: Installation, planne
 def _heard(said: list[str], execution: Execution) -> Answer:
     said += question(execution)
     return Answer(False, "me")
+
+
+def test_people_are_told_that_it_begins_and_how_it_ended(
+    planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned("told", LOOK, step("mend", "look", fails=1, error="refused"), requiresApproval=True)
+    with http_receiver() as receiver:
+        block = CustomWebhookNotificationBlock(
+            name="told-recovery", url=f"{receiver.url}/hook", json_data={"subject": "{{subject}}", "body": "{{body}}"}
+        )
+        block.save("told-recovery", overwrite=True)
+        monkeypatch.setenv("BACKUP_NOTIFICATION_CHANNELS", "told-recovery")
+        with asked_by(lambda _: Answer(True, "me")), pytest.raises(RecoveryFailedError):
+            disaster_recovery("told", "database_corruption", facts={"table": "public.articles"}, job_id="recovery_1_told")
+        told = _wait(lambda: len(receiver.got) >= 3 and [one for _, one in receiver.got], "the last message")
+    subjects = sorted(one["subject"].removeprefix("[Holdfast] Recovery ") for one in told)
+    assert subjects == [
+        "begins: The plan told",
+        "goes on: The plan told",
+        "was done in part, then failed: The plan told",
+    ]
+    bodies = "\n".join(one["body"] for one in told)
+    assert "What started it: database_corruption (table public.articles)" in bodies
+    assert "FAILED: Mend: mend failed as scripted" in bodies
+    assert "What to do: 'holdfast recover --resume recovery_1_told' goes on where it stopped" in bodies
 
 
 def test_the_command_line_tells_what_was_done_and_ends_with_what_came_of_it(
