@@ -22,6 +22,7 @@ from blocks.names import own_parameters
 from blocks.server import asked
 from blocks.server_objects import read_all
 from holdfast.errors import HoldfastError
+from holdfast.opening import catalog_if_running
 from holdfast.recovery.plan_book import PlanBook
 from orchestration.automations import compared
 from orchestration.declared import TAG, Declared, deployment_name, target_tag
@@ -103,14 +104,15 @@ class _Known:
 
     @classmethod
     def of(cls, settings: Settings) -> _Known | None:
-        """Read them; None where the catalog can't be asked, for a copy or the defaults may lack what it has."""
+        """Read them; None where the catalog does not run or can't be asked: a copy, or the defaults, may lack what it has."""
         try:
-            found = PlanBook(settings).all()
+            with catalog_if_running(settings) as catalog:
+                found = None if catalog is None else PlanBook(settings, lambda: catalog).all()
         except HoldfastError as error:
             _log.warning("the deployments of recovery plans stay as they are: %s", error.what_and_why)
             return None
-        if found.origin != "catalog":
-            _log.warning("the deployments of recovery plans stay as they are: %s", found.note)
+        if found is None or found.origin != "catalog":
+            _log.warning("the deployments of recovery plans stay as they are: %s", found.note if found else "no catalog runs")
             return None
         return cls({plan.id: plan for plan in found.plans}, not found.unreadable)
 
