@@ -47,7 +47,8 @@ def client(installation: Installation) -> Iterator[SyncPrefectClient]:
 @pytest.fixture(scope="module", autouse=True)
 def _deployed(installation: Installation, client: SyncPrefectClient) -> Iterator[None]:
     """The health monitor is deployed, and so are the plans, by a catalog that runs; nobody takes their runs."""
-    installation.catalog().close()
+    with installation.catalog() as catalog:
+        catalog.plans.list()
     (monitor,) = [one for one in declared(None) if one.base == "health-monitor"]
     work_pool(client, WORK_POOL)
     made = Registering(client, monitor, None, AS_DECLARED).register(flow_of(monitor), Place())
