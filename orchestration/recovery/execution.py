@@ -24,6 +24,7 @@ from holdfast.recovery.running import (
     changes_ahead,
     ended,
     how_to_go_on,
+    is_outdated,
     may_begin,
     reasons_to_ask,
     rolled_back,
@@ -63,6 +64,7 @@ class Executing:
         self.plan = plan
         self.recording = recording
         self.world: World = LiveWorld(job.settings, repository, job.id)
+        self._lease: Lease | None = None
 
     @property
     def execution(self) -> Execution:
@@ -70,6 +72,7 @@ class Executing:
 
     def sign(self, lease: Lease, repository: Repository) -> None:
         """Say which process, run and lease are at it, by which others tell whether it lives."""
+        self._lease = lease
         known = {"flowRunId": flow_run.id, "leaseId": lease.id, "repositoryId": repository.id, "leasedIn": repository.location}
         self.recording.execution = replace(
             self.execution, waiting_for=None, metadata={**self.execution.metadata, **this_process(), **known}
@@ -102,6 +105,7 @@ class Executing:
                 for step in may_begin(self.plan, execution, at_work.steps):
                     kind = type_of(step)
                     if kind.assesses or not (only_assess or (reasons and kind.changes)):
+                        self._require_turn()
                         at_work.begin(step, partial(self._attempt, at_work, step))
                 if not at_work.steps:
                     return reasons
@@ -149,6 +153,8 @@ class Executing:
             facts=execution.facts,
             forced=execution.forced,
             verdicts=verdicts_before(self.plan, execution, step),
+            outdated=is_outdated(self.plan, execution, step, datetime.now(UTC)),
+            begun_at=execution.step(step.id).started_at,
             outcomes={one.id: one.output for one in execution.steps if one.state in ("done", "not needed")},
             log=get_run_logger(),
         )
@@ -184,6 +190,11 @@ class Executing:
         text = said(found.error) if found.error is not None else "it ended without an outcome"
         self.recording.step(step.id, lambda record: step_failed(record, text, now))
         self.job.log.error("%s failed: %s", step.name, text)
+
+    def _require_turn(self) -> None:
+        """Raise LeaseLostError where this machine slept for so long that another may be at the same work by now."""
+        if self._lease is not None:
+            self._lease.check_locally()
 
     def _note_first_step(self, at: datetime) -> None:
         known = self.execution.metadata
