@@ -67,8 +67,7 @@ def test_configuration_that_is_as_it_was_or_edited_well_is_healthy(place: Place)
         ("settings/limits.json", "", "damaged", "config_corruption_detected"),
         ("settings/workers.toml", b"\x93\xff\x00\x13", "damaged", "config_corruption_detected"),
         ("settings/rebuild.sh", b"\x00\x00\x00", "damaged", "config_corruption_detected"),
-        ("settings/limits.json", '{"rate": 10,', "failing", "config_validation_failed"),
-        ("settings/feed.yaml", "title: [1, 2\n", "failing", "config_validation_failed"),
+        ("settings/limits.json", '{"rate": 10,', "damaged", "config_corruption_detected"),
     ],
 )
 def test_a_file_that_was_spoilt_is_named(place: Place, path: str, content: str | bytes, state: str, event: str) -> None:
@@ -77,6 +76,17 @@ def test_a_file_that_was_spoilt_is_named(place: Place, path: str, content: str |
     assert (verdict.state, verdict.affected, verdict.ask) == (state, (path,), None)
     assert path in verdict.reason
     assert trigger_of(verdict) == event
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("settings/limits.json", '{"rate": 10, // no more\n "burst": 20}'), ("settings/feed.yaml", "title: [1, 2\n")],
+)
+def test_a_file_that_somebody_may_be_editing_is_never_replaced_without_asking(place: Place, path: str, content: str) -> None:
+    place.write(path, content)
+    verdict = look(world(place), "config")
+    assert (verdict.state, verdict.affected, trigger_of(verdict)) == ("failing", (path,), "config_validation_failed")
+    assert verdict.ask == f"somebody may be editing {path}, and what was changed there would be lost"
 
 
 def test_a_file_that_is_gone_is_asked_about_unless_the_settings_name_it(place: Place) -> None:

@@ -108,6 +108,7 @@ def test_a_broken_function_is_failing_and_differs_from_the_backup(pipeline: Pipe
     pipeline.write("functions/publish/index.ts", "throw new Error('at start')")
     verdict = look(pipeline.world(), "function")
     assert (verdict.state, verdict.affected, verdict.evidence["sameAsBackup"]) == ("failing", ("publish",), [])
+    assert verdict.ask is None
     assert "HTTP 503, BOOT_ERROR" in verdict.reason
     assert trigger_of(verdict) == "function_runtime_error"
 
@@ -129,6 +130,26 @@ def test_a_function_that_fails_with_the_backups_own_files_is_said_not_to_be_mend
     assert (verdict.state, verdict.evidence["sameAsBackup"]) == ("failing", ["publish"])
     assert "changes nothing" in verdict.reason
     assert verdict.evidence["database"].startswith("does not answer")
+    assert verdict.ask is not None
+    assert "would change nothing" in verdict.ask
+    assert "the database does not answer" in verdict.ask
+
+
+def test_a_function_that_begins_with_another_file_now_is_not_lost(pipeline: Pipeline) -> None:
+    publish = pipeline.folder / "functions/publish"
+    (publish / "index.ts").rename(publish / "main.ts")
+    config = (pipeline.folder / "config.toml").read_text()
+    told = '[functions.publish]\nentrypoint = "functions/publish/main.ts"'
+    pipeline.write("config.toml", config.replace("[functions.publish]", told))
+    verdict = look(pipeline.world(BACKUP_FUNCTIONS_URL=None), "function")
+    assert (verdict.state, [*verdict.evidence["changed"]]) == ("healthy", ["publish"])
+
+
+def test_a_function_that_is_switched_off_and_taken_away_is_not_brought_back(pipeline: Pipeline) -> None:
+    shutil.rmtree(pipeline.folder / "functions/publish")
+    config = (pipeline.folder / "config.toml").read_text()
+    pipeline.write("config.toml", config.replace("[functions.publish]", "[functions.publish]\nenabled = false"))
+    assert look(pipeline.world(BACKUP_FUNCTIONS_URL=None), "function").state == "healthy"
 
 
 def test_a_function_that_hangs_is_slow_and_left_alone(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +169,7 @@ def test_a_gateway_that_does_not_listen_is_unreachable(pipeline: Pipeline) -> No
         port = closed.getsockname()[1]
     verdict = look(pipeline.world(BACKUP_FUNCTIONS_URL=f"http://127.0.0.1:{port}/functions/v1"), "function")
     assert (verdict.state, len(verdict.evidence["answers"])) == ("unreachable", 4)
+    assert verdict.ask is not None, "all functions would be replaced by older ones, and still nobody would run them"
     assert trigger_of(verdict) == "function_timeout"
 
 

@@ -69,6 +69,12 @@ def test_what_assessment_step_and_event_name_gets_new_values_and_nothing_else_do
     assert not any(value in str(done) for value in (*before.values(), *values(env).values()))
 
 
+def test_what_is_only_gone_is_no_leak_and_is_left_to_the_restore(env: Path) -> None:
+    verdict = Verdict("secrets", "incomplete", "gone", affected=("env-file/TAKEN_AWAY",))
+    done = run(work_on(world_of(env), KIND, parameters={}, verdicts=[verdict]))
+    assert (done.needed, env.read_text()) == (False, ENV)
+
+
 def test_where_nothing_tells_what_leaked_nothing_is_rotated_and_how_to_name_it_is_said(env: Path) -> None:
     work = work_on(world_of(env), KIND, parameters={"scope": "compromised"})
     assert foreseen(work) == ["rotate nothing: nothing tells which secrets others may know, so none was rotated"]

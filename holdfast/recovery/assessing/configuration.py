@@ -1,12 +1,14 @@
 """How the configuration is, beside its newest good backup: files that are gone, can't be read as what they are, or hold nothing.
 
-A file that was edited and is well formed is healthy: people edit. One that was not well formed in the backup, either, is no news.
-Without a backup nothing is judged at all.
+A file that was edited and is well formed is healthy: people edit. One that is not well formed any more may be in somebody's hands
+right now, so a person is asked, unless it is only the beginning of what it was. One that was not so in the backup, either, is no
+news. Without a backup nothing is judged at all.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,7 @@ Json = dict[str, Any]
 
 _NAMED = 5
 _WORST: tuple[tuple[FileFinding, State], ...] = (("damaged", "damaged"), ("failing", "failing"), ("missing", "incomplete"))
-_SAID = {"damaged": "no longer what it was: empty, or garbage", "failing": "not well formed", "missing": "gone"}
+_SAID = {"damaged": "no longer what it was: empty, cut off, or garbage", "failing": "not well formed", "missing": "gone"}
 
 
 @dataclass(slots=True)
@@ -74,30 +76,39 @@ def _look(reference: Reference, truth: SourceTruth, deadline: Deadline) -> _Foun
     if part is None:
         return found
     places = Places.of(part.facts)
-    doubtful = []
+    read_again: dict[str, Path] = {}
     for record in part.files:
         deadline.require()
         name = shown(record.path)
-        finding, reason = look_at_file(places.place_of(record.path, None), record, was_invalid=name in part.facts["invalid"])
+        place = places.place_of(record.path, None)
+        finding, reason = look_at_file(place, record, was_invalid=name in part.facts["invalid"])
         found.findings[name] = finding
         if reason:
             found.reasons[name] = reason
-        if finding == "doubtful":
-            doubtful.append(record.path)
-    for path in _were_text(reference, doubtful):
-        found.findings[shown(path)] = "damaged"
+        if finding in {"doubtful", "failing"}:
+            read_again[record.path] = place
+    for path, before in _in_backup(reference, read_again):
+        if _is_spoilt(read_again[path], before, doubtful=found.findings[shown(path)] == "doubtful"):
+            found.findings[shown(path)] = "damaged"
     return found
 
 
-def _were_text(reference: Reference, paths: list[str]) -> list[str]:
-    """Name those files that hold zero bytes now and were text in the backup."""
+def _in_backup(reference: Reference, paths: Collection[str]) -> list[tuple[str, bytes]]:
+    """Read what these files held in the backup."""
     if not paths:
         return []
     with reference.repository.open_entry(reference.manifest.entry(FILES.name)) as stream:
-        contents = [
-            (file.path, content.read()) for file, content in read_tar(stream) if content is not None and file.path in paths
-        ]
-    return [path for path, content in contents if b"\0" not in content]
+        return [(file.path, content.read()) for file, content in read_tar(stream) if content is not None and file.path in paths]
+
+
+def _is_spoilt(place: Path, before: bytes, *, doubtful: bool) -> bool:
+    """Tell whether a file was cut off; or of a doubtful one, that holds zero bytes now, whether it was text."""
+    if doubtful:
+        return b"\0" not in before
+    try:
+        return before.startswith(place.read_bytes())
+    except OSError:
+        return False
 
 
 def _missing_variables(reference: Reference, truth: SourceTruth) -> list[str]:
@@ -121,7 +132,7 @@ def _judged(found: _Found, variables: list[str], reference: Reference, options: 
         return Verdict("config", "lost", "every file of the newest good backup is gone", evidence, affected)
     said = "; ".join(f"{_SAID[finding]}: {', '.join(figures.first(names, _NAMED))}" for finding, names in bad.items())
     state = next(state for finding, state in _WORST if finding in bad)
-    return Verdict("config", state, said, evidence, affected, _ask(bad.get("missing", []), options))
+    return Verdict("config", state, said, evidence, affected, _ask(bad, options))
 
 
 def _well(found: _Found, changed: list[str], variables: list[str], evidence: Json) -> Verdict:
@@ -137,10 +148,15 @@ def _well(found: _Found, changed: list[str], variables: list[str], evidence: Jso
     return Verdict("config", "healthy", "; ".join(said), evidence)
 
 
-def _ask(missing: list[str], options: ConfigurationOptions) -> str | None:
-    """Ask a person where a file is gone that only a pattern meant: it may have been removed on purpose."""
-    named = {str(Path(options.working_directory, one).expanduser()) for one in options.files}
+def _ask(bad: Mapping[FileFinding, list[str]], options: ConfigurationOptions) -> str | None:
+    """Ask a person where a file is gone that only a pattern meant, or somebody may be editing one."""
+    named, asks = {str(Path(options.working_directory, one).expanduser()) for one in options.files}, []
+    missing = bad.get("missing", [])
     meant = [name for name in missing if str(options.working_directory / name) not in named and f"/{name}" not in named]
-    if not meant:
-        return None
-    return f"whether {', '.join(figures.first(meant, _NAMED))} was removed on purpose can't be told"
+    if meant:
+        asks.append(f"whether {', '.join(figures.first(meant, _NAMED))} was removed on purpose can't be told")
+    if edited := bad.get("failing"):
+        asks.append(
+            f"somebody may be editing {', '.join(figures.first(edited, _NAMED))}, and what was changed there would be lost"
+        )
+    return "; ".join(asks) or None

@@ -34,7 +34,7 @@ class FunctionFiles:
     """Those that should answer: one that is switched off is not among them."""
     missing: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
-    """Of the missing: those that may have been removed on purpose, for nothing names them any more."""
+    """Of the missing: those that may have been removed on purpose, for folder and config.toml say nothing of them any more."""
     changed: dict[str, list[str]] = field(default_factory=dict)
     shared: list[str] = field(default_factory=list)
     compared: set[str] = field(default_factory=set)
@@ -56,12 +56,16 @@ def files_in_folder(root: Path, truth: SourceTruth | None) -> FunctionFiles:
     except HoldfastError as error:
         found.is_gone = not root.is_dir()
         found.notes.append(error.what_and_why)
-    named, off = _named_in_config(root)
+    said = _said_in_config(root)
+    off = {name for name, one in said.items() if one.get("enabled") is False}
     for slug, part in _functions_of(truth).items():
+        name = str(part.facts.get("slug", slug))
         found.compared.add(slug)
-        if slug not in found.present or _lost_entrypoint(root, part.facts, part.files):
+        if name in off:
+            continue
+        if slug not in found.present or _lost_entrypoint(root, said.get(name, {}), part.facts, part.files):
             found.missing.append(slug)
-            found.removed += [slug] if _may_be_meant(root, str(part.facts.get("slug", slug)), named) else []
+            found.removed += [slug] if name not in said and not (root / "functions" / name).exists() else []
         elif differs := _differing(root, part.files):
             found.changed[slug] = differs
     if truth is not None and _PROJECT in truth.parts:
@@ -105,25 +109,21 @@ def _functions_of(truth: SourceTruth | None) -> dict[str, Any]:
     return {name.removeprefix(_EACH): part for name, part in truth.parts.items() if name.startswith(_EACH)}
 
 
-def _lost_entrypoint(root: Path, facts: Json, records: Iterable[FileRecord]) -> bool:
-    """Tell whether the file that a function begins with was backed up, and is not there any more."""
-    entrypoint = str(facts.get("entrypoint") or "")
+def _lost_entrypoint(root: Path, said: Json, facts: Json, records: Iterable[FileRecord]) -> bool:
+    """Tell whether the file that a function begins with was backed up and is gone, and no other is named that is there."""
+    entrypoint, now = str(facts.get("entrypoint") or ""), said.get("entrypoint")
+    if isinstance(now, str) and (root / now).is_file():
+        return False
     return any(shown(record.path) == entrypoint for record in records) and not (root / entrypoint).is_file()
 
 
-def _may_be_meant(root: Path, slug: str, named: set[str]) -> bool:
-    """Whoever removes a function on purpose removes all of it: its folder, and what config.toml says of it."""
-    return slug not in named and not (root / "functions" / slug).exists()
-
-
-def _named_in_config(root: Path) -> tuple[set[str], set[str]]:
-    """Name the functions that config.toml names, and those that it switches off; none where it can't be read."""
+def _said_in_config(root: Path) -> dict[str, Json]:
+    """Return what config.toml says of each function that it names; nothing where it can't be read."""
     try:
         said = tomllib.loads((root / "config.toml").read_text("utf-8")).get("functions", {})
     except (OSError, ValueError):
-        return set(), set()
-    tables = {name: one for name, one in said.items() if isinstance(one, dict)} if isinstance(said, dict) else {}
-    return set(tables), {name for name, one in tables.items() if one.get("enabled") is False}
+        return {}
+    return {name: one for name, one in said.items() if isinstance(one, dict)} if isinstance(said, dict) else {}
 
 
 def _differing(root: Path, records: Iterable[FileRecord]) -> list[str]:

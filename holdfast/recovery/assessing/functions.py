@@ -40,6 +40,8 @@ _PATIENCE_SECONDS = 10.0
 
 _OVERLOADED = frozenset({429, 504})
 _UNKNOWN = frozenset({404})
+_ANSWERS = "answers"
+_RUNTIME = "it is what runs them that does not answer, which no file of a backup brings back"
 
 
 @dataclass(slots=True)
@@ -144,20 +146,26 @@ def _failing(found: _Found) -> Verdict:
     if same:
         reason += f"; deploying the backup changes nothing of {', '.join(figures.first(same, _NAMED))}: the files are the same"
     elsewhere = files.shared and any(slug not in files.changed for slug in found.failing)
-    affected = () if elsewhere else tuple(sorted({*found.failing, *found.missing}))
-    return Verdict("function", "failing", reason, found.evidence, affected, _ask(found))
+    mendable = sorted({*found.failing, *found.missing} - {*same}) or same
+    return Verdict(
+        "function", "failing", reason, found.evidence, () if elsewhere else tuple(mendable), _ask(found, useless=mendable == same)
+    )
 
 
-def _ask(found: _Found) -> str | None:
-    if not found.files.removed:
-        return None
-    return f"whether {', '.join(figures.first(found.files.removed, _NAMED))} was removed on purpose can't be told"
+def _ask(found: _Found, *, useless: bool = False) -> str | None:
+    """Say why a person has to decide: it may be meant as it is, or the cause lies elsewhere."""
+    asks = ["deploying the backup would change nothing: the files are the same"] if useless else []
+    if found.files.removed:
+        asks.append(f"whether {', '.join(figures.first(found.files.removed, _NAMED))} was removed on purpose can't be told")
+    if found.failing and found.evidence.get("database", _ANSWERS) != _ANSWERS:
+        asks.append("the database does not answer, and functions that need it can't be well before it does")
+    return "; ".join(asks) or None
 
 
 def _silent(found: _Found) -> Verdict:
     if found.answers and all(answer.status is None for answer in found.answers):
         reason = f"no function is reached: {next(iter(found.silent.values()))}"
-        return Verdict("function", "unreachable", reason, found.evidence)
+        return Verdict("function", "unreachable", reason, found.evidence, (), _RUNTIME)
     return Verdict("function", "slow", f"no answer in time: {_listed(found.silent)}", found.evidence, tuple(found.silent))
 
 
@@ -181,7 +189,7 @@ def _see_database(found: _Found, world: World, deadline: Deadline) -> None:
         return
     try:
         with looking(world.database(), deadline, statement_seconds=1):
-            found.evidence["database"] = "answers"
+            found.evidence["database"] = _ANSWERS
     except HoldfastError as error:
         found.evidence["database"] = f"does not answer: {error.reason or error.message}"
 

@@ -91,7 +91,8 @@ def _rotating(work: Work, parameters: SecretsParameters) -> Iterator[Rotating]:
 def _wanted(work: Work, parameters: SecretsParameters, rotating: Rotating) -> list[str]:
     """Name what is to be rotated, each once."""
     verdict = work.verdicts.get("secrets")
-    found = [*(verdict.affected if verdict is not None else ()), *parameters.names, *_of_event(work)]
+    leaked = verdict.affected if verdict is not None and verdict.state == "compromised" else ()  # what is only gone is no leak
+    found = [*leaked, *parameters.names, *_of_event(work)]
     return list(dict.fromkeys(found + (rotating.every_name() if parameters.scope == "all" else [])))
 
 
