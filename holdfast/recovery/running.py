@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast.errors import PlanInvalidError, RefusedError
 from holdfast.recovery.execution import FINISHED, Execution, Status, StepRecord
-from holdfast.recovery.ordering import VERDICT, in_order, ready, verdicts_before
+from holdfast.recovery.ordering import VERDICT, before, in_order, ready, verdicts_before
 from holdfast.recovery.plan import Plan, Step, read_plan
 from holdfast.recovery.step_type import Outcome
 from holdfast.recovery.steps import step_types, type_of
@@ -100,6 +100,12 @@ def reasons_to_ask(plan: Plan, execution: Execution, changes: list[Step] | None 
     return [*wanted, *dict.fromkeys(asks)] if ahead else []
 
 
+def is_outdated(plan: Plan, execution: Execution, step: Step, at: datetime) -> bool:
+    """Tell whether what was found before this attempt at a step may no longer be so."""
+    looked = [execution.step(one.id).completed_at for one in before(plan, step) if type_of(one).assesses]
+    return execution.step(step.id).attempts > 1 or any(when is not None and not _is_fresh(when, at) for when in looked)
+
+
 def changes_ahead(plan: Plan, execution: Execution) -> list[Step]:
     """List the steps that would change something and are still waiting."""
     return [step for step in in_order(plan) if type_of(step).changes and execution.step(step.id).state == "waiting"]
@@ -113,9 +119,12 @@ def touched(plan: Plan) -> list[str]:
 
 def to_undo(plan: Plan, execution: Execution) -> list[Step]:
     """List the steps that can be undone, the last one done first, so that none is undone before what was built on it."""
-    done = [(execution.step(step.id), step) for step in reversed(in_order(plan))]
-    undoable = [(record.completed_at or execution.started_at, step) for record, step in done if record.undo is not None]
-    return [step for _, step in sorted(undoable, key=lambda one: one[0], reverse=True)]
+    at: dict[str, datetime] = {}
+    for step in in_order(plan):  # what waited for another was done after it, whatever a clock that was set back says
+        done_at = execution.step(step.id).completed_at or execution.started_at
+        at[step.id] = max([done_at, *(at[one] for one in step.dependencies)])
+    undoable = [step for step in reversed(in_order(plan)) if execution.step(step.id).undo is not None]
+    return sorted(undoable, key=lambda step: at[step.id], reverse=True)
 
 
 def ended(execution: Execution, at: datetime, error: str | None = None) -> Execution:
@@ -160,6 +169,11 @@ def what_is_left(execution: Execution) -> str:
     return f"done: {', '.join(done) or 'nothing'}; left: {', '.join(left) or 'nothing'}"
 
 
+def _is_fresh(found_at: datetime, at: datetime) -> bool:
+    """Tell whether something was found just now; what is said to be in the future is not: the clock was set back."""
+    return timedelta() <= at - found_at <= FRESH
+
+
 def _changes(record: StepRecord) -> bool:
     kind = step_types().get(record.type)
     return kind is None or kind.changes
@@ -169,7 +183,7 @@ def _looked_at_again(execution: Execution, at: datetime) -> Execution:
     """Have old assessments look again, where nothing was changed yet; an approval of what they found ends, too."""
     plan = plan_of(execution)
     looked = [execution.step(step.id) for step in plan.steps if type_of(step).assesses]
-    old = [one for one in looked if one.state in FINISHED and one.completed_at is not None and at - one.completed_at > FRESH]
+    old = [one for one in looked if one.state in FINISHED and one.completed_at and not _is_fresh(one.completed_at, at)]
     if not old or any(execution.step(step.id).state in FINISHED for step in plan.steps if type_of(step).changes):
         return execution
     for record in old:

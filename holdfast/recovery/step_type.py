@@ -18,6 +18,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -57,6 +58,10 @@ class Work:
     """Whether a person wants it done though nothing seems to be in trouble."""
     verdicts: dict[Subject, Verdict] = field(default_factory=dict)
     """What the assessments before this step have found."""
+    outdated: bool = False
+    """Whether that may no longer be so: it was long ago, or an attempt before this one did more than anybody heard of."""
+    begun_at: datetime | None = None
+    """When the first attempt at this step began."""
     outcomes: dict[str, Json] = field(default_factory=dict)
     """What the steps before have put out, by their ids."""
     log: logging.Logger | logging.LoggerAdapter[Any] = field(default_factory=lambda: logging.getLogger("holdfast.recovery"))
