@@ -21,6 +21,8 @@ from pydantic import SecretStr
 
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from holdfast.recovery.assessing.table_reading import read_tables
+from holdfast.recovery.deadline import Deadline
 from holdfast.recovery.triggers import trigger_of
 from holdfast.recovery.verdict import Verdict
 from tests.postgres.restoring import back_up, rows
@@ -264,6 +266,32 @@ def test_flipped_bytes_in_a_table_are_found_by_reading_it_and_by_the_next_quick_
     assert "failure of its checksums" in quick.reason or "failures of its checksums" in quick.reason
 
 
+def test_a_disk_that_failed_for_a_moment_is_no_damage(server: EmbeddedServer, database: DatabaseUrl) -> None:
+    flip_bytes(server, database, "articles", block=3)
+    path, connected = file_of(server, database, "articles"), 0
+
+    @contextmanager
+    def connects() -> Iterator[Any]:
+        nonlocal connected
+        if (connected := connected + 1) == 2:
+            flip(path, 3)
+        with closing(connect(database)) as connection:
+            yield connection
+
+    found = read_tables(connects, database, Deadline(60, "It"))
+    assert (found.damaged, found.rows["public.articles"], connected) == ({}, 4000, 2)
+    assert "invalid page" in found.not_read["public.articles"]
+
+
+def test_a_value_that_is_too_large_to_be_read_as_text_is_no_damage(world: AssessedWorld, database: DatabaseUrl) -> None:
+    # Made up when it is read, so that no test has to store it: a bytea of 600 MB gets the same answer.
+    large = "int GENERATED ALWAYS AS (length(quote_literal(repeat('x', 540000000 + id)))) VIRTUAL"
+    rows(database, f"CREATE TABLE large (id int, found {large}); INSERT INTO large VALUES (1)")
+    verdict = look(world, "database")
+    assert (verdict.state, list(verdict.evidence["notRead"])) == ("healthy", ["public.large"])
+    assert "invalid memory alloc request size" in verdict.evidence["notRead"]["public.large"]
+
+
 def test_failures_that_were_counted_before_the_newest_good_backup_are_over(
     world: AssessedWorld, server: EmbeddedServer, database: DatabaseUrl, tmp_path: Path
 ) -> None:
@@ -363,14 +391,25 @@ def locking(url: DatabaseUrl, statement: str) -> Iterator[int]:
 
 def flip_bytes(server: EmbeddedServer, url: DatabaseUrl, table: str, *, block: int) -> None:
     """Change bytes of a table's file while the server is down."""
-    (path,) = rows(url, f"SELECT pg_relation_filepath('{table}')")[0]
+    path = file_of(server, url, table)
     server.stop()
-    with (server.data_dir / path).open("r+b") as file:
+    flip(path, block)
+    server.start()
+
+
+def file_of(server: EmbeddedServer, url: DatabaseUrl, table: str) -> Path:
+    """Find the file that holds a table."""
+    (path,) = rows(url, f"SELECT pg_relation_filepath('{table}')")[0]
+    return server.data_dir / str(path)
+
+
+def flip(path: Path, block: int) -> None:
+    """Change bytes of a block; once more, they are what they were."""
+    with path.open("r+b") as file:
         file.seek(block * 8192 + 4000)
         former = file.read(16)
         file.seek(block * 8192 + 4000)
         file.write(bytes(byte ^ 0xFF for byte in former))
-    server.start()
 
 
 def wait_for(is_so: Callable[[], bool]) -> bool:

@@ -1,4 +1,8 @@
-"""Which of a server's complaints mean that stored data is damaged, and not that it was asked wrongly, locked or in a hurry."""
+"""Which of a server's complaints mean that stored data is damaged, and not that it was asked wrongly, locked or in a hurry.
+
+A complaint that whole data causes, too, is no sign: `invalid memory alloc request size` is what the server says of damage, and of
+each value of more than 512 MiB that is read as text.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ _CERTAIN = frozenset({"XX001", "XX002"})
 _SIGNS = re.compile(
     r"invalid page in block|could not read blocks? .*: (?:read only|Input/output error)"
     r"|could not open file .*: (?:No such file or directory|Input/output error)"
-    r"|(?:missing|unexpected) chunk number|compressed .* data is corrupt|invalid memory alloc request size"
+    r"|(?:missing|unexpected) chunk number|compressed .* data is corrupt"
     r"|could not access status of transaction|catalog is missing|could not open relation mapping file"
     r"|relation mapping file .* contains incorrect checksum|could not find already-locked|is not a valid data directory"
 )

@@ -1,7 +1,8 @@
 """Every row of every table read once, so that what can't be read shows. Nothing is kept of the rows but how many there are.
 
 A table that is locked, or that we may not read, is not damaged: it is named among what was not read. So is what there was no time
-for; the small tables come first. What the server has in memory is not read from its disk again.
+for; the small tables come first. What seems damaged is read once more: a disk that failed for a moment is no damage. What the
+server has in memory is not read from its disk again.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Reading:
     lost: list[str] = field(default_factory=list)
     """Tables at which the server broke the connection off."""
     locked: list[str] = field(default_factory=list)
+    suspects: list[StoredTable] = field(default_factory=list)
+    """What seemed damaged when it was read first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ def read_tables(connect: Connect, url: DatabaseUrl, deadline: Deadline) -> Readi
             if _read_on(connection, waiting, found, url, deadline):
                 break
     found.not_read |= {table.group: "the server broke the connection off too often" for table in waiting or ()}
+    if found.suspects and not found.lost:
+        with connect() as connection:
+            _read_again(connection, found, url, deadline)
     return found
 
 
@@ -120,6 +126,22 @@ def _read_on(
     return True
 
 
+def _read_again(connection: Connection, found: Reading, url: DatabaseUrl, deadline: Deadline) -> None:
+    """Read again what seemed damaged; what is whole now is no longer said to be."""
+    for table in found.suspects:
+        if deadline.seconds_left < 1 or connection.closed:
+            return
+        try:
+            rows = _rows_in(connection, table, deadline)
+        except psycopg2.Error as error:
+            found.damaged[str(table)] = masked(damage_in(error) or found.damaged[str(table)], url)
+        else:
+            said = found.damaged.pop(str(table))
+            if not table.is_system:
+                found.rows[str(table)] = rows
+            found.not_read[table.group] = f"it could not be read at first, and could a moment later: {said}"
+
+
 def _rows_in(connection: Connection, table: StoredTable, deadline: Deadline) -> int:
     counter, seconds = _Counter(), deadline.seconds_left
     with connection.cursor() as cursor, cut_off(connection, seconds + _CUT_OFF_AFTER_SECONDS):
@@ -133,6 +155,7 @@ def _rows_in(connection: Connection, table: StoredTable, deadline: Deadline) -> 
 def _note(error: psycopg2.Error, table: StoredTable, found: Reading, url: DatabaseUrl) -> None:
     if damage := damage_in(error):
         found.damaged[str(table)] = masked(damage, url)
+        found.suspects.append(table)
     elif error.pgcode == "55P03":
         found.locked.append(str(table))
         found.not_read[table.group] = _REASONS["55P03"]
