@@ -7,6 +7,7 @@ back and the live database is what it was. So nothing has to be undone by us.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
@@ -20,6 +21,8 @@ from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server
 
 _NAME_BYTES = 63
 _LOCK_TIMEOUT_SECONDS = 30
+_TIME = "%Y%m%dT%H%M%SZ"
+_KEPT = re.compile(r"(?P<name>.*)(?P<ending>_before_(?P<time>[0-9]{8}T[0-9]{6}Z)(?:_[0-9]+)?)", re.DOTALL)
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
 _PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = ANY(%s)"
 
@@ -81,11 +84,27 @@ def free_name(connection: Connection, name: str, word: str, moment: datetime) ->
     """Return a free name `<name>_<word>_<time>`, cut so that PostgreSQL keeps all of it."""
     taken = _databases(connection)
     for attempt in range(1, 1000):
-        ending = f"_{word}_{moment:%Y%m%dT%H%M%SZ}" + (f"_{attempt}" if attempt > 1 else "")
+        ending = f"_{word}_{moment.strftime(_TIME)}" + (f"_{attempt}" if attempt > 1 else "")
         free = name.encode()[: _NAME_BYTES - len(ending)].decode(errors="ignore") + ending
         if free not in taken:
             return free
     raise RefusedError(f"there are a thousand databases kept from {word} {name!r} already")
+
+
+def kept_since(live: DatabaseUrl, moment: datetime) -> str | None:
+    """Name what the first promote since a moment kept, or None; the names say when, to the second."""
+    with closing(connect_beside(live, {live.database})) as connection:
+        there = _databases(connection)
+    found = [(when, name) for name in there if (when := _kept_at(live.database, name)) is not None]
+    return next((name for when, name in sorted(found) if when >= moment.replace(microsecond=0)), None)
+
+
+def _kept_at(name: str, other: str) -> datetime | None:
+    """Say when a promote of this database kept the other; None where it is no such name."""
+    parts = _KEPT.fullmatch(other)
+    if parts is None or name.encode()[: _NAME_BYTES - len(parts["ending"])].decode(errors="ignore") != parts["name"]:
+        return None
+    return datetime.strptime(parts["time"], _TIME).replace(tzinfo=UTC)
 
 
 def connect_beside(server: DatabaseUrl, names: Collection[str]) -> Connection:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,32 @@ def test_a_healthy_database_is_left_alone_unless_a_person_forces_it(world: Resto
     assert not run(world, Verdict("database", "slow", "a session waits for a lock")).needed
     assert world.restored == []
     assert run(world, forced=True).output["kept"] in names(live)
+
+
+def test_what_an_attempt_before_had_brought_back_is_not_replaced_again_and_can_be_undone(
+    world: RestoringWorld, live: DatabaseUrl
+) -> None:
+    began = datetime.now(UTC)
+    first = run(world, DAMAGED, begun_at=began)  # killed here, before anybody heard of it
+    rows(live, "INSERT INTO orders VALUES (1000, 'written since')")
+    for more in ({}, {"forced": True}):
+        again = run(world, DAMAGED, begun_at=began, outdated=True, **more)
+        assert again.output["kept"] == first.output["kept"]
+    assert world.restored == [("promote", ())]
+    assert rows(live, "SELECT max(id) FROM orders") == [(1000,)]
+    assert undo(world, again) is not None
+    assert rows(live, "SELECT max(id) FROM orders") == [(310,)], "the database from before the first attempt is not back"
+
+
+def test_what_an_attempt_before_had_left_of_a_table_s_ties_is_made_when_it_is_taken_up_again(
+    world: RestoringWorld, live: DatabaseUrl
+) -> None:
+    rows(live, "DROP TABLE orders CASCADE")
+    found = Verdict("database", "incomplete", "public.orders is gone", affected=("public.orders",))
+    world.restore("database", world.repository.backups()[0].id, Deadline(60, "It"), mode="new", tables=found.affected)
+    again = run(world, found, begun_at=datetime.now(UTC), outdated=True)
+    assert (again.needed, len(world.restored)) == (False, 1)
+    assert rows(live, "SELECT count FROM counted") == [(310,)]
 
 
 def test_what_only_a_person_can_decide_stops_the_step(world: RestoringWorld, live: DatabaseUrl) -> None:

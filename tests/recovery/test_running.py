@@ -18,6 +18,7 @@ from holdfast.recovery.running import (
     FRESH,
     begun,
     ended,
+    is_outdated,
     may_begin,
     reasons_to_ask,
     resumed,
@@ -145,6 +146,24 @@ def test_an_old_look_is_taken_again_and_its_approval_ends_unless_something_was_c
     assert (late.step("look").state, late.step("look").attempts, late.approved_by) == ("waiting", 1, None)
     changed = resumed(_done(execution, "a"), NOW + 2 * FRESH)
     assert (changed.step("look").state, changed.approved_by) == ("done", "somebody")
+
+
+def test_what_was_found_counts_no_more_after_another_attempt_after_a_while_or_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    made = plan("p", tmp_path, step("look", type="scripted_look"), step("a", "look"))
+    execution = _found(_begun(made), "look", "lost")
+    begun_once = execution.with_step(step_begun(execution.step("a"), NOW))
+    assert not is_outdated(made, begun_once, made.step("a"), NOW + FRESH / 2)
+    assert is_outdated(made, begun_once, made.step("a"), NOW + 2 * FRESH)
+    assert is_outdated(made, begun_once, made.step("a"), NOW - FRESH)
+    assert _states(resumed(execution, NOW - FRESH))["look"] == "waiting"
+    again = resumed(begun_once, NOW)
+    assert is_outdated(made, again.with_step(step_begun(again.step("a"), NOW)), made.step("a"), NOW)
+
+
+def test_a_clock_that_was_set_back_does_not_turn_the_order_of_undoing(tmp_path: Path) -> None:
+    made = plan("p", tmp_path, step("a"), step("b", "a"))
+    execution = _done(_done(_begun(made), "a", undo={}), "b", NOW - FRESH, undo={})
+    assert _ids(to_undo(made, execution)) == ["b", "a"]
 
 
 def test_a_person_is_asked_before_the_first_change_and_never_for_a_drill(tmp_path: Path) -> None:

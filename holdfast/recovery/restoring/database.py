@@ -14,7 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.postgres.aside import set_aside
 from holdfast.postgres.contents import BackupContents
 from holdfast.postgres.limit import TimeLimit
-from holdfast.postgres.promote import swap_back
+from holdfast.postgres.promote import kept_since, swap_back
 from holdfast.postgres.restore_report import RestoreOptions
 from holdfast.postgres.selection import select
 from holdfast.postgres.sessions import connected
@@ -69,8 +69,11 @@ class Way:
 def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     """Bring the database back where it is in trouble, or where a person forces it."""
     verdict, started = _verdict(work, wanted)
+    kept_before = _kept_before(work, wanted) if verdict.state != "lost" else None
+    if kept_before is not None and not verdict.is_to_be_recovered:
+        return _done_before(verdict, wanted, kept_before)
     if is_left_alone(work, verdict):
-        return _left_alone(verdict, started)
+        return _left_alone(verdict, started, _mended(work, wanted))
     way = way_for(verdict, wanted)
     choice = Choice(work.world, "database", wanted.backup_id, work.deadline)
     place = _place(work, wanted.target)
@@ -95,7 +98,8 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     }
     left_out = () if way.tables else done["notes"]  # what single tables leave out is what the ties are
     notes = (*choice.notes, *left_out, *not_made)
-    return Outcome(_summary(manifest, way, done), output, notes, undo=_undo(work, wanted, way, manifest, done))
+    undo = _undo(work, wanted, way, manifest, done | {"kept": kept_before or done["kept"]})
+    return Outcome(_summary(manifest, way, done), output, notes, undo=undo)
 
 
 def foresee_database(work: Work, wanted: BackupRestoreParameters) -> list[str]:
@@ -158,11 +162,34 @@ def _verdict(work: Work, wanted: BackupRestoreParameters) -> tuple[Verdict, list
     return judged(work, found), started
 
 
-def _left_alone(verdict: Verdict, started: Sequence[str]) -> Outcome:
+def _left_alone(verdict: Verdict, started: Sequence[str], notes: tuple[str, ...]) -> Outcome:
     output = {"found": verdict.state, "started": list(started)}
     if started:
-        return Outcome(f"The server was down, not the data: it was started, and {verdict.reason}", output, needed=False)
-    return Outcome(f"The database is {verdict.state}, so nothing was brought back: {verdict.reason}", output, needed=False)
+        return Outcome(f"The server was down, not the data: it was started, and {verdict.reason}", output, notes, needed=False)
+    said = f"The database is {verdict.state}, so nothing was brought back: {verdict.reason}"
+    return Outcome(said, output, notes, needed=False)
+
+
+def _kept_before(work: Work, wanted: BackupRestoreParameters) -> str | None:
+    """Name what an earlier attempt kept, which was killed, or cut off, after its promote and before that was written down."""
+    if not work.outdated or work.begun_at is None:
+        return None
+    return kept_since(_place(work, wanted.target), work.begun_at)
+
+
+def _done_before(verdict: Verdict, wanted: BackupRestoreParameters, kept: str) -> Outcome:
+    said = f"An attempt before this one had brought it back, and {verdict.reason}; the former database is kept as {kept}"
+    return Outcome(said, {"found": verdict.state, "kept": kept}, undo={"target": wanted.target, "kept": kept})
+
+
+def _mended(work: Work, wanted: BackupRestoreParameters) -> tuple[str, ...]:
+    """Make again what fell with tables that an earlier attempt may have brought back, when it got no further; say what."""
+    known = work.verdicts.get("database")
+    if not work.outdated or known is None or not known.affected or way_for(known, wanted).replaces:
+        return ()
+    manifest = Choice(work.world, "database", wanted.backup_id, work.deadline).first()
+    made, not_made = _restore_ties(work, wanted, way_for(known, wanted), manifest)
+    return (*(f"made again, for it had fallen with its table: {one}" for one in made), *not_made)
 
 
 def _place(work: Work, target: str | None) -> DatabaseUrl:

@@ -1,4 +1,4 @@
-"""What a restore goes by: the verdict of the assessment before, or a look of its own where there was none or it could not see.
+"""What a restore goes by: the verdict of the assessment before, or a look of its own where there was none or it may be outdated.
 
 What only a person can decide is not decided here: where a look of its own finds that, the step stops before anything is changed.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def verdict_for(work: Work, subject: Subject) -> Verdict:
     """Return what the assessment before found, or look. Raises RefusedError where it can't be judged, ApprovalNeededError."""
-    known = work.verdicts.get(subject)
+    known = None if work.outdated else work.verdicts.get(subject)
     return known if known is not None else judged(work, look(work, subject))
 
 
