@@ -1,7 +1,8 @@
 """The steps of a plan as Prefect tasks: each named for people, tried again as often as it says, within its time for each attempt.
 
-A type stops by itself when its time is up. What does not is given up some time later: that is told, the others go on, and the end
-of the process ends it, for a step's thread keeps no process up. Prefect's own limit is not used: it can't interrupt what waits.
+A type stops by itself when its time is up. What does not is given up some time later, and not tried again: that is told, the
+others go on, and the end of the process ends it, for a step's thread keeps no process up. Prefect's own limit is not used: it
+can't interrupt what waits.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ class StepsAtWork:
 
     def _as_task(self, step: Step) -> Task[[str, Attempt], Outcome]:
         def another(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-            return not self._is_stopping and worth_another_attempt(task, task_run, state)
+            still_waited_for = step.id in self.steps and not self._is_stopping
+            return still_waited_for and worth_another_attempt(task, task_run, state)
 
         return carry_out.with_options(
             retries=step.retry_count, retry_delay_seconds=delays(step.retry_count) or 0, retry_condition_fn=another
@@ -128,6 +130,8 @@ class StepsAtWork:
 
     def _given_up(self) -> Ended:
         step = self.steps[min(self.steps, key=lambda step_id: self._give_up_at[step_id])]
+        if step.id in self._deadlines:
+            self._deadlines[step.id].cut()
         return Ended(
             step,
             None,
