@@ -60,8 +60,9 @@ def _facts(payload: str | None) -> Document:
         return {}
     try:
         found = json.loads(sys.stdin.read() if payload == "-" else payload)
-    except ValueError as error:
-        raise SettingsError("The payload is no JSON", reason=str(error)) from None
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise SettingsError("The payload is no JSON", reason=reason) from None
     if not isinstance(found, dict):
         raise SettingsError("The payload is no JSON object", next_step='Write it as {"table": "orders"}')
     return found

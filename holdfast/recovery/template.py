@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from holdfast.sources.configuration.secretness import has_known_form, looks_secret
+from holdfast.recovery.facts import MASK, is_shown
 
 if TYPE_CHECKING:
     from holdfast.recovery.step_type import Work
@@ -23,7 +23,6 @@ _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _LONGEST = 500
 _UNKNOWN = "–"
-_MASK = "****"
 
 
 def problems(text: str) -> Iterator[str]:
@@ -83,6 +82,6 @@ def _shown(name: str, value: Any) -> str:
     if value is None:
         return _UNKNOWN
     text = ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
-    if name.startswith(_OPEN) and (looks_secret(name.rpartition(".")[2], text) or has_known_form(text)):
-        return _MASK
+    if name.startswith(_OPEN) and not is_shown(name.rpartition(".")[2], text):
+        return MASK
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -12,6 +12,7 @@ from holdfast import figures
 from holdfast.errors import BusyError, HoldfastError, RefusedError
 from holdfast.process_identity import is_known_dead
 from holdfast.recovery.execution import APPROVAL, Execution
+from holdfast.recovery.facts import without_secrets
 from holdfast.recovery.journal import Journal
 from holdfast.recovery.plan_book import PlanBook
 from holdfast.recovery.running import begun, plan_of, resumed, to_undo
@@ -93,7 +94,7 @@ def _new(job: Job, request: Request, now: datetime) -> Execution:
         job.id,
         trigger=request.trigger,
         mode=request.mode,
-        facts=masked_all(request.facts),
+        facts=masked_all(without_secrets(request.facts)),
         forced=request.forced,
         at=now,
     )

@@ -17,6 +17,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from blocks.server import asked
 from holdfast.errors import SettingsError
+from holdfast.recovery.facts import without_secrets
 from holdfast.recovery.plan import TEST_TRIGGER
 from holdfast.recovery.plan_book import PlanBook
 from holdfast.recovery.triggers import TRIGGERS
@@ -113,8 +114,8 @@ def _require_known(event: str, found: list[Listener], settings: Settings) -> Non
 
 
 def _checked(payload: Mapping[str, Any]) -> Json:
-    """Return the payload without what is known to be secret, for it goes into a run's parameters. Raises SettingsError."""
-    said: Json = masked_all(dict(payload))
+    """Return the payload without what is secret, or looks so, for it goes into a run's parameters. Raises SettingsError."""
+    said: Json = masked_all(without_secrets(payload))
     size = len(json.dumps(said).encode())
     if size > LONGEST_PAYLOAD_BYTES:
         raise SettingsError(

@@ -6,7 +6,6 @@ are searched for, and in nothing that comes of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,9 @@ from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.recovery.assessing import watched_files
 from holdfast.recovery.assessing.leaks import Leaks, Needle, needles_of, search
 from holdfast.recovery.assessing.reference import newest_reference
+from holdfast.recovery.facts import leaked_in
 from holdfast.recovery.triggers import UNAUTHORIZED
 from holdfast.recovery.verdict import Verdict
-from holdfast.sources.configuration.secretness import has_known_form
 from holdfast.sources.secrets.diff import compare
 from holdfast.sources.secrets.kept import KeptSecrets, kept_secrets
 
@@ -36,7 +35,6 @@ _LAST_BYTES = 16 << 20
 
 _ENV_FILE, _ROLES, _DIGESTS_ONLY = "env-file", "postgres-roles", frozenset({"supabase"})
 _POWER = ("superuser", "createrole")
-_NAME = re.compile(r"[\w.@:+-]{1,100}/\S{1,200}")
 
 
 @dataclass(slots=True)
@@ -76,11 +74,8 @@ def assess(world: World, deadline: Deadline, *, thorough: bool) -> Verdict:
 
 def with_named(verdict: Verdict, facts: Mapping[str, Any]) -> Verdict:
     """Add the secrets that an event's facts name under `secrets`, as `provider/name`: whoever emitted it says they leaked."""
-    given = facts.get("secrets")
-    texts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
-    texts = [one.strip() if isinstance(one, str) else one for one in texts]
-    named = [one for one in texts if isinstance(one, str) and _NAME.fullmatch(one) and not has_known_form(one)]
-    evidence = verdict.evidence | ({"namesNotUnderstood": len(texts) - len(named)} if len(named) < len(texts) else {})
+    named, others = leaked_in(facts)
+    evidence = verdict.evidence | ({"namesNotUnderstood": others} if others else {})
     if not named:
         return replace(verdict, evidence=evidence)
     before = verdict.affected if verdict.state == "compromised" else ()

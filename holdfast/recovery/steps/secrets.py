@@ -17,13 +17,11 @@ from typing import Literal
 from pydantic import Field
 
 from holdfast.errors import SourceUnreachableError, WorkFailedError
+from holdfast.recovery.facts import leaked_in
 from holdfast.recovery.rotating import ByHand, Noted, Rotated, Rotating
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.sources.configuration.secretness import shown_name
 from holdfast.sources.placing import write_errors
-
-FACT = "secrets"
-"""The fact of an event that names what leaked, as a list or with commas between."""
 
 _NOTHING = "nothing tells which secrets others may know, so none was rotated"
 _HOW_TO_NAME = (
@@ -92,14 +90,8 @@ def _wanted(work: Work, parameters: SecretsParameters, rotating: Rotating) -> li
     """Name what is to be rotated, each once."""
     verdict = work.verdicts.get("secrets")
     leaked = verdict.affected if verdict is not None and verdict.state == "compromised" else ()  # what is only gone is no leak
-    found = [*leaked, *parameters.names, *_of_event(work)]
+    found = [*leaked, *parameters.names, *leaked_in(work.facts)[0]]
     return list(dict.fromkeys(found + (rotating.every_name() if parameters.scope == "all" else [])))
-
-
-def _of_event(work: Work) -> list[str]:
-    said = work.facts.get(FACT) or []
-    names = said.split(",") if isinstance(said, str) else said if isinstance(said, list) else []
-    return [name.strip() for name in names if isinstance(name, str) and name.strip()]
 
 
 def _rehearsed(work: Work, rotating: Rotating, names: list[str]) -> Outcome:
