@@ -14,6 +14,7 @@ from blocks import FunctionsDirectory, SupabaseProject
 from blocks.saving import FUNCTIONS
 from holdfast.errors import SettingsError, SourceFailedError, TargetNotEmptyError
 from holdfast.opening import open_catalog
+from holdfast.private_file import make_private_folder, write_private
 from holdfast.repository import Manifest, Repository
 from holdfast.rolling_back import PREFECT_KEPT
 from holdfast.source_restore import SourceRestore, readable
@@ -86,7 +87,7 @@ def _to_project(job: Job, repository: Repository, manifest: Manifest, block: Sup
             reason="new refuses to replace any, promote replaces them and keeps the former ones",
         )
     kept = job.settings.home / "kept" / job.id
-    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(kept.parent)
     with (
         repository.lease(f"restore functions to supabase:{block.project}", ttl_seconds=job.settings.lease_ttl_seconds) as lease,
         Spool(job.settings.home / "spool") as spool,
@@ -223,10 +224,7 @@ def restore_prefect(repository: Repository, manifest: Manifest, only: list[str],
     told = report.to_json()
     replaced = told.pop("replaced")
     if replaced and not dry_run:
-        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = kept / PREFECT_KEPT
-        file.touch(mode=0o600)  # a backup that holds secrets has what is replaced hold some, too
-        file.write_bytes(readable(replaced))
+        write_private(kept / PREFECT_KEPT, readable(replaced))  # a backup that holds secrets has what is replaced hold some, too
     return told
 
 

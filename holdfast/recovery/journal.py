@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.errors import WorkFailedError
 from holdfast.jobs import checked_job_id
+from holdfast.private_file import write_private
 from holdfast.recovery.execution import Execution
 from holdfast.repository import canonical
 
@@ -32,8 +31,7 @@ class Journal:
     def write(self, execution: Execution) -> None:
         """Write down how far an execution is. Raises WorkFailedError."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._replace(self._path(execution.id), canonical.to_bytes(execution.document()))
+            write_private(self._path(checked_job_id(execution.id)), canonical.to_bytes(execution.document()))
         except OSError as error:
             raise WorkFailedError(f"the record of {execution.id} can't be written", reason=str(error)) from error
 
@@ -67,18 +65,6 @@ class Journal:
 
     def _path(self, execution_id: str) -> Path:
         return self._folder / f"{execution_id}.json"
-
-    def _replace(self, path: Path, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=self._folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
 
 
 def _read(path: Path) -> Execution | None:

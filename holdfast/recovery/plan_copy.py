@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.catalog.plans import KeptPlan
+from holdfast.private_file import write_private
 from holdfast.repository import canonical
 
 Json = dict[str, Any]
@@ -58,7 +57,8 @@ class PlanCopy:
         if self._says(said):
             return
         try:
-            _replace(self._path, said | {"writtenAt": canonical.time_text(datetime.now(UTC))})
+            document = said | {"writtenAt": canonical.time_text(datetime.now(UTC))}
+            write_private(self._path, json.dumps(document, indent=1, ensure_ascii=False).encode())
         except OSError as error:
             _log.warning("The recovery plans could not be copied to %s: %s", self._path, error)
 
@@ -78,17 +78,3 @@ def _document(kept: KeptPlan) -> Json:
 def _plan(document: Json) -> KeptPlan:
     changed_at = document["changedAt"]
     return KeptPlan(dict(document["plan"]), document["defaultDigest"], changed_at and canonical.time_from(changed_at))
-
-
-def _replace(path: Path, document: Json) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(fresh).replace(path)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise

@@ -16,9 +16,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, SettingsError
+from holdfast.private_file import write_private
 from holdfast.settings.kinds import is_secret
 from holdfast.sources.configuration.secretness import shown_name
-from holdfast.sources.placing import sync_path, write_errors
+from holdfast.sources.placing import write_errors
 from holdfast.sources.secrets.env_file import EnvFile
 from holdfast.sources.secrets.postgres_roles import PostgresRoles
 
@@ -94,11 +95,7 @@ class Noted:
     def write(self) -> None:
         """Keep it for good."""
         with write_errors(self.file, "written"):
-            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            half = self.file.with_suffix(".half")
-            half.write_text(json.dumps({"rotated": self.rotated, "left": self.left}), "utf-8")
-            sync_path(half)
-            half.replace(self.file)
+            write_private(self.file, json.dumps({"rotated": self.rotated, "left": self.left}).encode())
 
 
 class Rotating:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.errors import BusyError, HoldfastError, NotFoundError, RefusedError, WorkFailedError
+from holdfast.private_file import make_private_folder
 from holdfast.repository.intake import Reads
 from holdfast.sources.comparing import RESTORED_BITS
 from holdfast.sources.files import shown
@@ -76,7 +77,7 @@ def roll_back(keep_in: Path) -> list[Path]:
 def _replace(path: Path, keep_in: Path, make: Make, *, may_be: tuple[int, ...]) -> Path | None:
     path = path.absolute()
     with write_errors(path, "replaced"):
-        keep_in.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(keep_in)
         with only_one_at(keep_in):
             journal = Journal.open(keep_in)
             former = _former(path, may_be)

@@ -7,7 +7,6 @@ new value, the former one is put back at once. In a drill a scratch copy is chan
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from typing import Any
 from pydantic import Field
 
 from holdfast.errors import HoldfastError
+from holdfast.private_file import write_private
 from holdfast.recovery.plan import Step
 from holdfast.recovery.restarting import EVERY, SERVICES, notes_of, opened, restart_all
+from holdfast.recovery.scratch import scratch_folder
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.recovery.updating import place_of, problems_of
 from holdfast.recovery.updating.place import Place
-from holdfast.sources.placing import sync_path, write_errors
+from holdfast.sources.placing import write_errors
 
 Json = dict[str, Any]
 _NOTE = "config_update.json"
@@ -117,11 +118,7 @@ class _Kept:
     def written(self, note: Json) -> Json:
         """Keep a note for good, and return it."""
         with write_errors(self.folder, "written to"):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            half = self.folder / f"{_NOTE}.half"
-            half.write_text(json.dumps(note), "utf-8")
-            sync_path(half)
-            half.replace(self.folder / _NOTE)
+            write_private(self.folder / _NOTE, json.dumps(note).encode())
         return note
 
     def forget(self) -> None:
@@ -140,11 +137,8 @@ def _names(work: Work, parameters: ConfigUpdateParameters) -> Iterator[str]:
 
 def _rehearsed(work: Work, place: Place, parameters: ConfigUpdateParameters) -> Outcome:
     there = place.now()
-    with write_errors(work.world.settings.home, "written to"):
-        work.world.settings.home.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix="drill-", dir=work.world.settings.home)
-    with scratch as folder:
-        place.rehearse(parameters.config_value, Path(folder))
+    with scratch_folder(work.world.settings) as folder:
+        place.rehearse(parameters.config_value, folder)
     done = restart_all(_services(work, parameters), work, force=False, wait=True)
     output = {"configKey": place.key, "services": [one.document() for one in done]}
     summary = f"{place.key} is {_shown(there)} and could become {_shown(parameters.config_value)}"

@@ -8,10 +8,8 @@ they could.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -19,9 +17,9 @@ from pydantic import Field
 from holdfast.errors import SourceUnreachableError, WorkFailedError
 from holdfast.recovery.facts import leaked_in
 from holdfast.recovery.rotating import ByHand, Noted, Rotated, Rotating
+from holdfast.recovery.scratch import scratch_folder
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.sources.configuration.secretness import shown_name
-from holdfast.sources.placing import write_errors
 
 _NOTHING = "nothing tells which secrets others may know, so none was rotated"
 _HOW_TO_NAME = (
@@ -96,11 +94,8 @@ def _wanted(work: Work, parameters: SecretsParameters, rotating: Rotating) -> li
 
 def _rehearsed(work: Work, rotating: Rotating, names: list[str]) -> Outcome:
     """Try it on scratch. Where nothing is named it is tried on all that there are, and what can't be rotated is only told."""
-    with write_errors(work.world.settings.home, "written to"):
-        work.world.settings.home.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix="drill-", dir=work.world.settings.home)
-    with scratch as folder:
-        found = rotating.rehearse(names or rotating.every_name(), work.deadline, Path(folder))
+    with scratch_folder(work.world.settings) as folder:
+        found = rotating.rehearse(names or rotating.every_name(), work.deadline, folder)
     if names and found.by_hand:
         raise _not_all(found, len(names))
     what = f"{len(found.done)} of {len(found.done) + len(found.by_hand)} secrets could be rotated"

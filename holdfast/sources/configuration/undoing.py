@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.configuration import update_backup_config
 from holdfast.errors import DamagedError, NotFoundError, PlanInvalidError, RefusedError, SettingsError
+from holdfast.private_file import make_private_folder, write_private
 from holdfast.sources import replacing
 from holdfast.sources.configuration.plans import documents_of, put_back, put_plans
 from holdfast.sources.configuration.source import BACKUP_CONFIG, RECOVERY_PLANS
-from holdfast.sources.placing import only_one_at, sync_path, write_errors
+from holdfast.sources.placing import only_one_at, write_errors
 from holdfast.sources.replaced import JOURNAL
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Undoing:
     def begin(cls, folder: Path) -> Undoing:
         """Make the folder. Raises RefusedError where another restore has kept something in it."""
         with write_errors(folder, "made"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
             if any(folder.iterdir()):
                 raise RefusedError(
                     f"{folder} is not empty, so what is replaced now can't be kept there",
@@ -73,11 +74,7 @@ class Undoing:
 
     def _keep(self, name: str, former: Json) -> None:
         with write_errors(self.folder, "written"):
-            half = self.folder / f"{name}.half"
-            half.write_text(json.dumps(former), encoding="utf-8")
-            sync_path(half)
-            half.replace(self.folder / name)
-            sync_path(self.folder)
+            write_private(self.folder / name, json.dumps(former).encode())
 
     def _undo(self, name: str, part: str, put: Callable[[Json], None]) -> list[str]:
         file = self.folder / name
@@ -107,7 +104,7 @@ def _put_settings(catalog: Catalog | None, former: Json) -> None:
 def one_at_a_time(keep_in: Path) -> Iterator[None]:
     """Let no other restore or roll-back that keeps its things beside this one work meanwhile: they would undo each other."""
     with write_errors(keep_in, "made"):
-        keep_in.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(keep_in.parent)
     with only_one_at(keep_in.parent):
         yield
 
