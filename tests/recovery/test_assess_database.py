@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from holdfast.recovery.assessing import connecting
 from holdfast.recovery.assessing.table_reading import read_tables
 from holdfast.recovery.deadline import Deadline
 from holdfast.recovery.triggers import trigger_of
@@ -325,6 +326,47 @@ def test_a_catalog_that_can_not_be_read_is_damage_though_nobody_gets_in(
     for thorough in (False, True):
         verdict = look(world, "database", thorough=thorough)
         assert (verdict.state, verdict.affected) == ("damaged", ())
+
+
+def test_a_standby_is_left_alone_whatever_is_wrong_with_it(
+    world: AssessedWorld, server: EmbeddedServer, database: DatabaseUrl, tmp_path: Path
+) -> None:
+    rows(database, "DROP TABLE tags")
+    server.stop()
+    signal_file = server.data_dir / "standby.signal"
+    signal_file.touch()
+    server.start()
+    gone = AssessedWorld(tmp_path, repository=world.repository, database=database.with_database("gone"))
+    try:
+        found = [look(world, "database"), look(gone, "database")]
+    finally:
+        server.stop()
+        signal_file.unlink()
+    assert [one.state for one in found] == ["unknown", "unknown"]
+    assert "standby" in found[0].reason
+    assert "public.tags is gone" in found[0].reason
+
+
+def test_a_database_that_only_its_pooler_does_not_know_is_not_lost(
+    world: AssessedWorld, database: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = connecting.connect
+
+    def through_a_pooler(url: DatabaseUrl, **more: Any) -> Any:
+        return known(url.with_database("no_such") if url == database else url, **more)
+
+    monkeypatch.setattr(connecting, "connect", through_a_pooler)
+    found = look(world, "database")
+    assert found.state == "unknown"
+    assert "its server has it" in found.reason
+
+
+def test_a_database_that_is_read_only_or_closed_is_not_lost(world: AssessedWorld, database: DatabaseUrl) -> None:
+    rows(database.maintenance(), f"ALTER DATABASE {database.database} SET default_transaction_read_only = on")
+    assert look(world, "database").state == "healthy"
+    rows(database.maintenance(), f"ALTER DATABASE {database.database} WITH ALLOW_CONNECTIONS false")
+    assert look(world, "database").state == "unknown"
+    rows(database.maintenance(), f"ALTER DATABASE {database.database} WITH ALLOW_CONNECTIONS true")
 
 
 def test_a_locked_table_is_slow_never_damaged_and_its_blocker_is_named(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from holdfast.recovery.world import World
 
 _NAMED = 5
+_ASK_SECONDS = 10
+_IS_THERE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s), pg_is_in_recovery()"
 _REINDEX = (
     "the tables themselves can be read, so it may be an index: REINDEX mends that and loses nothing, "
     "and a restore loses what is newer than the backup"
@@ -41,7 +43,10 @@ def assess(world: World, deadline: Deadline, *, thorough: bool) -> Verdict:
     except NotFoundError as error:
         return Verdict("database", "unknown", error.what_and_why)
     try:
-        verdict = judge(look_at_database(world, url, deadline, thorough=thorough))
+        look = look_at_database(world, url, deadline, thorough=thorough)
+        verdict = _of_standby(judge(look)) if look.evidence.get("standby") else judge(look)
+    except NotFoundError as error:
+        verdict = _confirmed(without_connection(error, url), url, deadline)
     except HoldfastError as error:
         verdict = without_connection(error, url)
     except psycopg2.Error as error:
@@ -120,6 +125,28 @@ def _remarks(look: DatabaseLook) -> list[str]:
     if reading.not_read:
         said.append(f"not read: {', '.join(figures.first(list(reading.not_read), _NAMED))}")
     return said
+
+
+def _confirmed(lost: Verdict, url: DatabaseUrl, deadline: Deadline) -> Verdict:
+    """Ask the server itself whether the database is gone, where it lets us: a pooler says so of one that it does not know."""
+    try:
+        with looking(url.maintenance(), deadline, statement_seconds=_ASK_SECONDS) as asked, asked.cursor() as cursor:
+            cursor.execute(_IS_THERE, (url.database,))
+            is_there, standby = cursor.fetchone() or (False, False)
+    except (HoldfastError, psycopg2.Error):
+        return lost  # whatever brings it back meets the same, and changes nothing
+    if is_there:
+        reason = f"we are told that there is no database {url.database!r}, and its server has it"
+        return Verdict("database", "unknown", reason, lost.evidence)
+    return _of_standby(lost) if standby else lost
+
+
+def _of_standby(found: Verdict) -> Verdict:
+    """Leave a standby alone: whatever is wrong with it comes from its primary, or is mended by a new standby."""
+    if not found.is_to_be_recovered:
+        return found
+    reason = f"the server is a standby, where nothing can be brought back; {found.reason}"
+    return replace(found, state="unknown", reason=reason, evidence=found.evidence | {"standby": True}, ask=None)
 
 
 def _broken_off(error: psycopg2.Error, url: DatabaseUrl) -> Verdict:
