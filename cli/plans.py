@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,10 +125,11 @@ def _switch(plan_id: str, enabled: bool) -> None:
 
 
 def _read(file: str) -> list[Plan]:
-    from holdfast.recovery.plan_file import read_plans
+    from holdfast.recovery.plan_file import LONGEST, read_plans
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        with nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8") as opened:
+            text = opened.read(LONGEST + 1)  # a device never ends
     except FileNotFoundError:
         raise NotFoundError(f"There is no file {file}") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -28,6 +28,7 @@ TEST_TRIGGER = "test_trigger"
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _TRIGGER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _MOST_MINUTES = 24 * 60
+_DEEPEST = 20
 
 
 class Record(BaseModel):
@@ -61,6 +62,8 @@ class Step(Record):
     @field_validator("parameters")
     @classmethod
     def _is_json(cls, value: Json) -> Json:
+        if _is_deeper(value, _DEEPEST):
+            raise ValueError("it is nested too deeply")
         try:
             same = json.loads(json.dumps(value, allow_nan=False)) == value
         except TypeError:
@@ -155,6 +158,11 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield from (f"steps.{step.id}: {problem}" for problem in problems_of(step))
     if cycle := _cycle(plan):
         yield f"steps: {' waits for '.join(cycle)}"
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _secrets(path: str, value: Any) -> Iterator[str]:

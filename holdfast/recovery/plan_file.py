@@ -17,7 +17,8 @@ from holdfast.recovery.plan import Plan, invalid, read_plan
 
 Json = dict[str, Any]
 
-_LONGEST = 1 << 20
+LONGEST = 1 << 20
+"""How many characters a file of plans may have."""
 _WIDTH = 110
 _ODD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff]")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -63,14 +64,16 @@ def _read(document: Any, number: int) -> Plan:
 
 
 def _documents(text: str, called: str) -> list[Any]:
-    if len(text) > _LONGEST:
-        raise _unusable(called, f"it is longer than {_LONGEST >> 20} MiB")
+    if len(text) > LONGEST:
+        raise _unusable(called, f"it is longer than {LONGEST >> 20} MiB")
     try:
         found = yaml.load(text, _Loader)  # noqa: S506  a safe loader that refuses more
     except yaml.YAMLError as error:
         raise _unusable(called, _place(error)) from None
     except RecursionError:
         raise _unusable(called, "it is nested too deeply") from None
+    except (ValueError, LookupError, AttributeError):  # what PyYAML lets through of a value that is not what its tag says
+        raise _unusable(called, "a number has too many digits, or a value is not what its tag says") from None
     if not found:
         raise _unusable(called, "it holds no plan")
     return found if isinstance(found, list) else [found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -38,6 +39,7 @@ def problems(**changes: Any) -> str:
         ([step(parameters={"message": "x", "volume": "loud"})], "steps.tell: parameters.volume: extra inputs are not permitted"),
         ([step(parameters={"on": date(2026, 1, 1)})], "steps.0.parameters: it holds what JSON can't say"),
         ([step(parameters={"deep": {1: "x"}})], "steps.0.parameters: it holds what JSON can't say"),
+        ([step(parameters=json.loads('{"a":' * 500 + "1" + "}" * 500))], "steps.0.parameters: it is nested too deeply"),
         ([step(parameters={"much": float("inf")})], "steps.0.parameters: out of range"),
         ([step(colour="red")], "steps.0.colour: extra inputs are not permitted"),
     ],
