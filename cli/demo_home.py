@@ -31,6 +31,7 @@ class DemoHome:
     def __init__(self, folder: Path, command: str = "demo") -> None:
         self.folder = folder
         self.command = command
+        self._serving: subprocess.Popen[bytes] | None = None
         self.home = folder / "home"
         self.settings = {
             "HOLDFAST_HOME": str(self.home),
@@ -91,7 +92,7 @@ class DemoHome:
     def serve(self) -> str:
         """Leave the Prefect server, worker and deployments running; return the line that names the addresses."""
         log = self.folder / "serve.log"
-        serving = self.start("serve", log=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._serving = serving = self.start("serve", log=log, stdin=subprocess.DEVNULL, start_new_session=True)
         end = time.monotonic() + _READY_SECONDS
         while time.monotonic() < end and serving.poll() is None:
             ready = [line for line in log.read_text().splitlines() if line.startswith("ready")]
@@ -104,6 +105,8 @@ class DemoHome:
     def stop(self) -> None:
         """Stop whatever runs for the home, the sample's database server too."""
         subprocess.run([HOLDFAST, "down"], cwd=self.folder, env=self._environment(), stdout=subprocess.DEVNULL, check=True)
+        if self._serving is not None:
+            self._serving.wait(_READY_SECONDS)
 
     @contextmanager
     def in_force(self) -> Iterator[None]:

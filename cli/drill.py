@@ -85,13 +85,15 @@ def _of_plans(plans: list[str]) -> None:
 
 def _game_day(names: list[str], megabytes: int) -> None:
     from cli.fault_recovery import lines
-    from cli.game_day import chosen, folder, game_day
+    from cli.game_day import chosen, game_day, home_of_game_days
 
     wanted = chosen(names)
-    with game_day(folder(), output.note, megabytes) as day:
-        found = [one for fault in wanted for one in day.meet(fault)]
-    output.result({"ok": all(one.ok for one in found), "faults": [one.document() for one in found]}, lambda: lines(found))
-    if not all(one.ok for one in found):
+    with game_day(home_of_game_days(), output.note, megabytes) as day:
+        found = day.meet_each(wanted)
+    left = [fault.name for fault in wanted[len(found) :]]
+    ok = all(one.ok for one in found)
+    output.result({"ok": ok, "faults": [one.document() for one in found], "notDone": left}, lambda: lines(found, left))
+    if not ok:
         raise typer.Exit(ExitCode.WORK_FAILED)
 
 

@@ -114,8 +114,8 @@ def first_change(execution: Execution) -> StepRecord | None:
     return min(begun, key=lambda one: one.started_at or execution.started_at, default=None)
 
 
-def lines(found: Sequence[Recovery]) -> Iterator[RenderableType]:
-    """Tell a person of all of them."""
+def lines(found: Sequence[Recovery], left: Sequence[str] = ()) -> Iterator[RenderableType]:
+    """Tell a person of all of them; `left` are faults that did not follow, for the one before them is not back."""
     back = sum(one.ok for one in found)
     yield jobs.headline(f"{back} of {figures.count(len(found), 'fault')}", "came back by itself", good=back == len(found))
     measured = ("Detected after", "Decided after", "Recovered after", "Rows lost")
@@ -132,3 +132,5 @@ def lines(found: Sequence[Recovery]) -> Iterator[RenderableType]:
             yield "    a person had to agree, which the game day did at once"
         if not one.ok:
             yield f"    NOT back: {output.masked(one.why_not)}"
+    if left:
+        yield f"  Not done, for the sample is not whole: {', '.join(left)}"

@@ -14,18 +14,18 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from cli.demo_home import DemoHome
 from cli.demo_sample import Sample, set_up
 from cli.fault_recovery import Recovery, first_change
 from cli.returned import Sighting, returned, sight_of
-from examples.content_pipeline.fault import Fault
+from examples.content_pipeline.fault import Fault, Part, statements
 from examples.content_pipeline.faults import faults
 from examples.content_pipeline.generate import change
 from holdfast.errors import NotFoundError
 from holdfast.opening import open_catalog
-from holdfast.recovery.execution import Execution
+from holdfast.recovery.execution import APPROVAL, Execution
 from holdfast.settings import load_settings
 
 if TYPE_CHECKING:
@@ -51,6 +51,22 @@ class GameDay:
         self.sample = sample
         self._catalog = catalog
         self._tell = tell
+        self._backed_up: dict[Part, Sighting] = {}
+
+    def back_up(self) -> None:
+        """Back up everything."""
+        self.home.holdfast("backup", "all")
+        parts: tuple[Part, ...] = get_args(Part)
+        self._backed_up = {part: sight_of(part, self.sample) for part in parts}
+
+    def meet_each(self, faults: Sequence[Fault]) -> list[Recovery]:
+        """Break the sample in these ways, one after the other; where one is not back, no other follows."""
+        found: list[Recovery] = []
+        for fault in faults:
+            found += self.meet(fault)
+            if not found[-1].ok:
+                break
+        return found
 
     def meet(self, *faults: Fault, begin: Begin | None = None) -> list[Recovery]:
         """Break the sample in these ways at once, and watch it until all is back, or until nothing more can be hoped for.
@@ -69,11 +85,19 @@ class GameDay:
         return found
 
     def _work(self, fault: Fault) -> tuple[Sighting, Sighting]:
-        """Back up what is about to be broken, and let work go on; return what it was at the backup, and what it was last."""
-        self.home.holdfast("backup", fault.part)
+        """Have a backup of what is about to be broken, and let work go on; return what is in the backup, and what is last.
+
+        What was written is on the disk then: a server that is killed at once must lose none of it.
+        """
         backed_up = sight_of(fault.part, self.sample)
-        if fault.part == "database":
-            change(self.sample.url, percent_appended=_WORK_PERCENT)
+        if backed_up != self._backed_up.get(fault.part):
+            self.home.holdfast("backup", fault.part)
+            self._backed_up[fault.part] = backed_up
+        if fault.part != "database":
+            return backed_up, backed_up
+        change(self.sample.url, percent_appended=_WORK_PERCENT)
+        with statements(self.sample.url) as cursor:
+            cursor.execute("CHECKPOINT")
         return backed_up, sight_of(fault.part, self.sample)
 
     def _broken(self, fault: Fault, backed_up: Sighting, last: Sighting) -> Recovery:
@@ -86,7 +110,7 @@ class GameDay:
         """Look how far it is, agree where somebody has to, and compare once something was changed."""
         found = replace(found, execution=self._execution_for(found))
         execution = found.execution
-        if execution is not None and is_asking(execution) and found.approved_at is None:
+        if execution is not None and execution.waiting_for == APPROVAL and found.approved_at is None:
             self._tell(f"{found.fault.name}: {execution.plan_id} asks for a person's approval, and gets it")
             self.home.holdfast("recover", "--approve", execution.id)
             found = replace(found, approved_at=datetime.now(UTC))
@@ -103,11 +127,6 @@ class GameDay:
         newest_first = self._catalog.executions.list(found.fault.plan, since=found.broken_at, limit=_MOST_EXECUTIONS)
         changed = [one for one in newest_first if first_change(one) is not None]
         return next(iter([*reversed(changed), *newest_first]), None)
-
-
-def is_asking(execution: Execution) -> bool:
-    """Tell whether it waits for a person's approval."""
-    return execution.waiting_for is not None and "approv" in execution.waiting_for
 
 
 def chosen(names: Sequence[str]) -> list[Fault]:
@@ -134,27 +153,27 @@ def in_turns(found: Sequence[Fault]) -> list[Fault]:
     return ordered
 
 
-def folder() -> Path:
-    """Name the folder of a game day in this home."""
-    return Path(os.environ.get("HOLDFAST_HOME") or ".holdfast").absolute() / "game-day"
+def home_of_game_days() -> DemoHome:
+    """Name the folder of game days in this home."""
+    return DemoHome(Path(os.environ.get("HOLDFAST_HOME") or ".holdfast").absolute() / "game-day", "drill --fault")
 
 
 @contextmanager
-def game_day(place: Path, tell: Tell, megabytes: int = MEGABYTES) -> Iterator[GameDay]:
+def game_day(home: DemoHome, tell: Tell, megabytes: int = MEGABYTES) -> Iterator[GameDay]:
     """Build a sample with all that protects it, lend it, and stop all of it. Raises RefusedError where the folder is not ours."""
-    home = DemoHome(place, "drill --fault")
     try:
         home.prepare()
         with ExitStack() as running:
-            sample = running.enter_context(Sample(place / "content-pipeline", home=home.home))
-            tell(f"Building a content pipeline of {megabytes} MB of rows in {place}")
+            sample = running.enter_context(Sample(home.folder / "content-pipeline", home=home.home))
+            tell(f"Building a content pipeline of {megabytes} MB of rows in {home.folder}")
             set_up(home, sample, megabytes, lambda: sample.recovering | sample.calling | WATCHED)
             sample.add_service(home)
             tell("Starting 'holdfast serve', whose health monitor looks every 15 seconds; backing up everything")
             home.serve()
-            home.holdfast("backup", "all")
             running.enter_context(home.in_force())
-            yield GameDay(home, sample, running.enter_context(closing(open_catalog(load_settings()))), tell)
+            day = GameDay(home, sample, running.enter_context(closing(open_catalog(load_settings()))), tell)
+            day.back_up()
+            yield day
     finally:
         if home.is_ours:
             home.stop()

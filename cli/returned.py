@@ -20,6 +20,9 @@ from holdfast.errors import HoldfastError
 if TYPE_CHECKING:
     from examples.content_pipeline.fault import Part
 
+_JOURNAL = "ops.ddl_log"
+"""The sample's own journal of what is created and dropped: the fault and the recovery are in it, as they should be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -46,7 +49,7 @@ def sight_of(part: Part, sample: Sample) -> Sighting:
     """Look at a part. Raises HoldfastError, psycopg2.Error, OSError where it is broken."""
     if part == "database":
         found = witness(sample.url)
-        tables = {".".join(name): facts for name, facts in found.tables.items()}
+        tables = {".".join(name): facts for name, facts in found.tables.items() if ".".join(name) != _JOURNAL}
         rows = {name: count for name, (count, _) in tables.items()}
         return Sighting(tables, rows, found.definitions, _unlogged(sample))
     if part == "function":
