@@ -19,6 +19,9 @@ _ACCOUNT = ("access_key", "storage_access_key")  # for azure the name of the acc
 _DATABASE = ("postgresql://", "postgres://")  # of such an address only the password is secret
 _LONG_LINE = 20
 
+MASK = "********"
+"""What stands for a secret that is not shown."""
+
 
 def secrets_of(model: BaseModel) -> Iterator[SecretStr]:
     """Yield every secret of a model and of the models in it."""

@@ -12,10 +12,9 @@ from pydantic import BaseModel, SecretStr
 
 from holdfast.errors import SettingsError
 from holdfast.postgres.url import DatabaseUrl
-from holdfast.secret_texts import secret_parts, secrets_of
+from holdfast.secret_texts import MASK, secret_parts, secrets_of
 
 _LOGGERS = ("", "prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.extra", "holdfast", "orchestration")
-_MASK = "********"
 _SHORTEST = 4
 
 _secrets: set[str] = set()
@@ -47,7 +46,7 @@ def _password(value: SecretStr) -> SecretStr | None:
 def masked(text: str) -> str:
     """Return a text without the secrets that are known."""
     for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, _MASK)
+        text = text.replace(secret, MASK)
     return text
 
 

@@ -17,7 +17,6 @@ Status = Literal["running", "success", "failed", "partial"]
 StepState = Literal["waiting", "running", "done", "not needed", "failed", "left out", "undone"]
 """`not needed`: there was nothing to do. `left out`: what it waits for failed, or the system was found well."""
 
-ENDED: frozenset[StepState] = frozenset({"done", "not needed", "failed", "left out", "undone"})
 FINISHED: frozenset[StepState] = frozenset({"done", "not needed"})
 """What is not done again when an execution is resumed."""
 

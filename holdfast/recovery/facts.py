@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from holdfast.secret_texts import MASK
 from holdfast.sources.configuration.secretness import (
     assignments_in,
     has_known_form,
@@ -22,8 +23,6 @@ Json = dict[str, Any]
 
 LEAKED = "secrets"
 """The fact that names what others may know, each as provider/name: a list, or a text with commas between."""
-
-MASK = "****"
 
 _SECRETS_NAME = re.compile(r"[\w.@:+-]{1,100}/\S{1,200}")
 _JOB_ID = re.compile(r"[a-z]{3,20}_\d{10}_[0-9a-f]{6}")

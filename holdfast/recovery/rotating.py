@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, SettingsError
 from holdfast.private_file import write_private
-from holdfast.settings.kinds import is_secret
+from holdfast.settings.kinds import OUR_VARIABLES, is_secret
 from holdfast.sources.configuration.secretness import shown_name
 from holdfast.sources.placing import write_errors
 from holdfast.sources.secrets.env_file import EnvFile
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 _PREFECT = "prefect"
-_OURS = ("BACKUP_", "HOLDFAST_", "PREFECT_")
 _ENCRYPTION_KEY = "BACKUP_ENCRYPTION_KEY"
 
 
@@ -177,7 +176,7 @@ class Rotating:
                 "it opens the repository, and a random text would open nothing",
                 next_step="Run: holdfast keys rotate; then change it where it is set",
             )
-        if is_block or secret.startswith(_OURS):
+        if is_block or secret.startswith(OUR_VARIABLES):
             raise RefusedError(
                 "it is a setting of Holdfast's own, and a random text would lock Holdfast out",
                 next_step="Change it at the service that it belongs to, then in Holdfast's settings, then run: holdfast init",

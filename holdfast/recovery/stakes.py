@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import figures
 from holdfast.errors import HoldfastError
 from holdfast.recovery.steps import type_of
+from holdfast.repository import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ class Stakes:
             "losses": self.losses,
             "rowsLost": None if self.losses is None else sum(one["rows"] for one in self.losses),
             "backupId": self.backup_id,
-            "backupAt": self.backup_at and self.backup_at.isoformat().replace("+00:00", "Z"),
+            "backupAt": self.backup_at and canonical.time_text(self.backup_at),
             "backupAgeSeconds": self.backup_at and round((datetime.now(UTC) - self.backup_at).total_seconds()),
             "openConnections": self.connections,
             "notKnown": self.not_known,

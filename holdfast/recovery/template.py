@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from holdfast.recovery.facts import MASK, is_shown
+from holdfast.recovery.facts import is_shown
+from holdfast.secret_texts import MASK
 
 if TYPE_CHECKING:
     from holdfast.recovery.step_type import Work

@@ -76,6 +76,3 @@ class World(Protocol):
 
     def notify(self, message: Message, channels: Iterable[str] | None) -> list[Json]:
         """Send a message by channels, or by all: for each `channel`, and `error` or None. Raises PrefectUnreachableError."""
-
-    def emit(self, event: str, payload: Json) -> None:
-        """Emit an event about this execution; one that is lost harms nothing."""

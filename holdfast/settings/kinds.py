@@ -21,6 +21,9 @@ from holdfast.settings.placeholder import is_placeholder
 
 WORKING_DIRECTORY = "HOLDFAST_WORKING_DIRECTORY"
 
+OUR_VARIABLES = ("BACKUP_", "HOLDFAST_", "PREFECT_")
+"""How the names of variables begin that may hold a key or a password of ours."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _BUCKET = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{1,221}")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,64}")

@@ -63,7 +63,7 @@ class Executing:
         self.job = job
         self.plan = plan
         self.recording = recording
-        self.world: World = LiveWorld(job.settings, repository, job.id)
+        self.world: World = LiveWorld(job.settings, repository)
         self._lease: Lease | None = None
 
     @property

@@ -72,7 +72,7 @@ def probe(settings: Settings, storage: str, key: str, seconds: float) -> Json:
     pace = Pace.of(settings, seconds)
     with ExitStack() as held:
         opening = _Opening(lambda: held.enter_context(repository_to_read(storage, key, settings)), pace.look_seconds / 2)
-        looks = look_at(subjects_on(settings), LiveWorld(settings, opening, "monitor"), pace)
+        looks = look_at(subjects_on(settings), LiveWorld(settings, opening), pace)
     return {subject: one.to_json() for subject, one in note(looks, settings).items()}
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blocks.managed_service import find_service, service_names
-from holdfast.recovery.triggers import RESOURCE
-from orchestration import events, notifying
+from orchestration import notifying
 from orchestration.masking import hide
 from orchestration.opening import find_replica, open_database
 from orchestration.recovery.restoring import bring_back, check_backup, live_database, rehearse_backup
@@ -29,11 +28,10 @@ Json = dict[str, Any]
 class LiveWorld:
     """What this installation, or target, is made of; see `holdfast.recovery.world`."""
 
-    def __init__(self, settings: Settings, repository: Repository | Callable[[], Repository], job_id: str) -> None:
+    def __init__(self, settings: Settings, repository: Repository | Callable[[], Repository]) -> None:
         """`repository` may be what opens it when it is first asked for."""
         self.settings = settings
         self._repository = repository
-        self._job_id = job_id
 
     @property
     def repository(self) -> Repository:
@@ -92,6 +90,3 @@ class LiveWorld:
     def notify(self, message: Message, channels: Iterable[str] | None) -> list[Json]:
         answers = notifying.send(message, self.settings, channels)
         return [{"channel": one.channel, "error": one.error} for one in answers]
-
-    def emit(self, event: str, payload: Json) -> None:
-        events.emit(event, job_id=self._job_id, type=RESOURCE, payload=payload, target=self.settings.target)

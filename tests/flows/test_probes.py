@@ -94,7 +94,7 @@ def test_what_is_gone_is_told_once_and_again_only_after_it_was_well(
 def test_a_blip_starts_nothing(installation: Installation, client: SyncPrefectClient) -> None:
     before = len(emitted(client))
     settings = load_settings().model_copy(update={"probe_failures": 2, "probe_wait_seconds": 2})
-    world = LiveWorld(settings, installation.repository, "monitor")
+    world = LiveWorld(settings, installation.repository)
     _rename(installation, "pipeline", "away")
     back = threading.Timer(0.8, _rename, (installation, "away", "pipeline"))
     back.start()
@@ -121,7 +121,7 @@ def test_a_repository_that_can_not_be_opened_and_a_server_that_says_nothing_hold
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         settings = load_settings().model_copy(update={"database_url": f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x"})
         begun = time.monotonic()
-        found = look_at(["database", "config"], LiveWorld(settings, installation.repository, "monitor"), Pace(1, 0.0, 1.0))
+        found = look_at(["database", "config"], LiveWorld(settings, installation.repository), Pace(1, 0.0, 1.0))
         assert time.monotonic() - begun < 2.5
     assert [one.state for one in found["config"]] != []
 

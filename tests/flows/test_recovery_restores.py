@@ -32,7 +32,7 @@ def in_a_plan(step: dict[str, Any], about: dict[str, Any], undo: dict[str, Any] 
     """Carry out one step as a plan's flow does: as a task, with the repository that is open already."""
     settings = about.pop("settings")
     with repository_to_read("holdfast-storage", "holdfast-key", settings) as repository:
-        world = LiveWorld(settings, repository, "recovery_1")
+        world = LiveWorld(settings, repository)
         made = step_of("backup_restore", **step)
         return carry_out(work_on(world, made, **about), undo)
 

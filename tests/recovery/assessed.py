@@ -58,9 +58,6 @@ class AssessedWorld:
         self.sent.append(message)
         return [{"channel": "kept", "error": None}]
 
-    def emit(self, event: str, payload: dict[str, Any]) -> None:
-        raise AssertionError(f"a look emitted {event}")
-
     def restore(self, *_: Any, **__: Any) -> dict[str, Any]:
         raise AssertionError("a look restored")
 

@@ -68,7 +68,7 @@ def test_a_fact_that_looks_like_a_secret_is_not_told(tmp_path: Path) -> None:
         world = SteppingWorld(tmp_path, channels={"webhook": receiver.url})
         parameters = {"message": "{facts.seen} {facts.password} {facts.list}"}
         run(work_on(world, KIND, parameters=parameters, facts={"seen": CANARY, "password": "tr0ub4dor", "list": ["a", "b"]}))
-        assert "**** **** a, b" in receiver.texts[0]
+        assert "******** ******** a, b" in receiver.texts[0]
 
 
 @pytest.mark.parametrize(

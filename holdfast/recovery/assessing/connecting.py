@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10
 _LOCK_SECONDS = 2.0
 
+COMING_UP = re.compile(r"the database system is (starting up|in recovery|not (yet )?accepting)|not yet accepting connections")
+"""What a server says that will answer by itself."""
+
 _CAUSES: tuple[tuple[str, State, re.Pattern[str], str], ...] = (
     (
         "connections",
@@ -42,7 +45,7 @@ _CAUSES: tuple[tuple[str, State, re.Pattern[str], str], ...] = (
     (
         "starting",
         "unreachable",
-        re.compile(r"the database system is (starting up|in recovery|not (yet )?accepting)|not yet accepting connections"),
+        COMING_UP,
         "the server is starting, or recovering from a crash",
     ),
     ("stopping", "unreachable", re.compile(r"the database system is shutting down"), "the server is being shut down"),

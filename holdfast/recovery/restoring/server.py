@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
 from holdfast.errors import DatabaseUnreachableError, HoldfastError, ServiceFailedError
 from holdfast.postgres.connection import connect_to_server
+from holdfast.recovery.assessing.connecting import COMING_UP
 
 if TYPE_CHECKING:
     from holdfast.postgres.url import DatabaseUrl
     from holdfast.recovery.deadline import Deadline
     from holdfast.recovery.step_type import Work
 
-_COMING_UP = re.compile(r"the database system is (starting up|in recovery|not (yet )?accepting)|not yet accepting connections")
 _ANSWER_SECONDS = 60.0
 """How long a server that was started may be silent; one that says that it is coming up may take as long as the step."""
 _PAUSE_SECONDS = 0.2
@@ -48,7 +47,7 @@ def _wait_for_answer(work: Work, url: DatabaseUrl) -> None:
     patience = time.monotonic() + _ANSWER_SECONDS
     while (refusal := _refusal(url, work.deadline)) is not None:
         work.deadline.require()
-        if time.monotonic() > patience and not _COMING_UP.search(str(refusal)):
+        if time.monotonic() > patience and not COMING_UP.search(str(refusal)):
             raise still_silent(work, refusal.what_and_why) from refusal
         time.sleep(_PAUSE_SECONDS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import ServiceFailedError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from holdfast.recovery.deadline import Deadline
     from holdfast.recovery.services.child import Ended
     from holdfast.recovery.services.description import ServiceDescription
-
-Deed = Callable[["Deadline"], list[str]]
 
 
 class CheckedService(Service):

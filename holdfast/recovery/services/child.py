@@ -18,18 +18,17 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import ServiceFailedError
-from holdfast.settings.kinds import working_directory
+from holdfast.secret_texts import MASK
+from holdfast.settings.kinds import OUR_VARIABLES, working_directory
 from holdfast.sources.configuration.secretness import value_looks_secret
 
 if TYPE_CHECKING:
     from holdfast.recovery.deadline import Deadline
 
-_OURS = ("BACKUP_", "HOLDFAST_", "PREFECT_")
 _LAST_BYTES = 4096
 _LAST_LINES = 10
 _POLITE_SECONDS = 2.0
 _LOOK_SECONDS = 0.02
-_MASK = "********"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class Children:
             raise
 
     def _environment(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)} | dict(self._variables)
+        return {name: value for name, value in os.environ.items() if not name.startswith(OUR_VARIABLES)} | dict(self._variables)
 
     def _whole(self, output: IO[bytes]) -> str:
         output.seek(0)
@@ -134,8 +133,8 @@ class Children:
 
     def _masked(self, line: str) -> str:
         for secret in self._secrets:
-            line = line.replace(secret, _MASK)
-        return _MASK if value_looks_secret(line.replace(_MASK, "")) else line
+            line = line.replace(secret, MASK)
+        return MASK if value_looks_secret(line.replace(MASK, "")) else line
 
 
 def shown(words: Sequence[str]) -> str:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
 
 _SHORTEST_TEXT = 8
-_OURS = ("BACKUP_", "HOLDFAST_", "PREFECT_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +65,8 @@ class NeverKept:
     def _is_ours(self, name: str, value: str) -> bool:
         if says_nothing(name, value):
             return False
-        return name in self.names or (name.startswith(_OURS) and (name_looks_secret(name) or value_looks_secret(value, name)))
+        from holdfast.settings.kinds import OUR_VARIABLES
+
+        return name in self.names or (
+            name.startswith(OUR_VARIABLES) and (name_looks_secret(name) or value_looks_secret(value, name))
+        )
