@@ -1,4 +1,4 @@
-"""`holdfast demo`: the main job on real parts, from an empty folder to a proven, restored system.
+"""`holdfast demo`: the main job on real parts, from an empty folder to a system that comes back, by hand and then by itself.
 
 Each step is a command that a person could type, run as its own process; the demo only adds what a disaster adds: it builds a
 sample system, loses it, and compares what came back with what was there. It keeps to a folder of its own and leaves nothing
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ from rich.markup import escape
 from cli.demo_home import DemoHome
 from cli.demo_report import Figures, report
 from cli.demo_sample import DATABASE, Sample, Sight, set_up
+from cli.game_day import GameDay
 from cli.witness import files_that_hold
+from examples.content_pipeline.fault import Fault
+from examples.content_pipeline.faults import faults
 from holdfast.errors import NotProvenError, WorkFailedError
+from holdfast.opening import open_catalog
+from holdfast.settings import load_settings
 
 TYPES = ("database", "function", "config", "secrets")
 
@@ -39,7 +45,7 @@ class Demo:
         self._step(
             "build",
             f"A content pipeline ({megabytes} MB of rows, Edge Functions on Deno, settings, .env), and 'holdfast init'",
-            lambda: set_up(self.home, self.sample, megabytes),
+            lambda: set_up(self.home, self.sample, megabytes, lambda: self.sample.recovering),
         )
         before: Sight = self._step("look", "Every row counted and hashed, every function called", self.sample.look)
         self._back_up()
@@ -56,6 +62,7 @@ class Demo:
             "Each secret's name is back, with a placeholder; its value is in no file and no backup",
             self._search,
         )
+        self._come_back_by_itself()
         return before
 
     def _step(self, name: str, told: str, work: Callable[[], Any]) -> Any:
@@ -94,6 +101,27 @@ class Demo:
         self._command("restore", "latest", "--type", "config", "--target", "live", "--mode", "in_place")
         self._command("restore", "latest", "--type", "secrets", "--target", "live")
 
+    def _come_back_by_itself(self) -> None:
+        """Lose the database once more, with nobody there but an event: the recovery plan that listens for it does the rest."""
+        told = "'holdfast serve': a worker, schedules, and a recovery plan for each of the guide's events"
+        self.figures.ready = self._step("serve", told, self._serve)
+        fault = faults()["database-dropped"]
+        emit = f"holdfast emit {fault.trigger}"
+        told = f"Work goes on after a backup; DROP DATABASE {DATABASE}; {emit}; and it comes back by its recovery plan"
+        with self.home.in_force(), closing(open_catalog(load_settings())) as catalog:
+            day = GameDay(self.home, self.sample, catalog, lambda _: None)
+            (found,) = self._step("recover", told, lambda: day.meet(fault, begin=self._emit))
+        if not found.ok:
+            raise WorkFailedError("The database did not come back by itself", reason=found.why_not)
+        self.figures.recovery = found
+
+    def _serve(self) -> str:
+        self.sample.add_service(self.home)
+        return self.home.serve()
+
+    def _emit(self, fault: Fault) -> None:
+        self.home.holdfast("emit", fault.trigger)
+
     def _search(self) -> None:
         """Look for the secrets' values in every file, in what the backups hold, too, opened with the key."""
         opened = self.home.folder / "opened"
@@ -116,7 +144,7 @@ def demo(keep: bool, megabytes: int) -> None:
             story = Demo(home, sample, console)
             sight = story.run(megabytes)
         if keep:
-            ready = home.serve()
+            ready = story.figures.ready
         console.print(report(home, story.figures, sight, ready))
     finally:
         if ready is None and home.is_ours:

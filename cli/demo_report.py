@@ -12,6 +12,8 @@ from rich.table import Table
 
 from cli.demo_home import HOLDFAST, DemoHome
 from cli.demo_sample import DATABASE, Sight
+from cli.fault_recovery import Recovery
+from cli.figures import duration
 
 MEBIBYTE = 1 << 20
 
@@ -23,6 +25,10 @@ class Figures:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     backups: dict[str, dict[str, Any]] = field(default_factory=dict)
     levels: dict[str, str] = field(default_factory=dict)
+    ready: str | None = None
+    """The line of 'holdfast serve' that names its addresses."""
+    recovery: Recovery | None = None
+    """How the database came back by itself in the end."""
 
 
 def report(home: DemoHome, figures: Figures, sight: Sight, ready: str | None) -> Panel:
@@ -34,7 +40,7 @@ def report(home: DemoHome, figures: Figures, sight: Sight, ready: str | None) ->
         table.add_row(f"[bold]{name}[/]", value)
     for number, line in enumerate(_go_on(home, ready)):
         table.add_row("" if number else "[bold]Go on[/]", line)
-    return Panel(table, title="Backed up, proven, lost, restored, equal", border_style="green", expand=False)
+    return Panel(table, title="Backed up, proven, lost, restored, equal; and then by itself", border_style="green", expand=False)
 
 
 def _facts(figures: Figures, sight: Sight) -> list[tuple[str, str]]:
@@ -53,8 +59,17 @@ def _facts(figures: Figures, sight: Sight) -> list[tuple[str, str]]:
         ("Proofs", f"{levels}; {seconds['verify']:.1f} s"),
         ("Lost", f"DROP DATABASE {DATABASE}; functions, settings and .env deleted"),
         ("Restored", f"{seconds['restore']:.1f} s; every row, definition, file and mode is the same; every function answers"),
+        ("By itself", _by_itself(figures.recovery)),
         ("Backups in", str(figures.backups["database"]["location"])),
     ]
+
+
+def _by_itself(found: Recovery | None) -> str:
+    if found is None:
+        return "not tried"
+    times = f"changed after {duration(found.decided_seconds)}, all back {duration(found.recovered_seconds)} after the loss"
+    lost = f"{found.returned.lost_rows:,} rows are lost, those written after the backup"
+    return f"{found.done}; 'holdfast emit {found.fault.trigger}': {times}; {lost}"
 
 
 def _ui(ready: str | None) -> str:

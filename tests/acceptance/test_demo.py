@@ -19,7 +19,8 @@ from cli.demo import TYPES
 from cli.demo_home import MARK, DemoHome
 from cli.witness import files_that_hold, values_in, witness_files
 from examples.content_pipeline.sample_files import lay_out
-from orchestration.deployments import ROOT
+from holdfast.recovery.defaults import default_plans
+from orchestration.declared import ROOT
 from tests.acceptance.conftest import HOLDFAST
 from tests.browser import Browser
 from tests.postgres.servers import server_folder
@@ -82,6 +83,13 @@ def test_the_demo_backs_up_loses_and_brings_back_all_four_types(kept: Kept) -> N
         assert said in kept.said
 
 
+def test_the_demo_ends_with_an_event_and_the_database_comes_back_by_itself(kept: Kept) -> None:
+    assert "holdfast emit database_unavailable; and it comes back by its recovery plan" in kept.said
+    told = re.search(r"By itself .*?'holdfast emit database_unavailable': changed after [\d.]+ s, all back ([\d.]+) s", kept.said)
+    assert told, kept.said
+    assert re.search(r"\d+ rows are lost, those written after the backup", kept.said), "so much is said, too"
+
+
 def test_make_demo_keeps_it_where_it_is_asked_to() -> None:
     for arguments, command in (["KEEP=1"], "demo --keep"), ([], "demo"):
         told = subprocess.run(["make", "-n", "demo", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -100,6 +108,7 @@ def test_the_lost_files_lie_where_they_were(kept: Kept) -> None:
 
 def test_the_ui_shows_every_deployment(browser: Browser, kept: Kept) -> None:
     names = [one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]]
+    names += [f"recover-{plan.replace('_', '-')}" for plan in default_plans()]
     browser.open(f"{kept.address}/deployments?limit=100", *names, f"{len(names)} Deployments")
     browser.screenshot("deployments")
 
