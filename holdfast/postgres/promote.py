@@ -38,17 +38,24 @@ def promote(live: DatabaseUrl, new: DatabaseUrl, *, then: Sequence[str] = ()) ->
     return kept
 
 
-def swap_back(live: DatabaseUrl, kept: str | None) -> str | None:
+def swap_back(live: DatabaseUrl, kept: str | None, brought: int | None = None) -> str | None:
     """Undo a promote: what was kept gets its name back; return the name under which what had taken that is kept now.
 
     Without `kept` there was nothing before, and only the name is taken away. None: nothing had the name any more.
-    Raises NotFoundError where what was kept is gone, BusyError, RefusedError.
+    Raises NotFoundError where what was kept is gone, BusyError, RefusedError: also where another database than the one with the
+    number `brought` has the name by now.
     """
     with closing(connect_beside(live, {live.database, kept or live.database})) as connection:
         there = _databases(connection)
         if kept is not None and kept not in there:
             raise NotFoundError(
                 f"there is no database {kept!r}, so {live.database!r} can't be rolled back", reason="it was renamed or dropped"
+            )
+        if brought is not None and there.get(live.database, brought) != brought:
+            raise RefusedError(
+                f"{live.database!r} is another database by now than the one that was brought back, so it was left as it is",
+                reason="somebody has put another in its place since",
+                next_step="Where it is to make way all the same, rename the databases yourself: ALTER DATABASE … RENAME TO …",
             )
         undone = free_name(connection, live.database, "undone", datetime.now(UTC)) if live.database in there else None
         renames = [] if undone is None else [(live.database, undone)]
@@ -112,10 +119,16 @@ def connect_beside(server: DatabaseUrl, names: Collection[str]) -> Connection:
     return connect(server.with_database("template1")) if "postgres" in names else connect_to_server(server)
 
 
-def _databases(connection: Connection) -> set[str]:
+def number_of(url: DatabaseUrl) -> int | None:
+    """Tell the number by which its server knows a database whatever its name becomes; None where it is not there."""
+    with closing(connect_beside(url, {url.database})) as connection:
+        return _databases(connection).get(url.database)
+
+
+def _databases(connection: Connection) -> dict[str, int]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database")
-        return {name for (name,) in cursor.fetchall()}
+        cursor.execute("SELECT datname, oid::bigint FROM pg_database")
+        return dict(cursor.fetchall())
 
 
 def _refuse_prepared(connection: Connection, names: list[str]) -> None:

@@ -6,14 +6,14 @@ nothing was done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from holdfast.errors import PlanInvalidError, RefusedError
-from holdfast.recovery.execution import FINISHED, Execution, Status, StepRecord
-from holdfast.recovery.ordering import VERDICT, before, in_order, ready, verdicts_before
+from holdfast.recovery.execution import APPROVAL, FINISHED, Execution, Status, StepRecord
+from holdfast.recovery.ordering import VERDICT, before, in_order, ready, verdicts, verdicts_before
 from holdfast.recovery.plan import Plan, Step, read_plan
 from holdfast.recovery.step_type import Outcome
 from holdfast.recovery.steps import step_types, type_of
@@ -23,6 +23,9 @@ Json = dict[str, Any]
 
 FRESH = timedelta(minutes=10)
 """After this long what an assessment found counts no more, as long as nothing was changed: the system may be well again."""
+
+ASKED_ABOUT = "askedAbout"
+"""The key of an execution's metadata that says how things were when a person was asked."""
 
 INTERRUPTED = "it was interrupted"
 
@@ -92,12 +95,32 @@ def may_begin(plan: Plan, execution: Execution, at_work: Mapping[str, Step]) -> 
 
 def reasons_to_ask(plan: Plan, execution: Execution, changes: list[Step] | None = None) -> list[str]:
     """Say why a person has to agree before the next steps, or these, change something; nothing where nobody has to."""
-    if execution.mode == "drill" or execution.approved_by is not None:
+    if execution.mode == "drill":
         return []
     ahead = [step for step in ready(plan, execution) if type_of(step).changes] if changes is None else changes
+    if execution.approved_by is not None:
+        return list(_not_agreed_to(execution)) if ahead else []
     asks = [one.ask for step in ahead for one in verdicts_before(plan, execution, step).values() if one.ask]
     wanted = [f"the plan {plan.id} says so"] if plan.requires_approval else []
     return [*wanted, *dict.fromkeys(asks)] if ahead else []
+
+
+def asked_about(execution: Execution, **noted: Any) -> Execution:
+    """Note what a person is asked about: the answer is for that, and for no other trouble."""
+    found = {one.subject: {"state": one.state, "affected": list(one.affected)} for one in verdicts(execution)}
+    metadata = {**execution.metadata, **noted, ASKED_ABOUT: found}
+    return replace(execution, waiting_for=APPROVAL, approved_by=None, metadata=metadata)
+
+
+def _not_agreed_to(execution: Execution) -> Iterator[str]:
+    """Say what is another trouble now than the one that a person was asked about; nothing where nobody was asked."""
+    asked = execution.metadata.get(ASKED_ABOUT, {})
+    now = {one.subject: one for one in verdicts(execution)}
+    for one in (now[subject] for subject in asked if subject in now):
+        before = asked[one.subject]
+        covers = not before["affected"] or (one.affected and set(one.affected) <= set(before["affected"]))
+        if one.is_to_be_recovered and not (one.state == before["state"] and covers):
+            yield f"the {one.subject} was {before['state']} when it was asked about, and now it is {one.state}: {one.reason}"
 
 
 def is_outdated(plan: Plan, execution: Execution, step: Step, at: datetime) -> bool:

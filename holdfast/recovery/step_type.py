@@ -62,6 +62,8 @@ class Work:
     """Whether that may no longer be so: it was long ago, or an attempt before this one did more than anybody heard of."""
     begun_at: datetime | None = None
     """When the first attempt at this step began."""
+    agreed_at: datetime | None = None
+    """Of when the backup is that a person has agreed to go back to: an older one loses more than that."""
     outcomes: dict[str, Json] = field(default_factory=dict)
     """What the steps before have put out, by their ids."""
     log: logging.Logger | logging.LoggerAdapter[Any] = field(default_factory=lambda: logging.getLogger("holdfast.recovery"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -141,14 +142,14 @@ def _suspended(execution: Execution, hours: float) -> Answer:
 
 
 def _key(execution: Execution) -> str:
-    """Name the question of this run: asked again, after things were looked at again, it is another."""
-    return f"approval-{execution.metadata.get('asked', 0)}"
+    """Name the question: asked again it is another, and so it is where the run has lost its record and begun a new execution."""
+    return re.sub("[^a-z0-9]+", "-", f"approval-{execution.metadata.get('asked', 0)}-of-{execution.id.lower()}")
 
 
 def _give(execution: Execution, flow_run_id: UUID, said: Json) -> None:
     try:
         resume_flow_run(flow_run_id, run_input=said)
-    except (NotPausedError, FlowPauseTimeout) as error:
+    except (NotPausedError, FlowPauseTimeout, RuntimeError) as error:  # the last: another answer came at the same moment
         raise RefusedError(
             f"the run of {execution.id} does not wait any more",
             reason=str(error),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import figures
 from holdfast.errors import BusyError, HoldfastError, RefusedError
 from holdfast.process_identity import is_known_dead
-from holdfast.recovery.execution import APPROVAL, Execution
+from holdfast.recovery.execution import APPROVAL, FINISHED, Execution
 from holdfast.recovery.facts import without_secrets
 from holdfast.recovery.journal import Journal
 from holdfast.recovery.plan_book import PlanBook
@@ -23,7 +23,7 @@ from orchestration.masking import masked_all
 from orchestration.recovery.approval import state_of
 from orchestration.recovery.execution import Executing, recorded
 from orchestration.recovery.foreseeing import foreseen
-from orchestration.recovery.record import Recording
+from orchestration.recovery.record import Recording, newest
 from orchestration.recovery.telling import tell_begun, tell_ended, tell_waiting
 from orchestration.recovery.turns import of_plan, of_things
 
@@ -45,7 +45,7 @@ def carry_out(job: Job, repository: Repository, request: Request) -> Json | Exec
     if request.only_looks:
         return job.completed(foreseen(_executing(job, repository, execution, kept=False)))
     try:
-        with _at_it(job, repository, execution) as work:
+        with _at_it(job, repository, execution, request.execution) as work:
             _do(work, request)
     except _BeingSeenToError as error:
         if not request.by_event:
@@ -116,13 +116,14 @@ def _executing(job: Job, repository: Repository, execution: Execution, *, kept: 
 
 
 @contextmanager
-def _at_it(job: Job, repository: Repository, execution: Execution) -> Iterator[Executing]:
+def _at_it(job: Job, repository: Repository, execution: Execution, before: Execution | None) -> Iterator[Executing]:
     """Have the turn and keep the record of an execution; how it ended is told when nobody waits for it any more."""
     work = _executing(job, repository, execution)
     ttl_seconds = job.settings.lease_ttl_seconds
     try:
         with of_plan(repository, execution, ttl_seconds) as lease:
             _require_none_waits(job, execution)
+            _require_unchanged(job, before)
             work.sign(lease, repository)
             with (
                 recorded(work),
@@ -159,6 +160,23 @@ def _require_none_waits(job: Job, execution: Execution) -> None:
                 reason=f"since {other.metadata.get('askedAt')}",
                 next_step=f"Answer it: holdfast recover --approve {other.id}, or --deny {other.id}",
             )
+
+
+def _require_unchanged(job: Job, before: Execution | None) -> None:
+    """Raise BusyError where another run went on with the execution between its being read and its turn: nothing is done twice."""
+    if before is None:
+        return
+    now = newest(Journal(job.settings.home).read(before.id), job.mirror.find_execution(before.id))
+    if now is not None and _done(now) != _done(before):
+        raise BusyError(
+            f"another run has gone on with the execution {before.id} meanwhile",
+            reason=f"it is {now.status} now",
+            next_step="'holdfast recover --list' shows what came of it; resume it again where something is left",
+        )
+
+
+def _done(execution: Execution) -> list[tuple[str, bool, bool]]:
+    return [(one.id, one.state in FINISHED, one.undo is not None) for one in execution.steps]
 
 
 def _still_waits(execution: Execution) -> bool:

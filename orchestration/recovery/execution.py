@@ -21,6 +21,7 @@ from holdfast.recovery.deadline import Deadline
 from holdfast.recovery.execution import APPROVAL, Execution
 from holdfast.recovery.ordering import verdicts_before, with_left_out
 from holdfast.recovery.running import (
+    asked_about,
     changes_ahead,
     ended,
     how_to_go_on,
@@ -131,7 +132,7 @@ class Executing:
         stakes = find_stakes(reasons, ahead, lambda step: self.work(step, deadline))
         asked = int(self.execution.metadata.get("asked", 0)) + 1
         noted = {STAKES: masked_all(stakes.document()), "asked": asked, "askedAt": _now_text(), "suspended": may_come_back()}
-        self.recording.note(waiting_for=APPROVAL, **noted)
+        self.recording.change(lambda one: asked_about(one, **noted))
         return self.execution
 
     def failed(self) -> RecoveryFailedError:
@@ -155,6 +156,7 @@ class Executing:
             verdicts=verdicts_before(self.plan, execution, step),
             outdated=is_outdated(self.plan, execution, step, datetime.now(UTC)),
             begun_at=execution.step(step.id).started_at,
+            agreed_at=agreed_at(execution),
             outcomes={one.id: one.output for one in execution.steps if one.state in ("done", "not needed")},
             log=get_run_logger(),
         )
@@ -233,6 +235,12 @@ def recorded(work: Executing) -> Iterator[None]:
     if work.execution.waiting_for != APPROVAL:
         close = rolled_back if any(one.state == "undone" for one in work.execution.steps) else ended
         work.recording.close(close)
+
+
+def agreed_at(execution: Execution) -> datetime | None:
+    """Tell of when the backup is that a person was shown, and has agreed to go back to."""
+    shown = execution.metadata.get(STAKES, {}).get("backupAt")
+    return datetime.fromisoformat(shown) if shown and execution.approved_by is not None else None
 
 
 def why(error: BaseException) -> str:

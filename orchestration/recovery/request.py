@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from prefect.runtime import flow_run
 
-from holdfast.errors import ApprovalNeededError, NotFoundError, SettingsError
+from holdfast.errors import ApprovalNeededError, NotFoundError, RefusedError, SettingsError
 from holdfast.recovery.execution import APPROVAL, Execution
 from holdfast.recovery.plan import TEST_TRIGGER
-from orchestration.recovery.approval import Answer, answer_for, may_come_back
+from orchestration.recovery.approval import Answer, answer_for, may_come_back, state_of
 from orchestration.recovery.record import close_unanswered, execution_of_flow_run, find_execution
 
 Json = dict[str, Any]
@@ -65,13 +65,16 @@ class Request:
 
 
 def taken_up(request: Request, resume: str | None) -> Request:
-    """Find the execution that a request goes on with, and the answer that it waited for. Raises NotFoundError, SettingsError."""
+    """Find the execution that a request goes on with, and the answer that it waited for.
+
+    Raises NotFoundError, SettingsError, and RefusedError where the execution waits for another run to be answered.
+    """
     if request.occurred_at is not None and request.occurred_at.tzinfo is None:
         request = replace(request, occurred_at=request.occurred_at.replace(tzinfo=UTC))
     if request.trigger == TEST_TRIGGER and request.mode == "run":
         request = replace(request, mode="drill")
     if resume is not None:
-        return request.of(find_execution(resume))
+        return request.of(_not_waiting(find_execution(resume)))
     if request.mode == "roll_back":
         raise SettingsError("a roll-back needs the execution that is to be undone", next_step="Give its id")
     # Prefect does not count a run that is resumed as another one, so every run that may have been begun before is looked up.
@@ -80,3 +83,15 @@ def taken_up(request: Request, resume: str | None) -> Request:
         return request
     waits = own.status == "running" and own.waiting_for == APPROVAL
     return request.answered(own) if waits else request.of(own)
+
+
+def _not_waiting(execution: Execution) -> Execution:
+    """Let through what no suspended run is about to go on with. Raises RefusedError: it wants an answer first."""
+    suspended = execution.status == "running" and execution.waiting_for == APPROVAL and execution.metadata.get("suspended")
+    if suspended and state_of(execution.metadata.get("flowRunId")) in ("waits", "goes on"):
+        raise RefusedError(
+            f"the execution {execution.id} waits for a person's approval",
+            reason="its own run goes on with it when it is answered",
+            next_step=f"Answer it: holdfast recover --approve {execution.id}, or --deny {execution.id}",
+        )
+    return execution

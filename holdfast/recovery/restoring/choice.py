@@ -42,6 +42,8 @@ class Choice:
     backup_type: str
     backup_id: str | None
     deadline: Deadline
+    no_older_than: datetime | None = None
+    """Of when the backup is that a person has agreed to go back to."""
     passed_over: list[PassedOver] = field(default_factory=list)
 
     def bring(self, bring: Callable[[Manifest], Json], *, falls_back: bool = True) -> tuple[Manifest, Json]:
@@ -108,6 +110,8 @@ class Choice:
             elif index.is_bad(summary.intact):
                 problems = index.proofs(summary.intact)[0].problems
                 self._pass_over(summary.id, f"it is known to be bad: {'; '.join(figures.first(problems, 3))}")
+            elif self.no_older_than is not None and summary.intact.snapshot_at < self.no_older_than:
+                self._pass_over(summary.id, "it is older than the one that a person has agreed to; a new execution asks again")
             else:
                 yield summary.intact
 

@@ -14,7 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.postgres.aside import set_aside
 from holdfast.postgres.contents import BackupContents
 from holdfast.postgres.limit import TimeLimit
-from holdfast.postgres.promote import kept_since, swap_back
+from holdfast.postgres.promote import kept_since, number_of, swap_back
 from holdfast.postgres.restore_report import RestoreOptions
 from holdfast.postgres.selection import select
 from holdfast.postgres.sessions import connected
@@ -71,11 +71,11 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     verdict, started = _verdict(work, wanted)
     kept_before = _kept_before(work, wanted) if verdict.state != "lost" else None
     if kept_before is not None and not verdict.is_to_be_recovered:
-        return _done_before(verdict, wanted, kept_before)
+        return _done_before(work, verdict, wanted, kept_before)
     if is_left_alone(work, verdict):
         return _left_alone(verdict, started, _mended(work, wanted))
     way = way_for(verdict, wanted)
-    choice = Choice(work.world, "database", wanted.backup_id, work.deadline)
+    choice = Choice(work.world, "database", wanted.backup_id, work.deadline, work.agreed_at)
     place = _place(work, wanted.target)
     disconnected = connected(place) if way.replaces else []
 
@@ -86,6 +86,7 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     began = time.monotonic()
     manifest, done = choice.bring(bring, falls_back=way.falls_back)
     ties, not_made = _restore_ties(work, wanted, way, manifest) if way.tables else ([], ())
+    brought = None if way.mode == "in_place" or way.tables else number_of(place)
     output = {
         **choice.document(manifest),
         **{name: done[name] for name in ("mode", "target", "tables", "rows", "kept", "losses")},
@@ -98,7 +99,7 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     }
     left_out = () if way.tables else done["notes"]  # what single tables leave out is what the ties are
     notes = (*choice.notes, *left_out, *not_made)
-    undo = _undo(work, wanted, way, manifest, done | {"kept": kept_before or done["kept"]})
+    undo = _undo(work, wanted, way, manifest, done | {"kept": kept_before or done["kept"], "brought": brought})
     return Outcome(_summary(manifest, way, done), output, notes, undo=undo)
 
 
@@ -139,7 +140,7 @@ def undo_database(work: Work, undo: Json) -> Outcome:
     if "tables" in undo:
         schema = set_aside(place, [(one, other) for one, other in undo["tables"]])
         return Outcome(f"The tables that were added are in the schema {schema} now", {"schema": schema})
-    undone = swap_back(place, undo["kept"])
+    undone = swap_back(place, undo["kept"], undo.get("brought"))
     what = f"{undo['kept']} is {place.database} again" if undo["kept"] else f"{place.database} has lost its name again"
     kept = f"; what was brought back is kept as {undone}" if undone else ""
     return Outcome(f"{what}{kept}", {"undone": undone})
@@ -177,9 +178,10 @@ def _kept_before(work: Work, wanted: BackupRestoreParameters) -> str | None:
     return kept_since(_place(work, wanted.target), work.begun_at)
 
 
-def _done_before(verdict: Verdict, wanted: BackupRestoreParameters, kept: str) -> Outcome:
+def _done_before(work: Work, verdict: Verdict, wanted: BackupRestoreParameters, kept: str) -> Outcome:
     said = f"An attempt before this one had brought it back, and {verdict.reason}; the former database is kept as {kept}"
-    return Outcome(said, {"found": verdict.state, "kept": kept}, undo={"target": wanted.target, "kept": kept})
+    undo = {"target": wanted.target, "kept": kept, "brought": number_of(_place(work, wanted.target))}
+    return Outcome(said, {"found": verdict.state, "kept": kept}, undo=undo)
 
 
 def _mended(work: Work, wanted: BackupRestoreParameters) -> tuple[str, ...]:
@@ -207,7 +209,7 @@ def _undo(work: Work, wanted: BackupRestoreParameters, way: Way, manifest: Manif
     if way.mode == "in_place":
         return None
     if not way.tables:
-        return {"target": wanted.target, "kept": done["kept"]}
+        return {"target": wanted.target, "kept": done["kept"], "brought": done["brought"]}
     contents = BackupContents(work.world.repository, manifest)
     return {"target": wanted.target, "tables": sorted(select(contents.archive, way.tables).tables)}
 
