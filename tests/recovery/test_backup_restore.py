@@ -22,6 +22,7 @@ from holdfast.errors import (
 )
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from holdfast.postgres.promote import promote
 from holdfast.recovery.deadline import Deadline
 from holdfast.recovery.service import Health, Service
 from holdfast.recovery.step_type import Outcome
@@ -247,6 +248,24 @@ def test_what_an_attempt_before_had_brought_back_is_not_replaced_again_and_can_b
     assert rows(live, "SELECT max(id) FROM orders") == [(1000,)]
     assert undo(world, again) is not None
     assert rows(live, "SELECT max(id) FROM orders") == [(310,)], "the database from before the first attempt is not back"
+
+
+def test_a_database_that_somebody_has_put_there_since_is_not_rolled_back(world: RestoringWorld, live: DatabaseUrl) -> None:
+    done = run(world, DAMAGED)
+    rows(live, "INSERT INTO orders VALUES (1000, 'of another restore')")
+    promote(live, make_database(live, "shop_other"))
+    with pytest.raises(RefusedError, match="another database by now"):
+        undo(world, done)
+    assert {"shop", done.output["kept"]} <= names(live)
+
+
+def test_no_older_backup_is_taken_than_the_one_that_a_person_has_agreed_to(
+    world: RestoringWorld, live: DatabaseUrl, storage: MemoryStorage, backups: list[Manifest]
+) -> None:
+    damage(storage, world.repository, backups[0], "base")
+    with pytest.raises(DamagedError, match="older than the one that a person has agreed to"):
+        run(world, DAMAGED, agreed_at=backups[0].snapshot_at)
+    assert (world.restored, names(live)) == ([], {"shop"})
 
 
 def test_what_an_attempt_before_had_left_of_a_table_s_ties_is_made_when_it_is_taken_up_again(

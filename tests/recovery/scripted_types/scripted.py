@@ -22,6 +22,8 @@ class ScriptedParameters(Parameters):
     waits_for: str | None = None
     """A file that has to be there before it ends."""
     heeds_its_deadline: bool = True
+    ends_badly: bool = False
+    """Whether it fails when it has waited."""
     touches: tuple[str, ...] = ()
     can_undo: bool = True
     says: str = "done as scripted"
@@ -49,6 +51,8 @@ class Scripted(StepType[ScriptedParameters]):
             time.sleep(0.02)
             if parameters.heeds_its_deadline:
                 work.deadline.require()
+        if parameters.ends_badly:
+            raise ToolFailedError(f"{work.step.id} ended badly as scripted")
         undo = {"wrote": work.step.id} if parameters.can_undo else None
         return Outcome(parameters.says, {"mode": work.mode, "saw": sorted(work.outcomes)}, undo=undo)
 
