@@ -14,10 +14,25 @@ from xdist.scheduler import LoadScopeScheduling
 _SHARING = {"blocks", "catalog", "cli", "examples", "fleet", "flows"}  # folders whose tests share a server, or a whole home
 _OWN = ("answers", "config_diff", "keys", "listing", "secrets_commands", "sources", "storage")
 _APART = {*(f"tests/cli/test_{name}.py" for name in _OWN), "tests/examples/test_functions.py"}  # these share nothing
+_OF_RECOVERY = {
+    f"tests/flows/test_{name}.py"
+    for name in (
+        "disaster_recovery",
+        "plan_deployments",
+        "plan_drill",
+        "probes",
+        "recovery_restores",
+        "recovery_secrets",
+        "unlucky_recovery",
+    )
+}
+"""Half of the tests of flows: with two servers, two processes are at them."""
 _LONGEST = (
     "flows",
     "cli",
+    "flows of recovery",
     "tests/acceptance/test_demo.py",
+    "tests/acceptance/test_faults.py",
     "fleet",
     "tests/acceptance/test_killed_at_any_moment.py",
     "tests/orchestration/test_serving.py",
@@ -53,6 +68,8 @@ def _together(nodeid: str) -> str:
     """Name what must run in one process with this test: its file or its folder."""
     file = nodeid.partition("::")[0]
     _, folder, *_ = PurePosixPath(file).parts
+    if file in _OF_RECOVERY:
+        return "flows of recovery"
     return folder if folder in _SHARING and file not in _APART else file
 
 
