@@ -32,6 +32,9 @@ def close_dead_executions(mirror: Mirror, goes_on: Callable[[Metadata], bool], r
     journal = Journal(settings.home)
     closed = []
     for execution in _open_ones(mirror, journal):
+        if execution.status != "running":
+            mirror.close_execution(execution)  # it ended while the catalog was away
+            continue
         why = _why_dead(execution, goes_on, reason, settings.approval_hours)
         if why is not None:
             _close(mirror, journal, ended(execution, datetime.now(UTC), why), settings)
@@ -40,11 +43,11 @@ def close_dead_executions(mirror: Mirror, goes_on: Callable[[Metadata], bool], r
 
 
 def _open_ones(mirror: Mirror, journal: Journal) -> list[Execution]:
-    """List those that have not ended by the newer of both records."""
+    """List those that have not ended by one of both records, each as the newer one has it."""
     there = {one.id: one for one in mirror.open_executions()}
     here = {one.id: one for one in journal.all() if one.status == "running" or one.id in there}
     newer = (newest(here.get(one), there.get(one) or mirror.find_execution(one)) for one in {**here, **there})
-    return [one for one in newer if one is not None and one.status == "running"]
+    return [one for one in newer if one is not None and (one.status == "running" or one.id in there)]
 
 
 def _why_dead(execution: Execution, goes_on: Callable[[Metadata], bool], reason: str, hours: float) -> str | None:

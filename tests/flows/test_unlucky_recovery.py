@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from prefect.flow_engine import run_flow
 from flows.database_backup import database_backup
 from flows.disaster_recovery import disaster_recovery
 from holdfast.errors import ApprovalDeniedError, BusyError, RecoveryFailedError, RefusedError
+from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.process_identity import is_known_dead_holder
 from holdfast.recovery import running
 from holdfast.recovery.execution import Execution
@@ -160,6 +162,41 @@ def test_an_approval_is_for_what_was_asked_about_and_for_no_other_trouble(
         said.clear()
         assert disaster_recovery("drifts")["status"] == "success"
     assert len(said) == 1
+
+
+def test_an_execution_that_ended_while_the_catalog_was_away_is_closed_there_by_the_next_run(
+    installation: Installation, planned: Planned, tmp_path: Path
+) -> None:
+    planned("away", step("a", waits_for="go"))
+    planned("next", step("x"))
+    keeper = EmbeddedServer(installation.home / "postgres")
+    ended: list[dict[str, Any]] = []
+    thread = threading.Thread(target=lambda: ended.append(disaster_recovery("away", job_id="recovery_1_away")))
+    thread.start()
+    try:
+        _wait(lambda: log(tmp_path) == ["a"])
+        keeper.stop()
+        (tmp_path / "go").touch()
+        thread.join()
+    finally:
+        keeper.start()
+    assert (ended[0]["status"], _status(installation, "recovery_1_away")) == ("success", "running")
+    disaster_recovery("next")
+    assert _status(installation, "recovery_1_away") == "success"
+
+
+def _status(installation: Installation, execution_id: str) -> str:
+    with installation.catalog() as catalog:
+        found = catalog.executions.find(execution_id)
+    assert found is not None
+    return found.status
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_of_two_who_resume_one_execution_the_later_one_does_nothing_again(

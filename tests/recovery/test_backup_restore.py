@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from holdfast.errors import (
     ApprovalNeededError,
     DamagedError,
     DatabaseUnreachableError,
+    HoldfastError,
     RefusedError,
     TimeLimitError,
     WorkFailedError,
@@ -367,3 +371,49 @@ def test_a_server_that_is_down_is_started_and_nothing_restored_that_was_not_lost
     done = run(world, Verdict("database", "unreachable", "nothing listens"))
     assert (done.output["found"], done.output["started"]) == ("lost", ["started the server"])
     assert rows(live, "SELECT count(*) FROM orders") == [(310,)]
+
+
+def test_a_server_that_is_coming_up_by_itself_is_waited_for(
+    live: DatabaseUrl, storage: MemoryStorage, tmp_path: Path, server: EmbeddedServer
+) -> None:
+    settings, standby = server.data_dir / "postgresql.auto.conf", server.data_dir / "standby.signal"
+    before = settings.read_text()
+    server.stop()
+    settings.write_text(f"{before}\nhot_standby = off\n")
+    standby.touch()
+    (server.data_dir / "promote").unlink(missing_ok=True)
+    world = RestoringWorld(tmp_path, live, repository=Repository.open(storage, key=None), database=live)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            started = pool.submit(server.start)  # it says that it is not up yet, until it is told to be no standby any more
+            _wait(lambda: "not accepting" in str(_refused(live)))
+            done = pool.submit(run, world, Verdict("database", "unreachable", "the server is starting"))
+            time.sleep(0.5)
+            assert not done.done()
+            (server.data_dir / "promote").touch()
+            os.kill(int((server.data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGUSR1)
+            started.result(30)
+            outcome = done.result(30)
+    finally:
+        server.stop()
+        settings.write_text(before)
+        standby.unlink(missing_ok=True)
+        server.start()
+    assert not outcome.needed
+    assert "coming up by itself" in outcome.output["started"][0]
+    assert world.restored == []
+
+
+def _refused(url: DatabaseUrl) -> HoldfastError | None:
+    try:
+        connect(url).close()
+    except HoldfastError as error:
+        return error
+    return None
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)

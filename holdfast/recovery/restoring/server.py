@@ -20,11 +20,14 @@ _PAUSE_SECONDS = 0.2
 
 
 def start_server(work: Work, why: str) -> list[str]:
-    """Start the database's service and wait until the server answers; return what was done.
+    """Start the database's service and wait until the server answers; return what was done. One that is coming up is waited for.
 
     Raises DatabaseUnreachableError or ServiceFailedError, which say what a person has to do, and TimeLimitError.
     """
-    name = work.world.settings.database_service
+    name, url = work.world.settings.database_service, work.world.database()
+    if (refusal := _refusal(url, work.deadline)) is not None and COMING_UP.search(str(refusal)):
+        _wait_for_answer(work, url)
+        return ["it was waited for, for it was coming up by itself"]
     if name is None:
         raise _by_hand(work, f"{why}, and BACKUP_DATABASE_SERVICE names no service to start")
     service = work.world.service(name)
@@ -34,13 +37,14 @@ def start_server(work: Work, why: str) -> list[str]:
     except ServiceFailedError as error:
         error.next_step = _what_to_do(work)
         raise
-    _wait_for_answer(work, work.world.database())
+    _wait_for_answer(work, url)
     return done
 
 
 def still_silent(work: Work, why: str) -> DatabaseUnreachableError:
     """Say of a server that was started that it does not answer."""
-    return _by_hand(work, f"the service {work.world.settings.database_service} was started, and yet {why}")
+    name = work.world.settings.database_service
+    return _by_hand(work, f"{f'the service {name}' if name else 'it'} was started, and yet {why}")
 
 
 def _wait_for_answer(work: Work, url: DatabaseUrl) -> None:
