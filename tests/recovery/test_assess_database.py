@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -264,6 +265,7 @@ def test_flipped_bytes_in_a_table_are_found_by_reading_it_and_by_the_next_quick_
     assert trigger_of(verdict) == "database_corruption"
     quick = look(world, "database", thorough=False)
     assert (quick.state, quick.affected) == ("damaged", ())
+    assert "thorough" in str(quick.ask), "a counter alone has a database replaced"
     assert "failure of its checksums" in quick.reason or "failures of its checksums" in quick.reason
 
 
@@ -314,6 +316,28 @@ def test_a_table_whose_file_is_gone_is_damaged(world: AssessedWorld, server: Emb
     verdict = look(world, "database")
     assert (verdict.state, verdict.affected) == ("damaged", ("public.tags",))
     assert "No such file or directory" in verdict.evidence["damaged"]["public.tags"]
+
+
+def test_a_tablespace_that_is_not_mounted_is_asked_about(
+    world: AssessedWorld, server: EmbeddedServer, database: DatabaseUrl
+) -> None:
+    place = server.data_dir.parent / "space"
+    place.mkdir()
+    shutil.chown(place, server.data_dir.stat().st_uid)
+    rows(database.maintenance(), f"CREATE TABLESPACE away LOCATION '{place}'")
+    rows(database, "ALTER TABLE tags SET TABLESPACE away")
+    server.stop()
+    place.rename(place.with_name("unmounted"))
+    place.mkdir()
+    server.start()
+    verdict = look(world, "database")
+    assert (verdict.state, verdict.affected) == ("damaged", ("public.tags",))
+    assert "may only not be mounted" in str(verdict.ask)
+    place.rmdir()
+    place.with_name("unmounted").rename(place)
+    assert look(world, "database").state == "healthy", "and mounted again it is whole"
+    rows(database, "DROP TABLE tags")
+    rows(database.maintenance(), "DROP TABLESPACE away")
 
 
 def test_a_catalog_that_can_not_be_read_is_damage_though_nobody_gets_in(

@@ -6,6 +6,7 @@ said.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,12 @@ _REINDEX = (
     "the tables themselves can be read, so it may be an index: REINDEX mends that and loses nothing, "
     "and a restore loses what is newer than the backup"
 )
+_MOUNT = (
+    "all of them are in a tablespace whose files are not there: it may only not be mounted; mounting it loses nothing, "
+    "and a restore loses what is newer than the backup"
+)
+_TABLESPACE = re.compile(r'could not open file "pg_tblspc/.*No such file or directory')
+_LOOK = "the server only counts its failures; an assessment with thorough: true says what is damaged, if anything is"
 
 
 def assess(world: World, deadline: Deadline, *, thorough: bool) -> Verdict:
@@ -71,15 +78,22 @@ def _damaged(look: DatabaseLook) -> Verdict | None:
     if affected := tuple(sorted(tables | structures.tables)):
         what = "" if tables else "an index of "
         reason = f"{what}{', '.join(figures.first(affected, _NAMED))} can't be read whole"
-        return Verdict("database", "damaged", reason, look.document(), affected, None if tables else _REINDEX)
+        return Verdict("database", "damaged", reason, look.document(), affected, _ask(reading, tables))
     if not look.failures:
         return None
     reason = f"the server has counted {figures.count(look.failures, 'failure')} of its checksums since the newest good backup"
     if look.reading is None:
-        return Verdict("database", "damaged", reason, look.document())
+        return Verdict("database", "damaged", f"{reason}, and what is damaged was not looked for", look.document(), (), _LOOK)
     if structures.installed and not reading.not_read and not structures.not_looked_at:
         return None  # all of it was looked at now, and is whole
     return Verdict("database", "damaged", f"{reason}, and what could be read now is whole", look.document(), (), _REINDEX)
+
+
+def _ask(reading: Reading, tables: set[str]) -> str | None:
+    """Say why a person has to decide, where there may be a way that loses nothing."""
+    if tables and all(_TABLESPACE.search(reading.damaged.get(one, "")) for one in tables):
+        return _MOUNT
+    return None if tables else _REINDEX
 
 
 def _incomplete(look: DatabaseLook) -> Verdict | None:
