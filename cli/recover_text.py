@@ -40,11 +40,10 @@ def ended(found: Document) -> Iterator[RenderableType]:
     """Tell what came of an execution, or what would."""
     name = str(found["plan"].get("name") or found["planId"])
     back = found["mode"] != "plan" and bool(found["metadata"].get("rolledBackAt")) and found["status"] != "success"
-    said = "was rolled back" if back else _STATUS.get(found["status"], found["status"])
+    said = str(found["error"]).removeprefix("it ") if back else _STATUS.get(found["status"], found["status"])
     took = figures.duration(found["durationMs"] / 1000) if found["durationMs"] is not None else None
-    yield jobs.headline(
-        name, f"{said}{f', in {took}' if took and not back else ''}", good=True if back else _GOOD.get(found["status"])
-    )
+    good = (True if found["status"] == "failed" else None) if back else _GOOD.get(found["status"])
+    yield jobs.headline(name, f"{said}{f', in {took}' if took and not back else ''}", good=good)
     if found.get("note"):
         yield f"  {found['note']}"
     for step in found["steps"]:
@@ -87,8 +86,11 @@ def _step(step: Document) -> Iterator[str]:
 
 
 def _next(found: Document) -> Iterator[str]:
-    if found["status"] not in ("failed", "partial") or found["mode"] == "plan":
+    if found["mode"] == "plan":
+        if any(step.get("would") for step in found["steps"]):
+            yield f"Do it: holdfast recover {found['planId']}"
         return
-    yield f"Go on where it stopped: holdfast recover --resume {found['executionId']}"
+    if found["status"] in ("failed", "partial"):
+        yield f"Go on where it stopped: holdfast recover --resume {found['executionId']}"
     if any(step["undo"] is not None for step in found["steps"]):
         yield f"Undo what was done:     holdfast recover --roll-back {found['executionId']}"

@@ -27,6 +27,9 @@ FRESH = timedelta(minutes=10)
 ASKED_ABOUT = "askedAbout"
 """The key of an execution's metadata that says how things were when a person was asked."""
 
+ROLLED_BACK_AT = "rolledBackAt"
+"""The key of an execution's metadata that says when it was rolled back, until it is resumed."""
+
 INTERRUPTED = "it was interrupted"
 
 
@@ -40,7 +43,8 @@ def resumed(execution: Execution, at: datetime) -> Execution:
     """Take an execution up again: what is finished stays so, everything else waits. Raises RefusedError."""
     if execution.status == "success":
         raise RefusedError(f"the execution {execution.id} has ended well", reason="nothing of it is left to do")
-    again = replace(execution, status="running", completed_at=None, error=None)
+    metadata = {name: value for name, value in execution.metadata.items() if name != ROLLED_BACK_AT}
+    again = replace(execution, status="running", completed_at=None, error=None, metadata=metadata)
     for record in again.steps:
         if record.state not in FINISHED:
             again = again.with_step(replace(record, state="waiting", completed_at=None, summary=None, error=None))
@@ -172,7 +176,7 @@ def rolled_back(execution: Execution, at: datetime) -> Execution:
     """Note that what could be undone of an execution was: where something that it did is still in force it is `partial`."""
     still = [one for one in execution.steps if one.state == "done" and _changes(one)]
     said = "it was rolled back" + (f", but for {', '.join(one.name for one in still)}" if still else "")
-    metadata = {**execution.metadata, "rolledBackAt": canonical.time_text(at)}
+    metadata = {**execution.metadata, ROLLED_BACK_AT: canonical.time_text(at)}
     status: Status = "partial" if still else "failed"
     return replace(execution, status=status, completed_at=at, error=said, waiting_for=None, metadata=metadata)
 

@@ -189,7 +189,10 @@ def test_the_last_thing_done_is_the_first_to_be_undone(tmp_path: Path) -> None:
     assert to_undo(made, execution) == []
     back = rolled_back(execution, NOW)
     assert (back.status, back.error) == ("partial", "it was rolled back, but for B")
-    assert _states(resumed(back, NOW)) == {"a": "waiting", "b": "done", "c": "waiting", "d": "waiting"}
+    assert "rolledBackAt" in back.metadata
+    again = resumed(back, NOW)
+    assert _states(again) == {"a": "waiting", "b": "done", "c": "waiting", "d": "waiting"}
+    assert "rolledBackAt" not in again.metadata, "were it to fail now, it would be told as rolled back"
 
 
 def test_what_a_plan_works_on_is_what_its_steps_work_on(tmp_path: Path) -> None:
