@@ -159,10 +159,12 @@ def _tell_step(record: StepRecord) -> None:
 
 
 def _ask(execution: Execution) -> Answer | None:
-    """Ask whoever sits at the terminal; nobody answers where there is none."""
+    """Ask whoever sits at the terminal; where there is none nobody answers, and what would have been asked is only shown."""
     from orchestration.recovery.approval import Answer, question
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        for line in question(execution):
+            output.note(f"  {line}")
         return None
     console = output.console(stderr=True)
     console.print()

@@ -74,8 +74,16 @@ def stakes_text(document: Json) -> Iterator[str]:
     if document["openConnections"] is not None:
         yield f"Open connections to the live database: {document['openConnections']}."
     for one in document["foreseen"]:
-        yield from (f"{one['step']}: {line}" for line in one["would"])
+        yield from _foreseen_text(one["step"], one["would"])
     yield from (f"Not known: {one}" for one in document["notKnown"])
+
+
+def _foreseen_text(step: str, would: list[str]) -> Iterator[str]:
+    if len(would) == 1:
+        yield f"{step}: {would[0]}"
+    elif would:
+        yield f"{step}:"
+        yield from (f"- {line}" for line in would)
 
 
 def _losses_text(losses: list[Json], rows: int) -> Iterator[str]:

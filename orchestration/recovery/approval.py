@@ -88,7 +88,7 @@ def needed(execution: Execution) -> ApprovalNeededError:
     """Make the error for an execution that nobody agreed to; it can still be resumed."""
     error = ApprovalNeededError(
         f"The execution {execution.id} of the plan {execution.plan_id} needs a person's approval",
-        reason=" ".join(question(execution)),
+        reason="; ".join(execution.metadata[STAKES]["reasons"]),
         next_step=f"Nothing live was changed. Go on with: holdfast recover --resume {execution.id} --yes",
     )
     error.found = execution.document()
@@ -109,7 +109,8 @@ def give(execution: Execution, answer: Answer) -> None:
     if execution.status != "running" or execution.waiting_for != APPROVAL or not flow_run_id:
         raise RefusedError(
             f"the execution {execution.id} does not wait for an approval",
-            reason=f"it is {execution.status}" + (f", waiting for {execution.waiting_for}" if execution.waiting_for else ""),
+            reason=f"its status is {execution.status}"
+            + (f", waiting for {execution.waiting_for}" if execution.waiting_for else ""),
             next_step="'holdfast recover --list' shows which do",
         )
     with asked("the execution waits there"):

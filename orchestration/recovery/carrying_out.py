@@ -105,8 +105,11 @@ def _new(job: Job, request: Request, now: datetime) -> Execution:
 
 def _to_roll_back(execution: Execution) -> Execution:
     if not to_undo(plan_of(execution), execution):
+        undone = any(one.state == "undone" for one in execution.steps)
         raise RefusedError(
-            f"nothing of the execution {execution.id} can be undone", reason="no step of it has noted how it is undone"
+            f"nothing of the execution {execution.id} can be undone",
+            reason="it was rolled back already" if undone else "no step of it has changed anything that can be undone",
+            next_step="'holdfast recover --list' shows what came of it",
         )
     return replace(execution, status="running", completed_at=None, error=None)
 

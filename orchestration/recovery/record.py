@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.catalog.mirror import Mirror
 from holdfast.errors import HoldfastError, NotFoundError
@@ -21,7 +21,9 @@ from holdfast.recovery.execution import Execution, StepRecord
 from holdfast.recovery.journal import Journal
 from holdfast.recovery.running import ended
 from holdfast.settings import load_settings
-from orchestration.job import Job
+
+if TYPE_CHECKING:
+    from orchestration.job import Job  # brings Prefect with it, which nobody needs to look executions up
 
 Json = dict[str, Any]
 Watcher = Callable[[StepRecord], None]

@@ -30,7 +30,7 @@ def execution(tmp_path: Path) -> Iterator[Execution]:
 def test_who_has_to_agree_is_told_what_is_at_stake_and_how_to_answer(execution: Execution) -> None:
     stakes = Stakes(
         ["rows are newer than the backup"],
-        foreseen=[("Bring back", ["it would be promoted"])],
+        foreseen=[("Bring back", ["it would be promoted"]), ("Move", ["it would be copied", "what is there would be kept"])],
         losses=[
             {"table": "public.articles", "rows": 3, "liveRows": 53, "backupRows": 50},
             {"table": "public.newer", "rows": 7, "liveRows": 7, "backupRows": None},
@@ -49,6 +49,9 @@ def test_who_has_to_agree_is_told_what_is_at_stake_and_how_to_answer(execution: 
         "- public.newer: 7 of 7 rows, a table that the backup has not",
         "Open connections to the live database: 4.",
         "Bring back: it would be promoted",
+        "Move:",
+        "- it would be copied",
+        "- what is there would be kept",
         "Not known: how large it is: nobody answers",
     ]
     message = waiting_message(execution, said, ORIGIN, NOW, NOW + timedelta(hours=24))
