@@ -17,6 +17,8 @@ from holdfast.errors import ExitCode, SettingsError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from holdfast.settings import Settings
+
 commands = Commands("")
 
 Types = Annotated[
@@ -73,6 +75,7 @@ def _of_restores(kinds: list[BackupType] | None) -> None:
 
 def _of_plans(plans: list[str]) -> None:
     loaded = settings()
+    _require_there(loaded, plans)
     ready_for_flows(loaded)
     with shown("Rehearsing"):
         from flows.plan_drill import plan_drill
@@ -81,6 +84,15 @@ def _of_plans(plans: list[str]) -> None:
     output.result(found, lambda: plans_text(found))
     if not found["ok"]:
         raise typer.Exit(ExitCode.DAMAGED)
+
+
+def _require_there(loaded: Settings, plans: list[str]) -> None:
+    """Raise NotFoundError for a plan that there is not."""
+    from holdfast.recovery.plan_book import PlanBook
+
+    book = PlanBook(loaded)
+    for plan_id in (one for one in plans if one != "all"):
+        book.find(plan_id)
 
 
 def _game_day(names: list[str], megabytes: int) -> None:

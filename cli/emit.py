@@ -24,6 +24,8 @@ commands = Commands("")
 
 Document = dict[str, Any]
 
+_EXAMPLE = """Write it as --payload '{"table": "orders"}'"""
+
 Event = Annotated[str, typer.Argument(metavar="EVENT", help="What has happened, such as database_unavailable.")]
 Payload = Annotated[
     str | None,
@@ -62,9 +64,9 @@ def _facts(payload: str | None) -> Document:
         found = json.loads(sys.stdin.read() if payload == "-" else payload)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise SettingsError("The payload is no JSON", reason=reason) from None
+        raise SettingsError("The payload is no JSON", reason=reason, next_step=_EXAMPLE) from None
     if not isinstance(found, dict):
-        raise SettingsError("The payload is no JSON object", next_step='Write it as {"table": "orders"}')
+        raise SettingsError("The payload is no JSON object", next_step=_EXAMPLE)
     return found
 
 
@@ -136,4 +138,6 @@ def _next(emitted: Emitted) -> str:
         return "'holdfast plans list' shows what starts each plan; by hand: holdfast recover PLAN"
     if not emitted.worker_online:
         return "holdfast serve, for no worker takes these runs yet"
+    if emitted.runs and all(one.has_ended for one in emitted.runs):
+        return "holdfast recover --list shows what came of them"
     return "holdfast recover --list shows how far they are"

@@ -8,6 +8,7 @@ import os
 from cli import output
 
 _OURS = ("holdfast", "orchestration", "blocks", "flows")
+_SENDERS = ("EventsWorker", "APILogWorker")  # they warn, at the end of a process, of what they have still to send
 _CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 
@@ -37,3 +38,5 @@ def keep_prefect_quiet() -> None:
     """
     if not output.verbose():
         os.environ.setdefault(_CONSOLE_LEVEL, "CRITICAL")
+        for name in _SENDERS:
+            logging.getLogger(name).setLevel(logging.ERROR)

@@ -144,7 +144,8 @@ def _usage_error(error: typer.TyperException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         return ExitCode.USAGE
     command = context.command_path if context is not None else "holdfast"
-    output.failure(SettingsError.code, error.format_message(), None, f"'{command} --help' shows how it is used")
+    message = error.format_message().replace(": Value error, ", ": ")  # pydantic's words, which say nothing here
+    output.failure(SettingsError.code, message, None, f"'{command} --help' shows how it is used")
     return ExitCode.USAGE
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import figures, jobs, logs, output
+from cli import figures, jobs, logs, output, progress
 from cli.app import Commands
 from cli.session import settings
 from holdfast.errors import HoldfastError, NotFoundError, SettingsError
@@ -154,10 +154,11 @@ def _follow(loaded: Settings) -> list[str] | None:
     if use_running_prefect(loaded) is None:
         return None
     logs.keep_prefect_quiet()
-    from orchestration.recovery.deployments import apply_plans
-
     try:
-        return apply_plans(loaded)
+        with progress.waiting("Having the Prefect server follow"):
+            from orchestration.recovery.deployments import apply_plans
+
+            return apply_plans(loaded)
     except HoldfastError as error:
         output.warn(f"the plan is kept, but its deployment could not be changed: {error}")
         return []
