@@ -159,6 +159,20 @@ def test_of_a_document_only_what_is_secret_is_searched_for() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SUPABASE_ANON_KEY", VALUE),
+        ("NEXT_PUBLIC_API_KEY", VALUE),
+        ("STRIPE_KEY", "pk_live_4eC39HqLyjWDarjtT1zdp7dc"),
+        ("SUPABASE_KEY", "sb_publishable_4eC39HqLyjWDarjtT1zdp7dc"),
+    ],
+)
+def test_a_key_that_is_meant_for_everybody_leaks_nowhere(name: str, value: str) -> None:
+    assert list(needles_of(f"env-file/{name}", name, value.encode(), always_secret=False)) == []
+    assert list(needles_of("env-file/API_KEY", "API_KEY", VALUE.encode(), always_secret=False)) != []
+
+
 def test_names_that_are_gone_are_incomplete_and_placeholders_are_told(place: Place) -> None:
     place.write(".env", ENV.replace("API_KEY", "#API_KEY"))
     verdict = look(place.world(), "secrets")

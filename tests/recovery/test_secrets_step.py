@@ -104,6 +104,20 @@ def test_what_can_not_be_rotated_fails_the_step_only_after_the_others_were_and_o
     assert CANARY not in said
 
 
+@pytest.mark.parametrize(
+    "value", ["sk_live_" + "a1B2" * 6, "ghp_" + "a1B2" * 9, f"eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoi{'x' * 12}.{'y' * 20}"]
+)
+def test_what_another_service_gives_out_is_never_replaced_by_a_random_text(env: Path, value: str) -> None:
+    env.write_text(f"API_KEY={value}\nOTHER_KEY={CANARY}\n")
+    verdict = Verdict("secrets", "compromised", "in a log", affected=("env-file/API_KEY", "env-file/OTHER_KEY"))
+    with pytest.raises(WorkFailedError, match="1 of 2 secrets were not rotated: env-file/API_KEY") as error:
+        run(work_on(world_of(env), KIND, parameters={}, verdicts=[verdict]))
+    assert "Have that service give out another one" in str(error.value.reason)
+    assert value not in str(error.value)
+    assert values(env)["API_KEY"] == value
+    assert values(env)["OTHER_KEY"] != CANARY
+
+
 class _Blocks(EnvFile):
     """Stands for the Secret blocks of a Prefect server, of which only the names count here."""
 

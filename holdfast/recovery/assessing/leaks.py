@@ -1,13 +1,15 @@
 """Secrets' values in places where none may stand: files are searched as they are, block by block, and only names are told.
 
 A value is looked for where it can be told from a word: long enough, no placeholder, and secret by its name or its form. What is
-packed or encoded otherwise than in a URL is not seen through.
+meant for everybody, such as a publishable key, may stand anywhere. What is packed or encoded otherwise than in a URL is not seen
+through.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _SHORTEST = 8
 _SURELY_NO_WORD = 16
 _BLOCK_BYTES = 1 << 20
+_PUBLIC_NAME = re.compile(r"(?:^|_)(?:PUBLIC|PUBLISHABLE)(?:_|$)|(?:^|_)ANON_KEY$", re.IGNORECASE)
+_PUBLIC_VALUE = re.compile(r"pk_(?:live|test)_|sb_publishable_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Leaks:
 def needles_of(secret: str, name: str, value: bytes, *, always_secret: bool) -> Iterator[Needle]:
     """Yield what to search for of a value; nothing where it is not secret, or can't be told from a word."""
     text = value.decode("utf-8", "surrogateescape")
+    if _PUBLIC_NAME.search(name) or _PUBLIC_VALUE.match(text):
+        return
     for part_name, whole in _parts(name, text):
         if not (looks_secret(part_name, whole) or (always_secret and whole == text)):
             continue

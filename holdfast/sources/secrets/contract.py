@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 
 from holdfast.errors import RefusedError
 from holdfast.repository import canonical
+from holdfast.sources.configuration.secretness import has_known_form
 from holdfast.sources.contract import LeftOut
 
 Json = dict[str, Any]
@@ -179,6 +180,12 @@ def require_replaceable(name: str, value: str) -> None:
                 reason=f"its value is {what}, and a random text is none",
                 next_step="Change it by hand, where what it belongs to is changed",
             )
+    if has_known_form(value):
+        raise RefusedError(
+            f"{name} was not rotated",
+            reason="its value has the form of one that another service gives out, and a random text would open nothing there",
+            next_step="Have that service give out another one, and set it by hand",
+        )
 
 
 def state_of(value: bytes) -> State:
