@@ -176,8 +176,7 @@ def no_plan(plan_id: str, note: str | None = None) -> NotFoundError:
 def _tested(plan: Plan, former: KeptPlan | None) -> Plan:
     if former is None:
         return plan
-    same = former.document["steps"] == plan.document()["steps"]
-    if same:
+    if former.has_steps_of(plan):
         return plan.model_copy(update={"last_tested": plan.last_tested or former.last_tested})
     return plan.model_copy(update={"last_tested": None}) if plan.last_tested == former.last_tested else plan
 

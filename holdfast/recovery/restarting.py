@@ -41,11 +41,16 @@ class Restart:
 
 def named(wanted: Sequence[str], work: Work) -> list[str]:
     """Name the services that are meant, `*` for all; where an assessment found some in trouble, only those, unless forced."""
-    names = list(dict.fromkeys(one for name in wanted for one in (work.world.services() if name == EVERY else [name])))
+    names = spelled_out(wanted, work)
     verdict = work.verdicts.get("services")
     if verdict is None or not verdict.affected or work.forced:
         return names
     return [name for name in names if name in verdict.affected]
+
+
+def spelled_out(wanted: Iterable[str], work: Work) -> list[str]:
+    """Name all that are meant, `*` for every one that there is, each once."""
+    return list(dict.fromkeys(one for name in wanted for one in (work.world.services() if name == EVERY else [name])))
 
 
 def opened(names: Iterable[str], work: Work) -> list[Service]:

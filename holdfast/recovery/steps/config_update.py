@@ -16,7 +16,7 @@ from pydantic import Field
 from holdfast.errors import HoldfastError
 from holdfast.private_file import write_private
 from holdfast.recovery.plan import Step
-from holdfast.recovery.restarting import EVERY, SERVICES, notes_of, opened, restart_all
+from holdfast.recovery.restarting import EVERY, SERVICES, notes_of, opened, restart_all, spelled_out
 from holdfast.recovery.scratch import scratch_folder
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.recovery.updating import place_of, problems_of
@@ -127,12 +127,7 @@ class _Kept:
 
 def _services(work: Work, parameters: ConfigUpdateParameters) -> list[Any]:
     """Find what is restarted, before anything is changed."""
-    return opened(dict.fromkeys(_names(work, parameters)), work)
-
-
-def _names(work: Work, parameters: ConfigUpdateParameters) -> Iterator[str]:
-    for name in parameters.restarted:
-        yield from work.world.services() if name == EVERY else [name]
+    return opened(spelled_out(parameters.restarted, work), work)
 
 
 def _rehearsed(work: Work, place: Place, parameters: ConfigUpdateParameters) -> Outcome:

@@ -31,12 +31,12 @@ def documents_of(catalog: Catalog, plan_ids: Iterable[str]) -> Json:
 
 def put_plans(catalog: Catalog, documents: Json) -> None:
     """Keep all of these plans, in the place of those that had their ids. Raises PlanInvalidError, with nothing changed."""
-    tested = {one.id: (one.document["steps"], one.last_tested) for one in catalog.plans.kept()}
+    former = {one.id: one for one in catalog.plans.kept()}
     plans = []
     for plan in map(read_plan, documents.values()):
-        steps, at = tested.get(plan.id, (None, None))
-        is_same = steps == plan.document()["steps"]
-        plans.append(plan.model_copy(update={"last_tested": at if is_same else None}))
+        one = former.get(plan.id)
+        tested = one.last_tested if one is not None and one.has_steps_of(plan) else None
+        plans.append(plan.model_copy(update={"last_tested": tested}))
     catalog.plans.add(plans, replace=True)
 
 
