@@ -5,6 +5,8 @@ Whoever restores is never given an older backup, or one that is known to be bad,
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from holdfast import figures
 from holdfast.errors import DamagedError, NotFoundError
 from holdfast.repository import Manifest, Repository
@@ -33,9 +35,12 @@ def find_to_restore(repository: Repository, backup_id: str, backup_type: str) ->
     )
 
 
-def newest_good(repository: Repository, backup_type: str) -> Manifest | None:
-    """Open the newest backup of a type of which no damage is known; None where there is none."""
-    return repository.proof_index().newest_good(repository.backups(backup_type))
+def newest_good(repository: Repository, backup_type: str, *, until: datetime | None = None) -> Manifest | None:
+    """Open the newest backup of a type of which no damage is known, made until then; None where there is none."""
+    found = repository.backups(backup_type)
+    if until is not None:
+        found = [one for one in found if one.intact is not None and one.intact.snapshot_at <= until]
+    return repository.proof_index().newest_good(found)
 
 
 def require_good(repository: Repository, backup_type: str) -> Manifest:

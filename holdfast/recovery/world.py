@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from holdfast.messages import Message
     from holdfast.postgres.url import DatabaseUrl
     from holdfast.recovery.deadline import Deadline
@@ -31,6 +33,10 @@ class World(Protocol):
     @property
     def repository(self) -> Repository:
         """The repository, open to be read; a replica may stand in."""
+
+    @property
+    def as_of(self) -> datetime | None:
+        """When a person was asked who has agreed by now: a backup made since may hold the trouble itself. None: nobody was."""
 
     def database(self) -> DatabaseUrl:
         """Name the live database. Raises NotFoundError where none is set."""

@@ -64,7 +64,7 @@ class Executing:
         self.job = job
         self.plan = plan
         self.recording = recording
-        self.world: World = LiveWorld(job.settings, repository)
+        self.world: World = LiveWorld(job.settings, repository, lambda: asked_at(self.execution))
         self._lease: Lease | None = None
 
     @property
@@ -241,6 +241,12 @@ def agreed_at(execution: Execution) -> datetime | None:
     """Tell of when the backup is that a person was shown, and has agreed to go back to."""
     shown = execution.metadata.get(STAKES, {}).get("backupAt")
     return datetime.fromisoformat(shown) if shown and execution.approved_by is not None else None
+
+
+def asked_at(execution: Execution) -> datetime | None:
+    """Tell when a person was asked who has agreed."""
+    asked = execution.metadata.get("askedAt")
+    return canonical.time_from(asked) if asked and execution.approved_by is not None else None
 
 
 def why(error: BaseException) -> str:

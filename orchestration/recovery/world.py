@@ -13,6 +13,8 @@ from orchestration.recovery.restoring import bring_back, check_backup, live_data
 from orchestration.source_opening import open_providers
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from holdfast.messages import Message
     from holdfast.postgres.url import DatabaseUrl
     from holdfast.recovery.deadline import Deadline
@@ -28,14 +30,24 @@ Json = dict[str, Any]
 class LiveWorld:
     """What this installation, or target, is made of; see `holdfast.recovery.world`."""
 
-    def __init__(self, settings: Settings, repository: Repository | Callable[[], Repository]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        repository: Repository | Callable[[], Repository],
+        as_of: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
         """`repository` may be what opens it when it is first asked for."""
         self.settings = settings
         self._repository = repository
+        self._as_of = as_of
 
     @property
     def repository(self) -> Repository:
         return self._repository() if callable(self._repository) else self._repository
+
+    @property
+    def as_of(self) -> datetime | None:
+        return self._as_of()
 
     def database(self) -> DatabaseUrl:
         url = live_database(self.settings)

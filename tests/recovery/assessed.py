@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from holdfast.storage.memory import MemoryStorage
 
 class AssessedWorld:
     """Holds the parts that looks reach; what a test does not give is not there."""
+
+    as_of: datetime | None = None
 
     def __init__(
         self,

@@ -25,6 +25,8 @@ from holdfast.storage.memory import MemoryStorage
 class SteppingWorld:
     """Holds what a test gives it; `channels` are webhooks by their addresses."""
 
+    as_of = None
+
     def __init__(
         self,
         home: Path,

@@ -35,6 +35,7 @@ from holdfast.repository import Manifest, Repository
 from holdfast.storage import MemoryStorage
 from tests.postgres.restoring import back_up, databases, make_database, rows
 from tests.postgres.servers import drop_database, running_server
+from tests.recovery.assessed import look
 from tests.recovery.restoring_world import RestoringWorld, repository_of, step_of, type_and_parameters, work_on
 from tests.test_checking import damage
 
@@ -270,6 +271,27 @@ def test_no_older_backup_is_taken_than_the_one_that_a_person_has_agreed_to(
     with pytest.raises(DamagedError, match="older than the one that a person has agreed to"):
         run(world, DAMAGED, agreed_at=backups[0].snapshot_at)
     assert (world.restored, names(live)) == ([], {"shop"})
+
+
+def test_a_backup_that_was_made_while_a_person_thought_is_no_measure_and_is_not_brought_back(
+    world: RestoringWorld, live: DatabaseUrl, storage: MemoryStorage, backups: list[Manifest]
+) -> None:
+    rows(live, "DROP TABLE lines")
+    asked_at = datetime.now(UTC)
+    _, made_since = back_up(live, storage=storage, proof="counts")
+    found = look(world, "database")
+    assert found.state == "healthy", "the backup of the night has no such table either"
+    world.as_of = asked_at
+    found = look(world, "database")
+    assert (found.state, found.affected) == ("incomplete", ("public.lines",))
+    done = run(world, found)
+    assert done.output["backupId"] == backups[0].id
+    assert rows(live, "SELECT count(*) FROM lines") == [(200,)]
+    rows(live, "DROP TABLE lines")
+    world.as_of = None
+    done = run(world, found)  # a backup was made between the look and the restore
+    assert done.output["backupId"] == backups[0].id
+    assert f"backup {made_since.id} was passed over: the backup has no table 'public.lines'" in done.notes[0]
 
 
 def test_what_an_attempt_before_had_left_of_a_table_s_ties_is_made_when_it_is_taken_up_again(

@@ -1,4 +1,7 @@
-"""What a subject is compared with: the newest good backup of its type; where there is none, nothing is judged by one."""
+"""What a subject is compared with: the newest good backup of its type; where there is none, nothing is judged by one.
+
+While a person thinks, backups go on: one that was made after the question may lack what was asked about, and does not count.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def newest_reference(world: World, backup_type: str) -> Reference | str:
     """Find the newest good backup of a type; or say why there is nothing to compare with."""
     try:
         repository = world.repository
-        manifest = newest_good(repository, backup_type)
+        manifest = newest_good(repository, backup_type, until=world.as_of)
     except HoldfastError as error:
         return f"the backups can't be read: {error.what_and_why}"
     if manifest is None:

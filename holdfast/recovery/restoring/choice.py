@@ -44,6 +44,8 @@ class Choice:
     deadline: Deadline
     no_older_than: datetime | None = None
     """Of when the backup is that a person has agreed to go back to."""
+    lacks: Callable[[Manifest], str | None] = lambda _: None
+    """Says what of it is wanted and a backup has not, as one that was made when that was gone already."""
     passed_over: list[PassedOver] = field(default_factory=list)
 
     def bring(self, bring: Callable[[Manifest], Json], *, falls_back: bool = True) -> tuple[Manifest, Json]:
@@ -110,8 +112,12 @@ class Choice:
             elif index.is_bad(summary.intact):
                 problems = index.proofs(summary.intact)[0].problems
                 self._pass_over(summary.id, f"it is known to be bad: {'; '.join(figures.first(problems, 3))}")
+            elif self.world.as_of is not None and summary.intact.snapshot_at > self.world.as_of:
+                self._pass_over(summary.id, "it was made after a person was asked, so it may hold the trouble itself")
             elif self.no_older_than is not None and summary.intact.snapshot_at < self.no_older_than:
                 self._pass_over(summary.id, "it is older than the one that a person has agreed to; a new execution asks again")
+            elif (lacking := self.lacks(summary.intact)) is not None:
+                self._pass_over(summary.id, lacking)
             else:
                 yield summary.intact
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from holdfast import figures
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.postgres.aside import set_aside
 from holdfast.postgres.contents import BackupContents
 from holdfast.postgres.limit import TimeLimit
@@ -75,7 +76,7 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     if is_left_alone(work, verdict):
         return _left_alone(verdict, started, _mended(work, wanted))
     way = way_for(verdict, wanted)
-    choice = Choice(work.world, "database", wanted.backup_id, work.deadline, work.agreed_at)
+    choice = _choice(work, wanted, way)
     place = _place(work, wanted.target)
     disconnected = connected(place) if way.replaces else []
 
@@ -103,6 +104,25 @@ def recover_database(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     return Outcome(_summary(manifest, way, done), output, notes, undo=undo)
 
 
+def _choice(work: Work, wanted: BackupRestoreParameters, way: Way) -> Choice:
+    lacks = partial(_lacks, work, way)
+    return Choice(work.world, "database", wanted.backup_id, work.deadline, no_older_than=work.agreed_at, lacks=lacks)
+
+
+def _lacks(work: Work, way: Way, manifest: Manifest) -> str | None:
+    """Say of a backup that was made when tables were gone already which it has not."""
+    if not way.tables:
+        return None
+    contents = BackupContents(work.world.repository, manifest, spool_parent=work.world.settings.home / "spool")
+    try:
+        select(contents.archive, way.tables)
+    except NotFoundError as error:
+        return error.what_and_why
+    finally:
+        contents.close()
+    return None
+
+
 def foresee_database(work: Work, wanted: BackupRestoreParameters) -> list[str]:
     """Say what would be done, with which backup, and what would be lost by that."""
     verdict = work.verdicts.get("database") or look(work, "database")
@@ -114,9 +134,9 @@ def foresee_database(work: Work, wanted: BackupRestoreParameters) -> list[str]:
         if name is None:
             return [*said, "it would fail, for BACKUP_DATABASE_SERVICE names no service to start"]
         said.append(f"the service {name} would be started, and only what is then found lost or damaged would be brought back")
-    choice = Choice(work.world, "database", wanted.backup_id, work.deadline)
-    manifest = choice.first()
     way = way_for(verdict, wanted)
+    choice = _choice(work, wanted, way)
+    manifest = choice.first()
     said += [*choice.notes, f"{how_old(manifest)}, would be read whole, and used if it is good; else the next older one"]
     if verdict.state != "unreachable":
         said.append(f"it would {way}")
@@ -189,8 +209,8 @@ def _mended(work: Work, wanted: BackupRestoreParameters) -> tuple[str, ...]:
     known = work.verdicts.get("database")
     if not work.outdated or known is None or not known.affected or way_for(known, wanted).replaces:
         return ()
-    manifest = Choice(work.world, "database", wanted.backup_id, work.deadline).first()
-    made, not_made = _restore_ties(work, wanted, way_for(known, wanted), manifest)
+    way = way_for(known, wanted)
+    made, not_made = _restore_ties(work, wanted, way, _choice(work, wanted, way).first())
     return (*(f"made again, for it had fallen with its table: {one}" for one in made), *not_made)
 
 
