@@ -28,6 +28,7 @@ from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.promote import promote
 from holdfast.recovery.deadline import Deadline
+from holdfast.recovery.restoring import server as restoring_server
 from holdfast.recovery.service import Health, Service
 from holdfast.recovery.step_type import Outcome
 from holdfast.recovery.verdict import Verdict
@@ -393,6 +394,26 @@ def test_a_server_that_is_down_is_started_and_nothing_restored_that_was_not_lost
     done = run(world, Verdict("database", "unreachable", "nothing listens"))
     assert (done.output["found"], done.output["started"]) == ("lost", ["started the server"])
     assert rows(live, "SELECT count(*) FROM orders") == [(310,)]
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict("database", "unreachable", "it does not answer"), DAMAGED])
+@pytest.mark.parametrize("forced", [False, True])
+def test_where_only_our_way_to_a_healthy_database_is_cut_nothing_is_brought_back(
+    verdict: Verdict | None,
+    forced: bool,
+    live: DatabaseUrl,
+    storage: MemoryStorage,
+    tmp_path: Path,
+    server: EmbeddedServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restoring_server, "_ANSWER_SECONDS", 0.3)
+    cut = DatabaseUrl.parse("postgresql://postgres@127.0.0.1:9/shop")
+    given: dict[str, Any] = {"repository": Repository.open(storage, key=None), "services": [OwnServer(server)]}
+    world = RestoringWorld(tmp_path, cut, **given, database=cut, BACKUP_DATABASE_SERVICE="database")
+    with pytest.raises(DatabaseUnreachableError):
+        run(world, verdict, forced=forced)
+    assert (world.restored, names(live)) == ([], {"shop"})
 
 
 def test_a_server_that_is_coming_up_by_itself_is_waited_for(
