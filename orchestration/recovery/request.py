@@ -88,7 +88,14 @@ def taken_up(request: Request, resume: str | None) -> Request:
 def _not_waiting(execution: Execution) -> Execution:
     """Let through what no suspended run is about to go on with. Raises RefusedError: it wants an answer first."""
     suspended = execution.status == "running" and execution.waiting_for == APPROVAL and execution.metadata.get("suspended")
-    if suspended and state_of(execution.metadata.get("flowRunId")) in ("waits", "goes on"):
+    state = state_of(execution.metadata.get("flowRunId")) if suspended else None
+    if state == "goes on":
+        raise RefusedError(
+            f"the execution {execution.id} was answered, and is about to go on",
+            reason="its own run waits for a worker",
+            next_step="Start a worker; or cancel that run in the Prefect UI, then resume",
+        )
+    if state == "waits":
         raise RefusedError(
             f"the execution {execution.id} waits for a person's approval",
             reason="its own run goes on with it when it is answered",

@@ -240,5 +240,7 @@ def test_an_execution_that_waits_for_an_answer_is_not_gone_on_with_beside_its_ow
     give(execution, Answer(True, "the first"))
     with pytest.raises(RefusedError, match="does not wait any more"):
         give(execution, Answer(False, "the second, who was too late"))
+    with pytest.raises(RefusedError, match="is about to go on"):
+        disaster_recovery("waits", resume=execution.id)
     assert _again(run_id)["approvedBy"] == "the first"
     assert log(tmp_path) == ["look", "mend"]
