@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from cli import figures, jobs, output
@@ -22,6 +23,7 @@ _STATUS = {
     "planned": "was only looked at; nothing was changed",
     "left to another": "is being seen to already; nothing was begun",
 }
+_LONGEST_WHY = 120
 _GOOD = {"success": True, "failed": False, "partial": False}
 
 
@@ -29,7 +31,8 @@ def step_line(record: StepRecord) -> str | None:
     """Tell of a step that has just begun, or ended."""
     if record.state == "running":
         if record.error:
-            return f"  {record.name}: attempt {record.attempts} failed: {record.error}"
+            why = shorten(record.error, _LONGEST_WHY, placeholder=" …")  # all of it is told where the step ends
+            return f"  {record.name}: attempt {record.attempts} failed: {why}"
         return f"  {record.name} ..."
     if record.state == "waiting":
         return None
@@ -49,7 +52,7 @@ def ended(found: Document) -> Iterator[RenderableType]:
     for step in found["steps"]:
         yield from _step(step)
     yield from (f"  A person would have to agree: {reason}" for reason in found.get("asks", []))
-    if found["error"] and not back:
+    if found["error"] and not back and all(step["outcome"] != "failed" for step in found["steps"]):
         yield f"  Why: {found['error']}"
     if not back:
         yield from (f"  {line}" for line in _next(found))
@@ -80,9 +83,10 @@ def _step(step: Document) -> Iterator[str]:
     mark = _MARKS.get(step["outcome"], "–")
     word = "would be done" if step.get("would") else step["outcome"]
     attempts = f", after {step['attempts']} attempts" if step["attempts"] > 1 and step["outcome"] != "undone" else ""
-    said = step["error"] if step["outcome"] == "failed" else step["summary"]
-    yield f"  {mark} {step['name']}: {word}{attempts}{f' ({said})' if said else ''}"
-    yield from (f"      {line}" for line in [*step.get("would", []), *step["notes"]])
+    failed = step["outcome"] == "failed"
+    summary = "" if failed or not step["summary"] else f" ({step['summary']})"
+    yield f"  {mark} {step['name']}: {word}{attempts}{summary}"
+    yield from (f"      {line}" for line in [*([step["error"]] if failed else []), *step.get("would", []), *step["notes"]])
 
 
 def _next(found: Document) -> Iterator[str]:

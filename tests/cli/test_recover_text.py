@@ -34,6 +34,15 @@ def test_a_look_ends_with_the_command_that_does_it_where_there_is_something_to_d
     assert "Do it" not in _shown(**looked, steps=[left_out])
 
 
+def test_a_failure_is_told_once_with_what_to_type() -> None:
+    why = "nothing listens there. Start the server, then run it again"
+    failed = STEP | {"outcome": "failed", "attempts": 2, "summary": None, "error": why}
+    shown = _shown(status="partial", steps=[failed], error=f"the plan p was not carried out to its end: Restore failed: {why}")
+    assert shown.count(why) == 1
+    assert f"  ✗ Restore: failed, after 2 attempts\n      {why}\n  Go on where it stopped: holdfast recover --resume" in shown
+    assert "  Why: it was interrupted" in _shown(status="failed", error="it was interrupted")
+
+
 def test_what_a_roll_back_leaves_as_it_is_is_said_first() -> None:
     undone = {"status": "partial", "metadata": {"rolledBackAt": "2026-03-01T12:00:00Z"}}
     assert _shown(**undone, error="it was rolled back, but for Rotate").startswith(
