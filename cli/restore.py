@@ -141,7 +141,7 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
 
 def _restored(job: jobs.Document) -> str | None:
     if job.get("tables"):
-        return f"{job['tables']:,} tables, {job['rows']:,} rows"
+        return f"{job['tables']:,} table{'' if job['tables'] == 1 else 's'}, {job['rows']:,} rows"
     counted = {name: job.get(name) for name in ("files", "documents", "functions", "secrets")}
     return ", ".join(f"{count:,} {name if count != 1 else name[:-1]}" for name, count in counted.items() if count) or None
 
