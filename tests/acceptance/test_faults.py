@@ -59,6 +59,13 @@ def prefect(day: GameDay) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture
+def unwatched(prefect: httpx.Client) -> None:
+    """The health monitor is paused: its runs every 15 seconds would take most of the time of what is not about it."""
+    monitor = prefect.get("deployments/name/health_monitor/health-monitor").raise_for_status().json()
+    prefect.post(f"deployments/{monitor['id']}/pause_deployment").raise_for_status()
+
+
 def live(day: GameDay, prefect: httpx.Client) -> dict[str, Any]:
     """Everything that is live, as it tells itself: no drill may change any of it."""
     sample = day.sample
@@ -82,6 +89,20 @@ def live(day: GameDay, prefect: httpx.Client) -> dict[str, Any]:
     }
 
 
+def test_the_health_monitor_finds_what_is_lost_and_their_plans_bring_it_back(day: GameDay) -> None:
+    names = ("database-dropped", "function-deleted", "config-corrupted", "secret-leaked")
+    found = require_back(day.meet(*(faults()[name] for name in names)))
+    for one in found:
+        assert one.execution is not None
+        assert one.execution.trigger == one.fault.trigger, "the event that told of it"
+        assert one.detected_seconds is not None
+        assert one.detected_seconds > 0
+    dropped = found[0]
+    assert dropped.returned.lost_rows > 0, "what was written after the backup can't come back"
+    assert dropped.returned.older
+
+
+@pytest.mark.usefixtures("unwatched")
 def test_drills_of_all_plans_succeed_are_noted_and_change_nothing_that_is_live(day: GameDay, prefect: httpx.Client) -> None:
     prefect.post("variables/", json={"name": "theirs", "value": "not ours"}).raise_for_status()
     before = live(day, prefect)
@@ -96,19 +117,7 @@ def test_drills_of_all_plans_succeed_are_noted_and_change_nothing_that_is_live(d
     assert all(told[plan]["lastTested"] and not told[plan]["untested"] for plan in PLANS)
 
 
-def test_the_health_monitor_finds_what_is_lost_and_their_plans_bring_it_back(day: GameDay) -> None:
-    names = ("database-dropped", "function-deleted", "config-corrupted", "secret-leaked")
-    found = require_back(day.meet(*(faults()[name] for name in names)))
-    for one in found:
-        assert one.execution is not None
-        assert one.execution.trigger == one.fault.trigger, "the event that told of it"
-        assert one.detected_seconds is not None
-        assert one.detected_seconds > 0
-    dropped = found[0]
-    assert dropped.returned.lost_rows > 0, "what was written after the backup can't come back"
-    assert dropped.returned.older
-
-
+@pytest.mark.usefixtures("unwatched")
 def test_prefects_api_starts_the_plan_of_what_is_damaged(day: GameDay, prefect: httpx.Client) -> None:
     def begin(fault: Fault) -> None:
         name = f"disaster_recovery/recover-{fault.plan.replace('_', '-')}"
@@ -119,11 +128,13 @@ def test_prefects_api_starts_the_plan_of_what_is_damaged(day: GameDay, prefect: 
     require_back(day.meet(faults()["page-damaged"], faults()["function-broken"], begin=begin))
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_the_command_line_starts_a_killed_server_which_loses_nothing_that_was_written(day: GameDay) -> None:
     (found,) = require_back(day.meet(faults()["database-killed"], begin=lambda fault: recover(day, fault)))
     assert found.returned.older == ("ops.page_cache",), "an unlogged table, which PostgreSQL itself empties after a crash"
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_the_command_line_brings_a_dropped_table_back_once_somebody_agrees(day: GameDay) -> None:
     fault = faults()["table-dropped"]
     (found,) = require_back(day.meet(fault, begin=lambda fault: recover(day, fault, "--yes")))
