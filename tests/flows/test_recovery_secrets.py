@@ -28,7 +28,7 @@ from holdfast.errors import RecoveryFailedError
 from holdfast.opening import CATALOG_DATABASE
 from holdfast.postgres.connection import connect, rows_of
 from holdfast.postgres.embedded import EmbeddedServer
-from holdfast.recovery.plan_book import PlanBook
+from holdfast.recovery.defaults import default_plans
 from holdfast.recovery.services.description import ServiceDescription
 from orchestration.recovery import emitting
 from orchestration.recovery import steps as step_tasks
@@ -81,11 +81,16 @@ def receiver(installation: Installation, tmp_path: Path, monkeypatch: pytest.Mon
         line = f"{sys.executable} -c {shlex.quote(TELLS_ITS_PASSWORD)}"
         described = ServiceDescription(kind="command", restart=line, environment={"DB_LOGIN": SERVICE})
         save_service("talker", described, None)
-        PlanBook(installation.settings).make_defaults()
+        with installation.catalog() as catalog:
+            for plan in PLANS:
+                catalog.plans.put(default_plans()[plan])
         for backup in (database_backup, function_backup, config_backup, secrets_backup):
             backup()
         yield told
         remove_service("talker", None)
+        with installation.catalog() as catalog:
+            for plan in PLANS:
+                catalog.plans.remove(plan)
 
 
 @contextmanager
