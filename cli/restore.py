@@ -58,8 +58,8 @@ Only = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Only this function, file:PATH, environment:NAME, backup_config:KEY, recovery_plans:ID, or provider; may be "
-        "given several times, or with commas.",
+        help="Only this function, file:PATH, environment:NAME, backup_config:KEY, recovery_plans:ID, prefect:KIND, or "
+        "provider; may be given several times, or with commas.",
         show_default=False,
     ),
 ]

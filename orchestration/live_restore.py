@@ -157,7 +157,9 @@ def _config(job: Job, repository: Repository, manifest: Manifest, wanted: Wanted
         )
     kept = job.settings.home / "kept" / job.id
     prefect = [name.removeprefix(_PREFECT) for name in wanted.only if name.startswith(_PREFECT)]
-    others = [name for name in wanted.only if not name.startswith(_PREFECT)]
+    others = [name for name in wanted.only if name != PREFECT.name and not name.startswith(_PREFECT)]
+    if all_of_prefect := PREFECT.name in wanted.only:
+        prefect = []
     if not wanted.dry_run:
         job.note(kept=str(kept))  # so that it is known after a death in the middle, too
     done: Json = {}
@@ -168,7 +170,7 @@ def _config(job: Job, repository: Repository, manifest: Manifest, wanted: Wanted
             changes = replace_configuration(restore, target, others, None if wanted.dry_run else kept)
         done["changes"] = changes.to_json()
         done["files"] = len(changes.files)
-    if prefect or (not wanted.only and any(entry.name == PREFECT.name for entry in manifest.entries)):
+    if all_of_prefect or prefect or (not wanted.only and any(entry.name == PREFECT.name for entry in manifest.entries)):
         done["prefect"] = restore_prefect(repository, manifest, prefect, kept, dry_run=wanted.dry_run)
         done["notes"] = [f"not brought back: {one['name']}: {one['reason']}" for one in done["prefect"]["left_out"]]
     return done | {"kept": str(kept) if kept.is_dir() else None}

@@ -161,6 +161,11 @@ def test_the_configuration_goes_back_to_its_places_and_what_it_replaces_is_kept(
     assert tree(sources / "settings") == before
     assert done["kept"]
     assert any(path.read_bytes() == b"spoilt" for path in Path(done["kept"]).rglob("*") if path.is_file())
+    (sources / "settings" / "pipeline.toml").write_text("edited since")
+    done = restore(type="config", target="live", mode="in_place", only=["prefect"], dry_run=True)
+    assert "changes" not in done, "only Prefect's own objects were wanted"
+    assert done["prefect"]
+    assert (sources / "settings" / "pipeline.toml").read_text() == "edited since"
 
 
 def test_names_of_secrets_come_back_as_placeholders_and_no_value_is_anywhere(installation: Installation, sources: Path) -> None:

@@ -146,7 +146,7 @@ class ConfigurationRestore:
                 found = {rest: self._one(kept, rest, name)} if named else self._one(held.documents, kind, name)
                 wanted.documents.setdefault(kind, {}).update(found)
             else:
-                step = "Write file:PATH, environment:NAME, backup_config:KEY or recovery_plans:ID"
+                step = "Write file:PATH, environment:NAME, backup_config:KEY, recovery_plans:ID or prefect:KIND/NAME"
                 raise SettingsError(f"{name!r} names nothing", next_step=step)
         return wanted
 
