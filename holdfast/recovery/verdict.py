@@ -14,6 +14,15 @@ State = Literal["healthy", "slow", "failing", "incomplete", "lost", "damaged", "
 """`failing`: it answers, with errors. `incomplete`: a part that the newest backup has is gone. `lost`: all of it is gone.
 `unreachable`: it does not answer, so that what is behind it can't be told. `unknown`: it could not be judged."""
 
+CALLED: dict[Subject, str] = {
+    "database": "the database",
+    "function": "the functions",
+    "config": "the configuration",
+    "secrets": "the secrets",
+    "services": "the services",
+}
+"""What people are told a subject is."""
+
 LEFT_ALONE: frozenset[State] = frozenset({"healthy", "slow", "unknown"})
 
 

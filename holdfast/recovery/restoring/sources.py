@@ -14,6 +14,7 @@ from holdfast.errors import NotFoundError, SettingsError
 from holdfast.recovery.restoring.choice import Choice, how_old
 from holdfast.recovery.restoring.looking import is_left_alone, look, verdict_for
 from holdfast.recovery.step_type import Outcome
+from holdfast.recovery.verdict import CALLED
 from holdfast.rolling_back import roll_back
 from holdfast.sources import placing
 from holdfast.sources.truth import content_entries
@@ -36,7 +37,7 @@ def recover_source(work: Work, wanted: BackupRestoreParameters) -> Outcome:
     kind = wanted.backup_type
     verdict = verdict_for(work, kind)
     if is_left_alone(work, verdict):
-        return Outcome(f"The {kind} is {verdict.state}, so nothing was brought back: {verdict.reason}", needed=False)
+        return Outcome(f"Nothing was brought back; {CALLED[kind]}: {verdict.state}, {verdict.reason}", needed=False)
     choice = Choice(work.world, kind, wanted.backup_id, work.deadline)
     notes: list[str] = []
 
@@ -70,7 +71,7 @@ def foresee_source(work: Work, wanted: BackupRestoreParameters) -> list[str]:
     """Say what would be done, with which backup."""
     kind = wanted.backup_type
     verdict = work.verdicts.get(kind) or look(work, kind)
-    said = [f"the {kind} is {verdict.state}: {verdict.reason}"]
+    said = [f"{CALLED[kind]}: {verdict.state}; {verdict.reason}"]
     if is_left_alone(work, verdict):
         return [*said, "nothing would be done"]
     choice = Choice(work.world, kind, wanted.backup_id, work.deadline)

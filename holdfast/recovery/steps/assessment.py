@@ -17,19 +17,12 @@ from holdfast.recovery.assessing import assess
 from holdfast.recovery.assessing.secrets import with_named
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.recovery.triggers import tells_of, trigger_of
-from holdfast.recovery.verdict import Subject, Verdict
+from holdfast.recovery.verdict import CALLED, Subject, Verdict
 
 if TYPE_CHECKING:
     from holdfast.recovery.deadline import Deadline
 
 _MOST_LINES = 12
-_CALLED: dict[Subject, str] = {
-    "database": "The database",
-    "function": "The functions",
-    "config": "The configuration",
-    "secrets": "The secrets",
-    "services": "The services",
-}
 _LOOKS: dict[Subject, str] = {
     "database": "whether the database answers, can be read, has what its newest good backup has, and is quick",
     "function": "whether the functions are there and answer, and differ from the newest good backup",
@@ -63,7 +56,7 @@ class Assessment(StepType[LookParameters]):
         verdict = look(work, parameters, work.deadline)
         if verdict.subject == "secrets":
             verdict = with_named(verdict, work.facts)
-        said = f"{_CALLED[verdict.subject]}: {verdict.state}; {verdict.reason}"
+        said = f"{CALLED[verdict.subject].capitalize()}: {verdict.state}; {verdict.reason}"
         notes = [*_contradiction(work, verdict), *_told_of_slowness(work, verdict)]
         return Outcome(said, {"state": verdict.state}, tuple(notes), verdict=verdict)
 
@@ -103,14 +96,14 @@ def _message(work: Work, verdict: Verdict) -> Message:
     origin = Origin(work.world.settings.target)
     lines = verdict.evidence.get("inWords", [])
     body = [
-        f"{_CALLED[verdict.subject]}: {verdict.reason}.",
+        f"{CALLED[verdict.subject].capitalize()}: {verdict.reason}.",
         "It is slow and not lost, so nothing is restored"
         + (", but for a person's wish" if work.forced else f" unless you force it: holdfast recover {work.plan.id} --force"),
         "\n".join(f"- {line}" for line in figures.first(lines, _MOST_LINES)),
         f"Event: {trigger_of(verdict) or work.trigger}\nPlan: {work.plan.name}\nExecution: {work.execution_id}",
         origin.signed(datetime.now(UTC)),
     ]
-    subject = f"[{origin.name}] {_CALLED[verdict.subject]}: slow"
+    subject = f"[{origin.name}] {CALLED[verdict.subject].capitalize()}: slow"
     return Message(subject, "\n\n".join(one for one in body if one), "failure")
 
 

@@ -13,7 +13,7 @@ from holdfast import figures
 from holdfast.errors import NotProvenError, WorkFailedError
 from holdfast.recovery.step_type import Outcome, StepType, Work
 from holdfast.recovery.steps.assessment import LookParameters, look
-from holdfast.recovery.verdict import State, Subject, Verdict
+from holdfast.recovery.verdict import CALLED, State, Subject, Verdict
 from holdfast.repository import Level
 from holdfast.repository.proof import best_level
 
@@ -38,8 +38,8 @@ class Verification(StepType[LookParameters]):
 
     def foresee(self, work: Work, parameters: LookParameters) -> list[str]:
         if work.is_drill:
-            return [f"see what became of the rehearsal of the {parameters.of}"]
-        return [f"look at the {parameters.of} again, and fail where it is not well"]
+            return [f"see what became of the rehearsal of {CALLED[parameters.of]}"]
+        return [f"look at {CALLED[parameters.of]} again, and fail where not all is well"]
 
     def run(self, work: Work, parameters: LookParameters) -> Outcome:
         if work.is_drill:
