@@ -26,6 +26,13 @@ TEST_TRIGGER = "test_trigger"
 """The guide's trigger that makes any execution a drill; no event of a plan may be called so."""
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+_WORDS = {
+    "extra_forbidden": "there is no such field",
+    "missing": "it is missing",
+    "string_pattern_mismatch": "at most 100 letters, digits, '.', '_' and '-', the first a letter or a digit",
+    "string_too_short": "it is empty",
+}
+"""What pydantic says in words of its own."""
 _TRIGGER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _MOST_MINUTES = 24 * 60
 _DEEPEST = 20
@@ -114,7 +121,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     try:
         plan = Plan.model_validate(dict(document))
     except ValidationError as error:
-        raise invalid(str(document.get("id", "without an id")), list(_said(error))) from None
+        raise invalid(str(document.get("id", "without an id")), list(said_of(error))) from None
     if problems := [*_problems(plan)]:
         raise invalid(plan.id, problems)
     return plan
@@ -129,11 +136,11 @@ def invalid(plan_id: str, problems: list[str]) -> PlanInvalidError:
     )
 
 
-def _said(error: ValidationError) -> Iterator[str]:
+def said_of(error: ValidationError) -> Iterator[str]:
     """Say what is wrong in our words, without what was given: it may be a secret."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join(str(part) for part in one["loc"])
-        said = one["msg"].removeprefix("Value error, ")
+        said = _WORDS.get(one["type"], one["msg"].removeprefix("Value error, "))
         yield f"{where}: {said[:1].lower()}{said[1:]}"
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from holdfast.recovery.plan import Plan, Record, Step
+from holdfast.recovery.plan import Plan, Record, Step, said_of
 from holdfast.recovery.verdict import Subject, Verdict
 
 if TYPE_CHECKING:
@@ -129,9 +129,8 @@ class StepType(ABC, Generic[P]):
         try:
             self.read(step)
         except ValidationError as error:
-            for one in error.errors(include_url=False, include_input=False, include_context=False):
-                where = ".".join(str(part) for part in one["loc"])
-                yield f"parameters{'.' if where else ''}{where}: {one['msg'][:1].lower()}{one['msg'][1:]}"
+            for said in said_of(error):
+                yield f"parameters{said if said.startswith(':') else f'.{said}'}"
         least, most = self.minutes
         if not least <= step.timeout <= most and not step.timeout_reason:
             yield (
