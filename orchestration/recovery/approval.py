@@ -153,8 +153,8 @@ def _give(execution: Execution, flow_run_id: UUID, said: Json) -> None:
     except (NotPausedError, FlowPauseTimeout, RuntimeError) as error:  # the last: another answer came at the same moment
         raise RefusedError(
             f"the run of {execution.id} does not wait any more",
-            reason=str(error),
-            next_step=f"Start it anew: holdfast recover --resume {execution.id}",
+            reason="it was answered already, or has ended",
+            next_step="'holdfast recover --list' shows what came of it",
         ) from error
     except ObjectNotFound as error:
         raise NotFoundError(

@@ -240,7 +240,7 @@ def _register(
 
 
 def _said(wish: _Wish, there: Container[str]) -> str:
-    if not wish.plan.enabled:
+    if not (wish.plan.enabled and wish.plan.triggers):
         return f"{wish.one.name}: hears of no event"
     return f"{wish.one.name}: {'renewed' if wish.plan.id in there else 'hears of its events'}"
 

@@ -98,6 +98,12 @@ def test_a_second_attempt_after_a_death_still_knows_what_was_there_before(world:
     assert (tmp_path / "shop.yaml").read_text() == before
 
 
+def test_a_value_that_is_not_there_is_told_with_its_file(world: SteppingWorld, tmp_path: Path) -> None:
+    work = work_on(world, KIND, parameters={"configKey": "file:shop.yaml#server.nothing", "configValue": 1})
+    with pytest.raises(NotFoundError, match=rf"{tmp_path}/shop\.yaml: it has no value server\.nothing"):
+        run(work)
+
+
 def test_a_value_that_is_there_already_is_not_needed_and_restarts_nothing(world: SteppingWorld, tmp_path: Path) -> None:
     parameters = {"configKey": "file:shop.yaml#server.port", "configValue": "8080", "restartRequired": True}
     assert not run(work_on(world, KIND, parameters=parameters)).needed

@@ -210,6 +210,9 @@ def test_a_folder_that_can_t_be_read_or_lies_within_the_other_is_refused(
         migrate(world, "directory", functions, functions / "functions" / "copy")
     with pytest.raises(NotFoundError):
         migrate(world, "directory", tmp_path / "nowhere", place)
+    step = step_of("data_migration", source=str(tmp_path / "nowhere"), destination=str(place), migrationType="directory")
+    kind_of_step, read = type_and_parameters(step)
+    assert kind_of_step.foresee(work_on(world, step), read) == [f"fail, for there is no folder {tmp_path / 'nowhere'}"]
     os.mkfifo(functions / "pipe")
     with pytest.raises(SourceFailedError, match="pipe"):
         migrate(world, "directory", functions, place)

@@ -81,6 +81,8 @@ class DataMigration(StepType[DataMigrationParameters]):
         said = [f"the {parameters.migration_type} {parameters.source} would be copied to {where}, and compared there"]
         if parameters.migration_type == "database":
             return [*said, f"it holds {_size_of_database(work, parameters)}"]
+        if parameters.migration_type == "directory" and not Path(parameters.source).is_dir():
+            return [f"fail, for there is no folder {parameters.source}"]
         if parameters.migration_type == "directory" and Path(parameters.destination).is_dir() and not work.is_drill:
             return [*said, f"{parameters.destination} is there: it would be kept beside"]
         return said

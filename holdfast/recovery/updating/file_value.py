@@ -47,7 +47,10 @@ class FileValue(Place):
         yield from scalar_problem(value)
 
     def now(self) -> str:
-        there = value_at(self._read.kind, self._read.text, self._name)
+        try:
+            there = value_at(self._read.kind, self._read.text, self._name)
+        except NotFoundError as error:
+            raise NotFoundError(f"{self._read.path}: {error.message}", next_step=error.next_step) from None
         self._require_no_secret(self._name, there)
         return there
 
