@@ -35,6 +35,7 @@ from holdfast.catalog import Catalog, JobRecord
 from holdfast.opening import open_catalog, open_or_create_repository
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from holdfast.recovery.plan import Plan
 from holdfast.repository import Repository
 from holdfast.settings import Settings, load_settings
 from tests.postgres.servers import running_server, server_folder
@@ -77,6 +78,14 @@ class Installation:
 
     def catalog(self) -> closing[Catalog]:
         return closing(open_catalog(self.settings))
+
+    def only_plans(self, *plans: Plan) -> None:
+        """Have the catalog hold these recovery plans and no others, whatever other tests have left there."""
+        with self.catalog() as catalog:
+            for one in catalog.plans.kept():
+                catalog.plans.remove(one.id)
+            for plan in plans:
+                catalog.plans.put(plan)
 
     def row(self, job_id: str) -> JobRecord:
         with self.catalog() as catalog:

@@ -19,15 +19,13 @@ from tests.recovery.scripting import log, plan, scripted_types, step
 @pytest.fixture
 def good_and_bad(installation: Installation, tmp_path: Path) -> Iterator[Path]:
     """Two plans that were never drilled, and one that is off; nobody has others."""
-    with scripted_types(), installation.catalog() as catalog:
+    with scripted_types():
         good = plan("good", tmp_path / "good", step("look", type="scripted_look"), step("mend", "look"))
         bad = plan("bad", tmp_path / "bad", step("mend", fails=9))
         off = plan("off", tmp_path / "off", step("mend"), enabled=False)
-        for one in (bad, good, off):
-            catalog.plans.put(one)
+        installation.only_plans(bad, good, off)
         yield tmp_path
-        for one in ("good", "bad", "off"):
-            catalog.plans.remove(one)
+        installation.only_plans()
 
 
 def test_plans_that_are_due_are_drilled_timed_and_noted_and_one_that_fails_hinders_no_other(

@@ -81,16 +81,12 @@ def receiver(installation: Installation, tmp_path: Path, monkeypatch: pytest.Mon
         line = f"{sys.executable} -c {shlex.quote(TELLS_ITS_PASSWORD)}"
         described = ServiceDescription(kind="command", restart=line, environment={"DB_LOGIN": SERVICE})
         save_service("talker", described, None)
-        with installation.catalog() as catalog:
-            for plan in PLANS:
-                catalog.plans.put(default_plans()[plan])
+        installation.only_plans(*(default_plans()[plan] for plan in PLANS))
         for backup in (database_backup, function_backup, config_backup, secrets_backup):
             backup()
         yield told
         remove_service("talker", None)
-        with installation.catalog() as catalog:
-            for plan in PLANS:
-                catalog.plans.remove(plan)
+        installation.only_plans()
 
 
 @contextmanager
