@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -32,6 +32,7 @@ class _Output:
     verbose: bool = False
     document: TextIO | None = None
     secrets: set[str] = field(default_factory=set)
+    live: Console | None = None
 
 
 _output = _Output()
@@ -92,17 +93,31 @@ def result(document: Any, text: Callable[[], RenderableType | Iterable[Renderabl
 def note(text: str) -> None:
     """Say something beside the result, on stderr; nothing in JSON mode."""
     if not _output.json:
-        console(stderr=True).print(masked(text), style="dim")
+        _beside().print(masked(text), style="dim")
 
 
 def warn(text: str) -> None:
     """Say on stderr, in both modes, what the user should know although the work goes on."""
-    console(stderr=True).print(f"Warning: {masked(text)}", style="yellow")
+    _beside().print(f"Warning: {masked(text)}", style="yellow")
 
 
 def log(text: str) -> None:
     """Say on stderr what only `--verbose` asks for."""
-    console(stderr=True).print(masked(text), style="dim")
+    _beside().print(masked(text), style="dim")
+
+
+@contextlib.contextmanager
+def above(live: Console) -> Iterator[None]:
+    """Say what is said beside the result by this console meanwhile: it writes above what moves on it."""
+    before, _output.live = _output.live, live
+    try:
+        yield
+    finally:
+        _output.live = before
+
+
+def _beside() -> Console:
+    return _output.live or console(stderr=True)
 
 
 def failure(code: str, message: str, reason: str | None, next_step: str | None) -> None:

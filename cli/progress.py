@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Update = Callable[[int, int | None], None]
 
+_bars: list[Progress] = []
+
 
 def on_terminal() -> bool:
     """Tell whether a person watches stderr."""
@@ -27,7 +29,8 @@ def waiting(what: str) -> Iterator[None]:
         output.note(f"{what} ...")
         yield
         return
-    with output.console(stderr=True).status(what):
+    console = output.console(stderr=True)
+    with console.status(what), output.above(console):
         yield
 
 
@@ -41,13 +44,35 @@ def counted(what: str, unit: str = "") -> Iterator[Update]:
         output.note(f"{what} ...")
         yield lambda done, whole: None
         return
-    with _bar() as bar:
+    with _bar() as bar, output.above(bar.console), _known(bar):
         task = bar.add_task(what, total=None, count="")
 
         def update(done: int, whole: int | None) -> None:
             bar.update(task, completed=done, total=whole or None, count=_count(done, whole, unit))
 
         yield update
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Take the bar away while a person is asked: it would write over the question."""
+    shown = list(_bars)
+    for bar in shown:
+        bar.stop()
+    try:
+        yield
+    finally:
+        for bar in shown:
+            bar.start()
+
+
+@contextlib.contextmanager
+def _known(bar: Progress) -> Iterator[None]:
+    _bars.append(bar)
+    try:
+        yield
+    finally:
+        _bars.remove(bar)
 
 
 def _count(done: int, whole: int | None, unit: str) -> str:

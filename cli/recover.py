@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import output, recover_text
+from cli import output, progress, recover_text
 from cli.app import Commands
 from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
@@ -167,8 +167,9 @@ def _ask(execution: Execution) -> Answer | None:
             output.note(f"  {line}")
         return None
     console = output.console(stderr=True)
-    console.print()
-    for line in question(execution):
-        console.print(output.masked(line))
-    agreed = typer.confirm("Go on, and change what is live?", default=False, err=True)
+    with progress.aside():
+        console.print()
+        for line in question(execution):
+            console.print(output.masked(line))
+        agreed = typer.confirm("Go on, and change what is live?", default=False, err=True)
     return Answer(agreed, who())
