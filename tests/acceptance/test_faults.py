@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -123,7 +125,12 @@ def test_prefects_api_starts_the_plan_of_what_is_damaged(day: GameDay, prefect: 
         name = f"disaster_recovery/recover-{fault.plan.replace('_', '-')}"
         deployment = prefect.get(f"deployments/name/{name}").raise_for_status().json()
         body = {"parameters": {"trigger": fault.trigger}}
-        prefect.post(f"deployments/{deployment['id']}/create_flow_run", json=body).raise_for_status()
+        for wait_seconds in (1, 5, 15, 0):  # Prefect's SQLite is locked for a while where several runs begin at once
+            answer = prefect.post(f"deployments/{deployment['id']}/create_flow_run", json=body)
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(wait_seconds)
+        answer.raise_for_status()
 
     require_back(day.meet(faults()["page-damaged"], faults()["function-broken"], begin=begin))
 
