@@ -3,19 +3,31 @@
 It gets a bound socket from the process that starts it, so that its port is its own from the first moment on, and it leaves that
 process's session and family, so that it outlives it. The home's lock is held until the state file names the server: whoever looks
 under the lock sees either no server or one that can be found again.
+
+Garbage is collected by a thread that does nothing else. A statement of SQLite that is let go waits until its connection is idle.
+A thread that holds the database's lock, and lets go one of a connection that waits for that very lock, waits for itself: for the
+minute that Prefect lets a connection wait, and every request that writes behind it. Such a minute came six times in about 400
+events, just when something was to be recovered, and in none of 220 since a thread of its own collects.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+_COLLECT_SECONDS = 1.0
+_WHOLE_EVERY = 60
+"""How many times only what is young is collected until all is."""
 
 
 def main(state: Path, url: str, listening_fd: int) -> None:
@@ -61,8 +73,19 @@ def _serve(listening: socket.socket) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    gc.disable()
+    threading.Thread(target=_collect, daemon=True).start()
     config = uvicorn.Config(create_app(final=True), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _collect() -> None:
+    """Collect garbage in place of Python itself, which does it in whatever thread is at work."""
+    times = 0
+    while True:
+        time.sleep(_COLLECT_SECONDS)
+        times += 1
+        gc.collect(1 if times % _WHOLE_EVERY else 2)
 
 
 if __name__ == "__main__":
