@@ -69,7 +69,7 @@ class Trouble:
 
 
 def carried_on(before: Trouble | None, looks: Sequence[Verdict], at: datetime, *, needed: int) -> Trouble | None:
-    """Carry a subject's trouble on by the looks of one run, the first of them first.
+    """Carry a subject's trouble on by the looks of one run, which began `at` then, the first of them first.
 
     `needed` looks must have found the same trouble before it counts.
     """

@@ -69,11 +69,11 @@ def probe(settings: Settings, storage: str, key: str, seconds: float) -> Json:
 
     Returns the troubles that there are, by subject. Raises PrefectUnreachableError.
     """
-    pace = Pace.of(settings, seconds)
+    pace, begun = Pace.of(settings, seconds), datetime.now(UTC)
     with ExitStack() as held:
         opening = _Opening(lambda: held.enter_context(repository_to_read(storage, key, settings)), pace.look_seconds / 2)
         looks = look_at(subjects_on(settings), LiveWorld(settings, opening), pace)
-    return {subject: one.to_json() for subject, one in note(looks, settings).items()}
+    return {subject: one.to_json() for subject, one in note(looks, settings, begun).items()}
 
 
 def look_at(subjects: Sequence[Subject], world: World, pace: Pace) -> dict[Subject, list[Verdict]]:
@@ -91,13 +91,13 @@ def look_at(subjects: Sequence[Subject], world: World, pace: Pace) -> dict[Subje
     return {subject: list(found) for subject, found in looks.items()}
 
 
-def note(looks: Mapping[Subject, Sequence[Verdict]], settings: Settings) -> dict[Subject, Trouble]:
-    """Carry the troubles on by the looks of a run, emit what is to be told, and return what troubles there are."""
+def note(looks: Mapping[Subject, Sequence[Verdict]], settings: Settings, begun: datetime) -> dict[Subject, Trouble]:
+    """Carry the troubles on by the looks of a run that were begun then, emit what is to be told, and return the troubles."""
     book, at = TroubleBook(settings.target), datetime.now(UTC)
     before = book.read()
     after: dict[Subject, Trouble] = {}
     for subject, found in looks.items():
-        trouble = carried_on(before.get(subject), found, at, needed=settings.probe_failures)
+        trouble = carried_on(before.get(subject), found, begun, needed=settings.probe_failures)
         if trouble is None:
             continue
         now = bool(found) and trigger_of(found[-1]) == trouble.event  # else this run could not judge it
