@@ -5,6 +5,8 @@ A plan that is off is nobody's worry. One that was never drilled counts from whe
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +18,8 @@ from holdfast.alarms import Alarm, Judgement
 if TYPE_CHECKING:
     from holdfast.overview import Overview
 
-PREFIX = "untested:"
-"""How the key of these alarms begins; the plan's id follows."""
+PREFIX = "untested-"
+"""How the key of these alarms begins; what stands for the plan's id follows."""
 
 _ROOM = timedelta(days=1)
 """How much later than allowed it becomes an alarm: the drill that is due at that very hour may take its time."""
@@ -62,7 +64,15 @@ def judge_tests(overview: Overview, opened: Iterable[str] = ()) -> Judgement:
         return {}
     gone: Judgement = {key: None for key in opened if key.startswith(PREFIX)}
     now = overview.at
-    return gone | {f"{PREFIX}{plan.plan_id}": _alarm(plan) if _is_alarming(plan, now) else None for plan in overview.plans}
+    return gone | {_key(plan.plan_id): _alarm(plan) if _is_alarming(plan, now) else None for plan in overview.plans}
+
+
+def _key(plan_id: str) -> str:
+    """Name the alarm of a plan by what the name of a Prefect variable can hold, and for no two plans the same."""
+    spelled = re.sub(r"[^a-z0-9]+", "-", plan_id.lower())
+    if plan_id == spelled.replace("-", "_"):
+        return PREFIX + spelled
+    return f"{PREFIX}{spelled}-{hashlib.sha256(plan_id.encode()).hexdigest()[:8]}"
 
 
 def _is_alarming(plan: PlanTest, now: datetime) -> bool:
@@ -72,7 +82,7 @@ def _is_alarming(plan: PlanTest, now: datetime) -> bool:
 def _alarm(plan: PlanTest) -> Alarm:
     tried = "has never been drilled" if plan.last_tested is None else "was not drilled for longer than that"
     return Alarm(
-        f"{PREFIX}{plan.plan_id}",
+        _key(plan.plan_id),
         f"The recovery plan {plan.name} is untested",
         f"A plan is to be drilled every {figures.span(plan.allowed)}, and this one {tried}: nobody knows whether it works",
         f"Run: holdfast drill --plan {plan.plan_id}. It changes nothing that is live",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from prefect.client.schemas.actions import VariableCreate
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli import status_text, status_types
 from holdfast import metrics
+from holdfast.open_alarms import alarms_in, variable_name
 from holdfast.overview import Overview
 from holdfast.period import Period
 from holdfast.period_report import markdown
@@ -28,7 +30,7 @@ def overview(*plans: PlanTest, at: datetime = NOW, recorded: bool = True) -> Ove
 
 
 def alarm_of(plan: PlanTest) -> bool:
-    return judge_tests(overview(plan))["untested:database_failure"] is not None
+    return judge_tests(overview(plan))["untested-database-failure"] is not None
 
 
 def test_a_plan_that_was_not_drilled_for_a_quarter_is_an_alarm_and_a_drilled_one_is_not() -> None:
@@ -50,7 +52,7 @@ def test_a_plan_that_is_off_is_nobodys_worry() -> None:
 
 
 def test_an_alarm_says_since_when_what_to_type_and_that_it_harms_nothing() -> None:
-    alarm = judge_tests(overview(plan_drilled(100)))["untested:database_failure"]
+    alarm = judge_tests(overview(plan_drilled(100)))["untested-database-failure"]
     assert alarm is not None
     assert alarm.since == NOW - timedelta(days=8)
     assert alarm.next_step == "Run: holdfast drill --plan database_failure. It changes nothing that is live"
@@ -64,7 +66,7 @@ def test_monthly_turns_drill_each_plan_about_once_a_quarter_and_never_let_one_be
     for month in range(2, 25):
         turn = datetime(2026 + (month - 1) // 12, (month - 1) % 12 + 1, 15, 5, 30, tzinfo=UTC)
         plan = replace(TESTED, last_tested=last)
-        assert judge_tests(overview(plan, at=turn)) == {"untested:database_failure": None}
+        assert judge_tests(overview(plan, at=turn)) == {"untested-database-failure": None}
         if plan.is_due(turn):
             drilled.append((turn - last).days)
             last = turn + timedelta(minutes=10)
@@ -72,8 +74,8 @@ def test_monthly_turns_drill_each_plan_about_once_a_quarter_and_never_let_one_be
 
 
 def test_the_alarm_of_a_plan_that_was_removed_ends_but_not_because_nobody_can_ask_the_catalog() -> None:
-    opened = ["untested:removed", "database-bad"]
-    assert judge_tests(overview(plan_drilled(1)), opened) == {"untested:removed": None, "untested:database_failure": None}
+    opened = ["untested-removed", "database-bad"]
+    assert judge_tests(overview(plan_drilled(1)), opened) == {"untested-removed": None, "untested-database-failure": None}
     assert judge_tests(overview(recorded=False), opened) == {}
 
 
@@ -100,3 +102,12 @@ def test_status_tells_how_many_plans_there_are_and_which_are_untested() -> None:
 def test_a_new_plan_is_drilled_at_the_first_turn() -> None:
     assert plan_drilled(None, changed_days_ago=1).is_due(NOW)
     assert not plan_drilled(20).is_due(NOW)
+
+
+def test_an_alarm_can_be_kept_whatever_the_plan_is_called_and_no_two_plans_share_one() -> None:
+    ids = ["database_failure", "database-failure", "Database_Failure", "database.failure", "database__failure", "a_b", "a-b", "A"]
+    keys = judge_tests(overview(*(replace(plan_drilled(100), plan_id=one) for one in ids))).keys()
+    assert len(keys) == len(ids)
+    for key in keys:
+        VariableCreate(name=variable_name(key, "shop"), value=None)
+        assert alarms_in([{"name": variable_name(key, "shop"), "value": "spoilt"}], "shop") == ({}, [variable_name(key, "shop")])
