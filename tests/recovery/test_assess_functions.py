@@ -85,6 +85,15 @@ def test_a_quick_look_with_a_few_seconds_sees_the_last_of_the_functions_too(pipe
     assert (verdict.state, verdict.affected) == ("failing", ("summarise",))
 
 
+def test_functions_that_there_was_no_time_to_call_are_named(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    look(pipeline.world(), "function")  # so that all are booted
+    monkeypatch.setattr(functions, "_LONGEST_CALL_SECONDS", 60)
+    monkeypatch.setattr(functions, "_ROOM", 1e9)  # each call seems to take the longest that there is
+    verdict = functions.assess(pipeline.world(), Deadline(30, "the look"), thorough=False)
+    assert verdict.state == "healthy"
+    assert "; not called, for want of time: summarise" in verdict.reason
+
+
 def test_a_folder_that_is_gone_is_lost(pipeline: Pipeline) -> None:
     shutil.rmtree(pipeline.folder)
     verdict = look(pipeline.world(), "function")

@@ -178,6 +178,8 @@ def _well(found: _Found) -> Verdict:
         said = [f"{answering} of {figures.count(len(answers), 'function')} answer"]
         if untold := [answer.slug for answer in answers if answer.outcome == "can't be told"]:
             said.append(f"of {', '.join(figures.first(untold, _NAMED))} it can't be told")
+        if not_called := found.evidence.get("notCalled"):
+            said.append(f"not called, for want of time: {', '.join(figures.first(not_called, _NAMED))}")
     if changed := [*files.changed, *(["what they share"] if files.shared else [])]:
         said.append(f"changed since the newest good backup: {', '.join(figures.first(changed, _NAMED))}")
     return Verdict("function", "healthy", "; ".join([*said, *files.notes]), found.evidence)
