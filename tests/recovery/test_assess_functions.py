@@ -81,7 +81,7 @@ def test_functions_that_answer_are_well_also_when_they_were_edited(pipeline: Pip
 def test_a_quick_look_with_a_few_seconds_sees_the_last_of_the_functions_too(pipeline: Pipeline) -> None:
     look(pipeline.world(), "function")  # so that all are booted
     pipeline.write("functions/summarise/main.ts", "}}} this was merged by mistake")
-    verdict = functions.assess(pipeline.world(), Deadline(3, "the look"), thorough=False)
+    verdict = functions.assess(pipeline.world(), Deadline(9, "the look"), thorough=False)
     assert (verdict.state, verdict.affected) == ("failing", ("summarise",))
 
 
