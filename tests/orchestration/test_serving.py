@@ -29,6 +29,7 @@ from holdfast.errors import ExitCode
 from holdfast.jobs import new_job_id
 from holdfast.opening import embedded_server, open_catalog, open_or_create_repository, open_repository
 from holdfast.postgres.url import DatabaseUrl
+from holdfast.recovery.defaults import default_plans
 from holdfast.settings import load_settings
 from orchestration.declared import ROOT
 from orchestration.local_server import LocalServer
@@ -159,7 +160,8 @@ def test_a_home_is_served_once(served: Served) -> None:
 
 def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(served: Served) -> None:
     before = _deployments(served)
-    assert before.keys() == {one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
+    declared = {one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
+    assert before.keys() == declared | {f"recover-{plan.replace('_', '-')}" for plan in default_plans()}
     (backup,), (verification,) = before["database-backup"]["schedules"], before["database-verification"]["schedules"]
     assert (backup["schedule"]["interval"], backup["active"]) == (6 * 3600, True)
     assert verification["active"] is False
