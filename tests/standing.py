@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.look import look_over
 from holdfast.opening import open_or_create_repository
 from holdfast.overview import Overview, Recorded
+from holdfast.recovery.untested import PlanTest
 from holdfast.repository import BackupType, Manifest, Repository
 from holdfast.settings import Settings, load_settings
 from tests.repository.making import back_up, noise
@@ -56,7 +57,9 @@ def recorded(*, database_failures: int = 2) -> Recorded:
         "completed_last_7_days": 5,
         "failed_last_7_days": database_failures,
     }
-    return Recorded.of([row], {"newer": {"copies": [{"storage": "primary"}, {"storage": "nas"}]}})
+    made = datetime.now(UTC) - timedelta(days=3)
+    plan = PlanTest("orders_lost", "Orders Lost", True, made, made, timedelta(days=92))
+    return Recorded.of([row], {"newer": {"copies": [{"storage": "primary"}, {"storage": "nas"}]}}, (plan,))
 
 
 def overview(settings: Settings, repository: Repository) -> Overview:

@@ -95,6 +95,10 @@ class Worker:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def runs(self, pid: int) -> bool:
+        """Tell whether this process is one of its own; both workers may write of a run that only one of them got."""
+        return pid in {process.pid for process in psutil.Process(self.process.pid).children(recursive=True)}
+
     def took(self, run: FlowRun) -> bool:
         return str(run.id) in self.log.read_text()
 

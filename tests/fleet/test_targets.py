@@ -113,7 +113,7 @@ def test_a_run_past_prefects_limit_is_told_who_holds_the_lease_and_a_dead_worker
         with pytest.raises(BusyError) as refused:
             database_backup("shop-storage", "shop-key", "shop-database")
         assert f"{at_work.metadata['host']}:{at_work.metadata['pid']} has been since 20" in str(refused.value)
-        next(worker for worker in workers if worker.took(first)).kill()
+        next(worker for worker in workers if worker.runs(at_work.metadata["pid"])).kill()
         cursor.execute("ROLLBACK")
         done = until(_backed_up)
         assert done["status"] == "completed"

@@ -258,7 +258,7 @@ def test_a_draft_that_can_not_become_a_manifest_is_refused(sealed_in_memory: Rep
 def test_a_chunk_that_a_power_loss_left_damaged_is_stored_afresh_and_kept_aside(folder: Path, key: UserKey) -> None:
     storage = LocalStorage(folder)
     repository = Repository.create(storage, key=key)
-    data = noise(11, 3 * MIB)
+    data = noise(11, 9 * MIB)  # more than two chunks, wherever it is cut
     with repository.lease("test") as lease, repository.writer(lease, compression=ZSTD) as writer:
         entry = writer.store("a", "k", io.BytesIO(data))  # never committed: no backup vouches for these chunks
     broken = sorted(storage.list("chunks"), key=lambda info: info.size_bytes)
