@@ -24,7 +24,7 @@ NOT_SHOWN = {
     "holdfast_backup_last_failure_timestamp_seconds": "failures in a row say what matters",
     "holdfast_backup_interval_seconds": "for alerting rules",
     "holdfast_backup_enabled": "for alerting rules",
-    "holdfast_plan_last_tested_timestamp_seconds": "for alerting rules; what is untested for too long is an alarm, which is shown",
+    "holdfast_plan_last_tested_timestamp_seconds": "for alerting rules; what is untested too long is an alarm, which is shown",
 }
 SELECTOR = re.compile(r"(holdfast_\w+)(?:\{([^}]*)\})?")
 WORDS = {"sum", "by", "time", "label_values", "target", "type", "alarm"}
