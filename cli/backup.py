@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cli import copies, jobs, output, patience
+from cli import copies, jobs, output
 from cli.app import Commands
 from cli.flow_runs import ready_for_flows, send_what_waits, shown
 from cli.session import settings
+from holdfast import patience
 from holdfast.backup_types import require_on, types_on
+from holdfast.documents import Document
 from holdfast.errors import BackupsFailedError, ExitCode, HoldfastError
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def backup(
     raise typer.Exit(code)
 
 
-def _told(made: list[jobs.Document], failed: HoldfastError | None, not_copied: HoldfastError | None) -> ExitCode:
+def _told(made: list[Document], failed: HoldfastError | None, not_copied: HoldfastError | None) -> ExitCode:
     """Say on stderr what did not go well, and return the code to end with."""
     left_out = [name for job in made for name in job.get("leftOut") or []]
     if failed is not None:
@@ -71,7 +73,7 @@ def _told(made: list[jobs.Document], failed: HoldfastError | None, not_copied: H
     return ExitCode.WORK_FAILED if failed or left_out or not_copied else ExitCode.DONE
 
 
-def _copied(made: list[jobs.Document], loaded: Settings) -> HoldfastError | None:
+def _copied(made: list[Document], loaded: Settings) -> HoldfastError | None:
     """Replicate now, unless a worker does so by itself, and add to the documents where the backups lie; return what failed."""
     if not loaded.replicas:
         return None
@@ -100,11 +102,11 @@ def _replicate(loaded: Settings) -> HoldfastError | None:
 
 def _behind(failed: HoldfastError | None) -> list[str]:
     """Name the replicas that a replication could not bring up to date."""
-    found: jobs.Document = getattr(failed, "found", None) or {}
+    found: Document = getattr(failed, "found", None) or {}
     return [replica["name"] for replica in found.get("replicas", []) if not replica["ok"]]
 
 
-def _back_up(kind: BackupType, loaded: Settings) -> jobs.Document:
+def _back_up(kind: BackupType, loaded: Settings) -> Document:
     _ready(loaded)
     from blocks.names import own_defaults
 
@@ -113,7 +115,7 @@ def _back_up(kind: BackupType, loaded: Settings) -> jobs.Document:
         return flow(**own_defaults(flow, loaded.target))
 
 
-def _back_up_all(loaded: Settings) -> tuple[list[jobs.Document], HoldfastError | None]:
+def _back_up_all(loaded: Settings) -> tuple[list[Document], HoldfastError | None]:
     """Back all types up that are on; return their jobs, and what failed."""
     _ready(loaded)
     from flows.backup_all import backup_all
@@ -134,6 +136,6 @@ def _ready(loaded: Settings) -> None:
     ready_for_flows(loaded)
 
 
-def _flow_of(kind: BackupType) -> Callable[..., jobs.Document]:
+def _flow_of(kind: BackupType) -> Callable[..., Document]:
     """Import the flow that backs a type up, and no other."""
-    return cast("Callable[..., jobs.Document]", getattr(import_module(f"flows.{kind}_backup"), f"{kind}_backup"))
+    return cast("Callable[..., Document]", getattr(import_module(f"flows.{kind}_backup"), f"{kind}_backup"))

@@ -11,6 +11,7 @@ from cli import figures, jobs, output
 from cli.app import Commands
 from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.session import settings
+from holdfast.documents import Document
 from holdfast.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def cleanup(
         raise typer.Exit(ExitCode.WORK_FAILED)
 
 
-def cleanup_text(document: jobs.Document) -> Iterator[RenderableType]:
+def cleanup_text(document: Document) -> Iterator[RenderableType]:
     """Tell what went or would go, what stays for a special reason, and what could not be done."""
     word = "would go" if document["dryRun"] else "deleted"
     count, kept = len(document["deleted"]), len(document["kept"]) + len(document["spared"])
@@ -63,7 +64,7 @@ def cleanup_text(document: jobs.Document) -> Iterator[RenderableType]:
     yield from (f"  {told}" for told in [*document["problems"], *document["notes"]])
 
 
-def _table(rows: list[jobs.Document], why: str) -> RenderableType:
+def _table(rows: list[Document], why: str) -> RenderableType:
     shown = output.table("Job", "Type", "Snapshot at (UTC)", "Added", why, right=("Added",), whole=("Job",))
     for one in rows:
         moment = figures.minute(jobs.when(one["snapshotAt"]))

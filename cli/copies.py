@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cli import jobs, patience, replicas
+from cli import replicas
+from holdfast import patience
+from holdfast.documents import Document
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -79,13 +81,13 @@ def live_copy(name: str, settings: StorageSettings) -> Copy:
     return {**copy, "asOf": copy["verifiedAt"], "live": True}
 
 
-def documents(copies: Iterable[Copy]) -> list[jobs.Document]:
+def documents(copies: Iterable[Copy]) -> list[Document]:
     """Describe copies as the commands' JSON does."""
     names = ("storage", "location", "kind", "offsite", "asOf", "live")
     return [{name: copy.get(name) for name in names} for copy in copies]
 
 
-def rule(copies: Iterable[Copy]) -> jobs.Document:
+def rule(copies: Iterable[Copy]) -> Document:
     """Judge the copies of a backup by the 3-2-1 rule."""
     from holdfast.replication import judged
 
@@ -94,7 +96,7 @@ def rule(copies: Iterable[Copy]) -> jobs.Document:
 
 
 def of_jobs(
-    found: Iterable[jobs.Document], loaded: Settings, rows: Iterable[JobRecord] = (), *, without: Collection[str] = ()
+    found: Iterable[Document], loaded: Settings, rows: Iterable[JobRecord] = (), *, without: Collection[str] = ()
 ) -> None:
     """Add to the documents of backups where they lie, where there are replicas at all."""
     if not loaded.replicas:

@@ -12,6 +12,7 @@ from cli.app import Commands
 from cli.backup_types import BackupType
 from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.session import settings
+from holdfast.documents import Document
 from holdfast.errors import ExitCode, SettingsError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _game_day(names: list[str], megabytes: int) -> None:
         raise typer.Exit(ExitCode.WORK_FAILED)
 
 
-def drill_text(found: jobs.Document) -> Iterator[RenderableType]:
+def drill_text(found: Document) -> Iterator[RenderableType]:
     """Tell what came back, how long it took and of how many bytes, and what is wrong with the rest."""
     whole = figures.duration(found["seconds"])
     if found["ok"]:
@@ -127,7 +128,7 @@ def drill_text(found: jobs.Document) -> Iterator[RenderableType]:
     yield from (f"  {note}" for note in found.get("notes", []))
 
 
-def plans_text(found: jobs.Document) -> Iterator[RenderableType]:
+def plans_text(found: Document) -> Iterator[RenderableType]:
     """Tell which plans passed their drill, and how long that took beside what they estimate."""
     passed = sum(one["ok"] for one in found["plans"])
     yield jobs.headline(f"{passed} of {figures.count(len(found['plans']), 'plan')}", "passed the drill", good=found["ok"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from cli import logs, progress
-from cli.jobs import Document
+from holdfast.documents import Document
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:

@@ -1,27 +1,17 @@
-"""Backups and jobs as documents, and as text.
-
-A document is what `--json` prints: camelCase, the same names whether it comes from the repository, the catalog or a flow.
-"""
+"""Backups and jobs as text, from their documents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cli import figures, output
+from holdfast.documents import Document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
-
-    from holdfast.catalog import JobRecord, RestoreRecord
-    from holdfast.postgres.connection import DatabaseUrl
-    from holdfast.postgres.restore import RestoreReport
-    from holdfast.repository import BackupSummary, Manifest, Pin, Repository
-    from holdfast.source_restore import SourceRestore
-
-Document = dict[str, Any]
 
 _NAMES_SHOWN = 20
 _STYLES = {
@@ -33,116 +23,6 @@ _STYLES = {
     "running": "cyan",
     "pending": "cyan",
 }
-
-
-def of_backup(repository: Repository, summary: BackupSummary) -> Document:
-    """Describe a backup from the repository alone. A damaged one is described as such, never left out."""
-    document = _empty(summary.id, summary.type)
-    document["location"] = f"{repository.location.rstrip('/')}/manifests/{summary.type}/{summary.id}"
-    if summary.intact is None:
-        return document | {"status": "damaged", "error": summary.damaged}
-    manifest = summary.intact
-    return document | {
-        "status": "completed",
-        "sizeBytes": manifest.size_bytes,
-        "storedBytes": manifest.stored_bytes,
-        "checksum": manifest.checksum,
-        "startedAt": manifest.started_at,
-        "completedAt": manifest.finished_at,
-        "verifiedLevel": repository.verified_level(summary.id),
-        "snapshotAt": manifest.snapshot_at,
-    }
-
-
-def pinned(pin: Pin | None) -> Document | None:
-    """Describe a pin; None where there is none."""
-    if pin is None:
-        return None
-    return {"at": None if pin.damaged else pin.at, "by": pin.by, "reason": pin.reason, "damaged": pin.damaged}
-
-
-def of_row(row: JobRecord) -> Document:
-    """Describe a job that the repository does not know, from its row in the catalog: a backup that was made is gone."""
-    return _empty(row.job_id, row.type) | {
-        "status": "gone" if row.status == "completed" else row.status,
-        "sizeBytes": row.size_bytes,
-        "storedBytes": row.metadata.get("storedBytes"),
-        "checksum": row.checksum,
-        "location": row.location,
-        "startedAt": row.started_at,
-        "completedAt": row.completed_at,
-        "verifiedLevel": row.metadata.get("verifiedLevel"),
-        "snapshotAt": row.metadata.get("snapshotAt"),
-        "error": row.error_message,
-    }
-
-
-def of_restore_row(row: RestoreRecord) -> Document:
-    """Describe a restore from its row in the catalog."""
-    return _empty(row.job_id, row.type) | {
-        "backupId": row.backup_id,
-        "status": row.status,
-        "startedAt": row.started_at,
-        "completedAt": row.completed_at,
-        "error": row.error_message,
-        **{name: row.metadata.get(name) for name in ("mode", "target", "kept", "proven")},
-        "notes": row.metadata.get("notes", []),
-    }
-
-
-def of_restore(job_id: str, manifest: Manifest, target: DatabaseUrl, report: RestoreReport, started_at: datetime) -> Document:
-    """Describe a restore that the engine did without a flow, in the words of the flow's own document."""
-    return _empty(job_id, manifest.type) | {
-        "backupId": manifest.id,
-        "mode": report.mode,
-        "target": target.redacted,
-        "status": "completed",
-        "sizeBytes": report.size_bytes,
-        "startedAt": started_at,
-        "completedAt": datetime.now(UTC),
-        "tables": report.tables,
-        "rows": report.rows,
-        "kept": report.kept,
-        "proven": report.proof.ok if report.proof else None,
-        "problems": report.proof.problems if report.proof else [],
-        "notes": report.notes,
-    }
-
-
-def of_file_restore(job_id: str, restore: SourceRestore, started_at: datetime) -> Document:
-    """Describe a restore of files that the engine did without a flow, in the words of the flow's own document."""
-    report = restore.report
-    return _empty(job_id, restore.manifest.type) | {
-        "backupId": restore.manifest.id,
-        "mode": restore.mode,
-        "target": str(restore.target),
-        "status": "completed",
-        "sizeBytes": report.size_bytes,
-        "startedAt": started_at,
-        "completedAt": datetime.now(UTC),
-        "files": report.files,
-        "documents": report.documents,
-        "kept": report.kept,
-        "proven": not report.problems,
-        "problems": report.problems,
-        "notes": report.notes,
-    }
-
-
-def _empty(job_id: str, kind: str) -> Document:
-    names = (
-        "status",
-        "sizeBytes",
-        "storedBytes",
-        "checksum",
-        "location",
-        "startedAt",
-        "completedAt",
-        "verifiedLevel",
-        "snapshotAt",
-        "error",
-    )
-    return {"jobId": job_id, "type": kind, **dict.fromkeys(names)}
 
 
 def when(value: Any) -> datetime | None:

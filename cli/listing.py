@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import copies, figures, jobs, output, patience
+from cli import copies, figures, jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType
 from cli.replicas import opened
 from cli.restore import restore_text
 from cli.session import settings
+from holdfast import documents, patience
+from holdfast.documents import Document
 from holdfast.errors import DamagedError, NotFoundError, RefusedError, UnreachableError
 
 if TYPE_CHECKING:
@@ -61,13 +63,15 @@ def show(
     output.result(document, lambda: _in_full(document))
 
 
-def merged(held: Repository, rows: Sequence[JobRecord], kind: BackupType | None, limit: int) -> list[jobs.Document]:
+def merged(held: Repository, rows: Sequence[JobRecord], kind: BackupType | None, limit: int) -> list[Document]:
     """Join what the repository holds with the rows of the catalog; the repository is right where both know a job."""
     summaries = held.backups(kind)
     known = {summary.id for summary in summaries}
     pins = held.pins()
-    kept = [jobs.of_backup(held, summary) | {"pinned": jobs.pinned(pins.get(summary.id))} for summary in summaries[:limit]]
-    others = [jobs.of_row(row) | {"pinned": None} for row in rows if row.job_id not in known]
+    kept = [
+        documents.of_backup(held, summary) | {"pinned": documents.pinned(pins.get(summary.id))} for summary in summaries[:limit]
+    ]
+    others = [documents.of_row(row) | {"pinned": None} for row in rows if row.job_id not in known]
     return sorted(kept + others, key=_newest_last, reverse=True)[:limit]
 
 
@@ -82,19 +86,19 @@ def catalog_rows(loaded: Settings, kind: BackupType | None, limit: int) -> list[
         return None
 
 
-def _newest_last(job: jobs.Document) -> tuple[datetime, str]:
+def _newest_last(job: Document) -> tuple[datetime, str]:
     return jobs.when(job["startedAt"]) or datetime.min.replace(tzinfo=UTC), str(job["jobId"])
 
 
-def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> jobs.Document | None:
+def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> Document | None:
     """Describe a backup with its entries and proofs, or return None where the repository has none of that name."""
     if job_id == "latest":
         job_id = held.latest(kind.value).id
     summary = next((one for one in held.backups() if one.id == job_id), None)
     if summary is None:
         return None
-    return jobs.of_backup(held, summary) | {
-        "pinned": jobs.pinned(held.pins().get(job_id)),
+    return documents.of_backup(held, summary) | {
+        "pinned": documents.pinned(held.pins().get(job_id)),
         "source": summary.intact.source if summary.intact else None,
         "host": summary.intact.host if summary.intact else None,
         **(_left_out(held, summary.intact) if summary.intact and summary.intact.type != "database" else {}),
@@ -103,7 +107,7 @@ def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> jobs.Doc
     }
 
 
-def _left_out(held: Repository, manifest: Manifest) -> jobs.Document:
+def _left_out(held: Repository, manifest: Manifest) -> Document:
     """Name what is not in a backup. Where its truth can't be read the manifest does, which doesn't tell why."""
     from holdfast.sources.truth import read_truth
 
@@ -117,15 +121,15 @@ def _left_out(held: Repository, manifest: Manifest) -> jobs.Document:
     }
 
 
-def _entry(entry: Entry) -> jobs.Document:
+def _entry(entry: Entry) -> Document:
     return {"name": entry.name, "kind": entry.kind, "sizeBytes": entry.size_bytes, "sha256": entry.sha256, "rows": entry.lines}
 
 
-def _proof(proof: Proof) -> jobs.Document:
+def _proof(proof: Proof) -> Document:
     return {"level": proof.level, "ok": proof.ok, "problems": proof.problems, "at": proof.finished_at, "host": proof.host}
 
 
-def _row(loaded: Settings, job_id: str) -> jobs.Document | None:
+def _row(loaded: Settings, job_id: str) -> Document | None:
     """Describe a backup or restore that only the catalog knows."""
     from holdfast.opening import catalog_if_running
 
@@ -133,12 +137,12 @@ def _row(loaded: Settings, job_id: str) -> jobs.Document | None:
         if catalog is None:
             return None
         if (row := catalog.job(job_id)) is not None:
-            return jobs.of_row(row)
+            return documents.of_row(row)
         restored = catalog.restore(job_id)
-        return None if restored is None else jobs.of_restore_row(restored)
+        return None if restored is None else documents.of_restore_row(restored)
 
 
-def _in_full(document: jobs.Document) -> Iterator[RenderableType]:
+def _in_full(document: Document) -> Iterator[RenderableType]:
     yield from restore_text(document) if "backupId" in document else jobs.backup_text(document)
     if document.get("entries"):
         shown = output.table("Entry", "Kind", "Rows", "Read", right=("Rows", "Read"))

@@ -9,6 +9,7 @@ import typer
 from cli import jobs, output
 from cli.app import Commands
 from cli.session import repository, repository_settings
+from holdfast import documents
 from holdfast.errors import NotFoundError
 
 commands = Commands("")
@@ -25,7 +26,7 @@ def pin(job_id: JobId, reason: Reason = "") -> None:
     with closing(repository(repository_settings())) as held:
         found = held.pin(job_id, reason)
     output.result(
-        {"jobId": job_id, "pinned": jobs.pinned(found)}, lambda: [jobs.headline(job_id, "is pinned: no clean-up deletes it")]
+        {"jobId": job_id, "pinned": documents.pinned(found)}, lambda: [jobs.headline(job_id, "is pinned: no clean-up deletes it")]
     )
 
 

@@ -14,6 +14,7 @@ import typer
 from cli import figures, jobs, output, progress
 from cli.replicas import named
 from cli.session import repository_settings
+from holdfast.documents import Document
 from holdfast.errors import ExitCode, HoldfastError, KeyMissingError, SettingsError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def replicate(to: To = None, no_read_back: NoReadBack = False) -> None:
         raise typer.Exit(ExitCode.WORK_FAILED)
 
 
-def replication_text(document: jobs.Document) -> Iterator[RenderableType]:
+def replication_text(document: Document) -> Iterator[RenderableType]:
     """Tell what became of each replica."""
     for one in document["replicas"]:
         copied = f"{one['copiedObjects']:,} objects, {figures.size(one['copiedBytes'])} copied"

@@ -24,6 +24,7 @@ from cli.restore import Mode, ModeOption, Only, Tables, names, restore_text
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, folder_target, target_url
 from cli.verify import JobId, Subset, TypeOption
+from holdfast import documents
 from holdfast.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def init() -> None:
 def list_backups(kind: KindFilter = None, limit: Limit = 1000, source: FromReplica = None) -> None:
     """List the backups, newest first."""
     held = opened(repository_settings(), source)
-    found = [jobs.of_backup(held, summary) for summary in held.backups(kind)[:limit]]
+    found = [documents.of_backup(held, summary) for summary in held.backups(kind)[:limit]]
     output.result(found, lambda: jobs.table(found) if found else f"There is no backup in {held.location}.")
 
 

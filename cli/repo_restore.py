@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cli import jobs, progress
+from cli import progress
+from holdfast import documents
+from holdfast.documents import Document
 from holdfast.jobs import new_job_id
 from holdfast.opening import notes_on_reading
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.repository import Manifest, Repository
 
 
-def database(held: Repository, manifest: Manifest, target: DatabaseUrl, options: RestoreOptions) -> jobs.Document:
+def database(held: Repository, manifest: Manifest, target: DatabaseUrl, options: RestoreOptions) -> Document:
     """Restore a database. Raises NotProvenError where the result differs from the source."""
     from holdfast.postgres.restore import DatabaseRestore
     from holdfast.postgres.restore_report import not_proven
@@ -25,13 +27,13 @@ def database(held: Repository, manifest: Manifest, target: DatabaseUrl, options:
     job_id, started_at = new_job_id("restore"), datetime.now(UTC)
     with progress.counted("Restoring", "bytes") as update:
         report = DatabaseRestore(held, manifest, target, options).run(lambda phase, done, whole: update(done, whole))
-    document = jobs.of_restore(job_id, manifest, target, report, started_at)
+    document = documents.of_restore(job_id, manifest, target, report, started_at)
     if document["problems"]:
         raise not_proven(target.database, document["problems"])
     return _with_notes(document, held)
 
 
-def files(held: Repository, manifest: Manifest, target: Path, mode: str, only: list[str]) -> jobs.Document:
+def files(held: Repository, manifest: Manifest, target: Path, mode: str, only: list[str]) -> Document:
     """Restore files and documents into a folder. Raises NotProvenError where the result differs from the source."""
     from holdfast.source_restore import SourceRestore, folder_mode
 
@@ -46,8 +48,8 @@ def files(held: Repository, manifest: Manifest, target: Path, mode: str, only: l
 
         restore.on_progress = told
         restore.run()
-    return _with_notes(jobs.of_file_restore(job_id, restore, started_at), held)
+    return _with_notes(documents.of_file_restore(job_id, restore, started_at), held)
 
 
-def _with_notes(document: jobs.Document, held: Repository) -> dict[str, Any]:
+def _with_notes(document: Document, held: Repository) -> dict[str, Any]:
     return document | {"readFrom": held.standing_in, "notes": [*document["notes"], *notes_on_reading(held)]}

@@ -20,6 +20,7 @@ from cli.replicas import FromReplica
 from cli.session import settings
 from cli.targets import Target, as_flow_parameter, source_target, target_url
 from cli.verify import JobId, TypeOption
+from holdfast.documents import Document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,7 +111,7 @@ def names(given: list[str] | None) -> list[str]:
     return [name for name in found if name]
 
 
-def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
+def restore_text(job: Document) -> Iterator[RenderableType]:
     """Tell what a restore made, or would do."""
     took = jobs.took(job)
     ended = "can be done; nothing was changed" if job.get("dryRun") else f"{job['status']}{f' in {took}' if took else ''}"
@@ -139,14 +140,14 @@ def restore_text(job: jobs.Document) -> Iterator[RenderableType]:
         yield f"  {told}"
 
 
-def _restored(job: jobs.Document) -> str | None:
+def _restored(job: Document) -> str | None:
     if job.get("tables"):
         return f"{job['tables']:,} table{'' if job['tables'] == 1 else 's'}, {job['rows']:,} rows"
     counted = {name: job.get(name) for name in ("files", "documents", "functions", "secrets")}
     return ", ".join(f"{count:,} {name if count != 1 else name[:-1]}" for name, count in counted.items() if count) or None
 
 
-def _made(job: jobs.Document) -> Iterator[tuple[str, str | None]]:
+def _made(job: Document) -> Iterator[tuple[str, str | None]]:
     """Name what was put in its place, or would be: settings and files by what --only takes, secrets by provider and name."""
     changes, prefect = job.get("changes") or {}, job.get("prefect") or {}
     changed = [f"environment:{one['name']}" for one in changes.get("environment", [])]

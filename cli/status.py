@@ -11,10 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli import copies, jobs, output, patience, replicas, status_text, status_types
+from cli import copies, output, replicas, status_text, status_types
 from cli.app import Commands
 from cli.backup_types import BackupType
 from cli.session import settings
+from holdfast import documents, patience
+from holdfast.documents import Document
 from holdfast.errors import HoldfastError, UnreachableError
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ class Seen:
     location: str
     encrypted: bool
     key_id: str | None
-    newest: list[jobs.Document]
-    last_good: dict[str, jobs.Document]
+    newest: list[Document]
+    last_good: dict[str, Document]
     intact: frozenset[str]
     copy: copies.Copy
     overview: Overview
@@ -180,8 +182,8 @@ def _seen(name: str, opened: Repository, copy: copies.Copy, loaded: Settings, kn
         opened.location,
         opened.encrypted,
         opened.keys.current_id,
-        [jobs.of_backup(opened, summary) for summary in summaries[:_LISTED]],
-        {kind: jobs.of_backup(opened, summary) for kind, summary in good.items() if summary is not None},
+        [documents.of_backup(opened, summary) for summary in summaries[:_LISTED]],
+        {kind: documents.of_backup(opened, summary) for kind, summary in good.items() if summary is not None},
         frozenset(summary.id for summary in summaries if summary.intact is not None),
         copy,
         overview,
@@ -219,7 +221,7 @@ def _backups(
     """Tell of the newest backups where each lies, and whether 3-2-1 holds for it."""
     here = primary.copy if isinstance(primary, Seen) else None
 
-    def placed(job: jobs.Document) -> Report:
+    def placed(job: Document) -> Report:
         in_primary = here if job["status"] == "completed" else None
         places = copies.copies_of(job["jobId"], in_primary, looks, recorded.get(job["jobId"], []))
         known = {name: job[name] for name in ("jobId", "type", "snapshotAt")}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cli import jobs
+from holdfast import documents
+from holdfast.documents import Document
 
 if TYPE_CHECKING:
     from holdfast.alarms import Judgement
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 
 
-def document(one: TypeOverview, last_good: Mapping[str, jobs.Document] | None, rows: Sequence[JobRecord]) -> Report:
+def document(one: TypeOverview, last_good: Mapping[str, Document] | None, rows: Sequence[JobRecord]) -> Report:
     """Describe a type. `last_good` are the newest backups that can be read, None where no repository could be opened."""
-    failed = next((jobs.of_row(row) for row in rows if row.type == one.type and row.status in ("failed", "cancelled")), None)
+    failed = next((documents.of_row(row) for row in rows if row.type == one.type and row.status in ("failed", "cancelled")), None)
     return {
         "type": one.type,
         "on": one.on,

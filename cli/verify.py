@@ -14,6 +14,7 @@ from cli.backup_types import BackupType
 from cli.flow_runs import outcome_of, ready_for_flows, shown
 from cli.replicas import FromReplica
 from cli.session import settings
+from holdfast.documents import Document
 from holdfast.errors import DamagedError, ExitCode
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def verify(
         raise typer.Exit(ExitCode.DAMAGED)
 
 
-def _verified(target: str | None, **parameters: Any) -> jobs.Document:
+def _verified(target: str | None, **parameters: Any) -> Document:
     """Run the verification; where not even the manifest can be read, that is its outcome, too."""
     from flows.verification import verification
 
@@ -73,7 +74,7 @@ def _verified(target: str | None, **parameters: Any) -> jobs.Document:
         return {**names, "status": "failed", "ok": False, "problems": [str(error)], "error": str(error)}
 
 
-def _text(found: jobs.Document) -> Iterator[RenderableType]:
+def _text(found: Document) -> Iterator[RenderableType]:
     if found["ok"]:
         yield jobs.headline(str(found["backupId"]), f"is {found['level']}")
     else:
