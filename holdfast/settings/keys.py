@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from holdfast.settings.api import ApiSettings
 from holdfast.settings.kinds import is_secret
 from holdfast.settings.settings import Settings
 
 NESTED = "backupStorageConfig"
 
 _STORAGE = "storage_"
-_OF_ONE_HOST = frozenset({"home", "encryption_key_file", "metrics_file", "postgres_tools", "target"})
+_OF_ONE_HOST = frozenset({"home", "encryption_key_file", "metrics_file", "postgres_tools", "target", *ApiSettings.model_fields})
 
 
 def variable_of(field: str) -> str:

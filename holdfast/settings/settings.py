@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from holdfast.settings.api import ApiSettings
 from holdfast.settings.recovery import RecoverySettings
 from holdfast.settings.sources import ConfigurationSettings, FunctionSettings, SecretsSettings, SourceSettings
 from holdfast.settings.topics import (
@@ -45,6 +46,7 @@ class Settings(
     NotificationSettings,
     MonitoringSettings,
     RecoverySettings,
+    ApiSettings,
     WorkSettings,
     BaseSettings,
 ):

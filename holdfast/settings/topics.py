@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from holdfast.errors import SettingsError
+from holdfast.settings.api import ApiSettings
 from holdfast.settings.kinds import (
     AtLeastOne,
     Bandwidth,
@@ -399,5 +400,6 @@ TOPICS: tuple[type[BaseModel], ...] = (
     NotificationSettings,
     MonitoringSettings,
     RecoverySettings,
+    ApiSettings,
     WorkSettings,
 )
