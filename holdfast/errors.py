@@ -17,7 +17,10 @@
      │   ├─ WrongKeyError                 the key opens none of the repository's key files
      │   ├─ AccessDeniedError             the database refuses the user, or a right that the work needs
      │   ├─ StorageDeniedError            the storage refuses our credentials, or a right that the work needs
-     │   └─ SourceDeniedError             what is backed up can't be read, or restored to, with our rights
+     │   ├─ SourceDeniedError             what is backed up can't be read, or restored to, with our rights
+     │   ├─ RequestInvalidError           a request of the HTTP API can't be understood
+     │   ├─ RequestTooLargeError          a request of the HTTP API is longer than it may be, or comes too slowly
+     │   └─ TokenInvalidError             a request of the HTTP API shows no token that is valid now
      ├─ NotFoundError            exit 3   a backup, job, key or table of that name does not exist
      │   └─ ObjectNotFoundError           storage has no object of that name
      ├─ RefusedError             exit 4   refused for safety; nothing was changed
@@ -30,14 +33,21 @@
      │   ├─ LocaleMissingError            the target server lacks the source's locale or encoding
      │   ├─ RolesMissingError             the target server lacks roles, and we may not make them
      │   ├─ SourceEmptyError              the source holds nothing, and a backup of nothing was not allowed
-     │   └─ UnsafePathError               a path in a backup or an answer would leave the folder that it belongs in
+     │   ├─ UnsafePathError               a path in a backup or an answer would leave the folder that it belongs in
+     │   ├─ ScopeMissingError             a token does not allow what was asked
+     │   ├─ OutsideRefusedError           a request from elsewhere, where no token protects the HTTP API
+     │   ├─ KeyReusedError                an Idempotency-Key was used before for something else
+     │   └─ PlanNotAllowedError           a plan from the HTTP API holds what only an operator of the host may say
      ├─ DamagedError             exit 5   stored data is damaged, or could not be proven
      │   ├─ KeyFileDamagedError           a key file in the repository is damaged
      │   ├─ NotProvenError                what was restored differs from the source
      │   ├─ VerificationFailedError       a backup did not pass its verification; the proof says so
      │   ├─ CheckFailedError              a check of the stored backups found damage
-     │   └─ DrillFailedError              a restore drill did not bring every backup back as it was
+     │   ├─ DrillFailedError              a restore drill did not bring every backup back as it was
+     │   └─ AuditBrokenError              a line of the audit log was changed, or is missing
      ├─ BusyError                exit 6   somebody else holds the lease
+     │   ├─ StillAtWorkError              the same request is being carried out at this moment
+     │   └─ TooManyFailuresError          too many requests without a valid token came from one address
      └─ UnreachableError         exit 7   storage, database or server does not answer; worth a retry
          ├─ StorageUnreachableError
          ├─ DatabaseUnreachableError
@@ -236,6 +246,30 @@ class PlanInvalidError(SettingsError):
     code = "HF-206"
 
 
+class RequestInvalidError(SettingsError):
+    """A request of the HTTP API can't be understood, or names a field that does not exist; `fields` says what of it, and why."""
+
+    code = "HF-207"
+
+    def __init__(
+        self, message: str, *, reason: str | None = None, next_step: str | None = None, fields: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message, reason=reason, next_step=next_step)
+        self.fields = fields or {}
+
+
+class RequestTooLargeError(SettingsError):
+    """The body of a request is longer than it may be, or did not arrive in time."""
+
+    code = "HF-208"
+
+
+class TokenInvalidError(SettingsError):
+    """No token came with a request, or one that does not exist, has expired or was revoked: which of these is not said."""
+
+    code = "HF-209"
+
+
 class NotFoundError(HoldfastError):
     """What was asked for does not exist."""
 
@@ -329,6 +363,30 @@ class ApprovalDeniedError(RefusedError):
     code = "HF-412"
 
 
+class ScopeMissingError(RefusedError):
+    """The token is valid, and lacks the scope that this takes; the message names it."""
+
+    code = "HF-413"
+
+
+class OutsideRefusedError(RefusedError):
+    """No token is configured, so only this machine may ask, and a request came from elsewhere, by a proxy or from a web page."""
+
+    code = "HF-414"
+
+
+class KeyReusedError(RefusedError):
+    """An Idempotency-Key was used before, and for another request."""
+
+    code = "HF-415"
+
+
+class PlanNotAllowedError(RefusedError):
+    """A plan that came by the HTTP API would run a command, read or write a file, or reach an address that no block defines."""
+
+    code = "HF-416"
+
+
 class DamagedError(HoldfastError):
     """Stored data is missing, changed, or can't be proven; the message names the object."""
 
@@ -369,12 +427,30 @@ class DrillFailedError(DamagedError):
     found: dict[str, object] | None = None
 
 
+class AuditBrokenError(DamagedError):
+    """The audit log is not what was written: a line was changed, is missing, or was put in; the message names the first one."""
+
+    code = "HF-506"
+
+
 class BusyError(HoldfastError):
     """Another run holds a lease that excludes this one; the message says who and since when."""
 
     code = "HF-600"
     exit_code = ExitCode.BUSY
     retryable = True
+
+
+class StillAtWorkError(BusyError):
+    """A request with the same Idempotency-Key is being carried out at this moment; ask again for its answer."""
+
+    code = "HF-601"
+
+
+class TooManyFailuresError(BusyError):
+    """Too many requests without a valid token came from one address within a minute."""
+
+    code = "HF-602"
 
 
 class UnreachableError(HoldfastError):

@@ -16,9 +16,7 @@ class ApiSettings(BaseModel):
         validation_alias="BACKUP_API_HOST",
         description="Address that the HTTP API answers at; one beyond this machine needs a token (holdfast tokens create)",
     )
-    api_port: PortNumber = Field(
-        None, validation_alias="BACKUP_API_PORT", description="Port of the HTTP API; unset, a free one"
-    )
+    api_port: PortNumber = Field(None, validation_alias="BACKUP_API_PORT", description="Port of the HTTP API; unset, a free one")
     api_tokens_file: OptionalPath = Field(
         None,
         validation_alias="BACKUP_API_TOKENS_FILE",
@@ -36,7 +34,9 @@ class ApiSettings(BaseModel):
         description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
     )
     api_root_path: UrlPath = Field(
-        "", validation_alias="BACKUP_API_ROOT_PATH", description="Path that a proxy puts before the HTTP API's own, such as /backup"
+        "",
+        validation_alias="BACKUP_API_ROOT_PATH",
+        description="Path that a proxy puts before the API's own, such as /backup",
     )
     prefect_ui_url: WebUrl = Field(
         None,

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-import uvicorn
 
-from api.app import create_app
 from api.latest_look import LatestLook
+from api.parts import Parts
 from holdfast.errors import StorageUnreachableError
 from orchestration.looking import Look, look
+from tests.api.answering import answering
 from tests.standing import settings_in, some_backups
 from tests.test_metrics import samples
-
-
-@contextmanager
-def answering(taken: LatestLook[Look]) -> Iterator[httpx.Client]:
-    """Have the API answer for real, on a port of this machine."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        server = uvicorn.Server(uvicorn.Config(create_app(taken), log_level="warning", access_log=False))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        host, port = listening.getsockname()
-        with httpx.Client(base_url=f"http://{host}:{port}", timeout=20, trust_env=False) as client:
-            yield client
-        server.should_exit = True
-        thread.join()
 
 
 def test_a_scrape_tells_of_the_repository_and_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_in(tmp_path, monkeypatch)
     some_backups(settings)
-    with answering(LatestLook(lambda: look(settings))) as client:
+    with answering(Parts(looks=LatestLook(lambda: look(settings)))) as client:
         answer = client.get("/metrics")
     found = samples(answer.content)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -63,9 +43,9 @@ def test_a_storage_that_hangs_does_not_hang_the_scrape(tmp_path: Path, monkeypat
         return look(settings)
 
     taken = LatestLook(look_that_may_hang, fresh_seconds=0, patience_seconds=0.2)
-    with answering(LatestLook(lambda: goes_on.wait(60) and look(settings), patience_seconds=0.2)) as client:
+    with answering(Parts(looks=LatestLook(lambda: goes_on.wait(60) and look(settings), patience_seconds=0.2))) as client:
         assert samples(client.get("/metrics").content) == {("holdfast_look_late", ""): 1, ("holdfast_repository_seen", ""): 0}
-    with answering(taken) as client:
+    with answering(Parts(looks=taken)) as client:
         before = samples(client.get("/metrics").content)
         hangs.set()
         late = samples(client.get("/metrics").content)
@@ -98,7 +78,7 @@ def test_a_look_is_kept_for_a_while_and_a_failed_one_is_taken_again() -> None:
 
 def test_a_repository_that_is_gone_is_told_and_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_in(tmp_path, monkeypatch)
-    with answering(LatestLook(lambda: look(settings))) as client:
+    with answering(Parts(looks=LatestLook(lambda: look(settings)))) as client:
         found = samples(client.get("/metrics").content)
     assert found["holdfast_repository_seen", ""] == 0
     assert found["holdfast_backup_enabled", "database"] == 1

@@ -1,0 +1,71 @@
+"""What the handlers work with: settings in force, the catalog, Prefect over HTTP, the latest look. Each may be down by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from api.latest_look import LatestLook
+from holdfast.errors import DatabaseUnreachableError, PrefectUnreachableError
+from holdfast.opening import catalog_if_running
+from holdfast.settings import Settings, load_settings
+from holdfast.tokens import Tokens
+from orchestration.looking import Look, in_force_if_known, look, prefect_to_ask
+
+if TYPE_CHECKING:
+    from holdfast.catalog import Catalog
+    from orchestration.next_runs import Ask
+
+_SETTINGS_SECONDS = 5.0
+
+
+class Parts:
+    """The parts of one API process. Safe to use from several threads."""
+
+    def __init__(self, load: Callable[[], Settings] = load_settings, looks: LatestLook[Look] | None = None) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._settings: Settings | None = None
+        self._read_at = float("-inf")
+        self.looks = looks or LatestLook(lambda: look(load()))
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, of a few seconds ago at most. Raises SettingsError."""
+        with self._lock:
+            if self._settings is None or time.monotonic() - self._read_at > _SETTINGS_SECONDS:
+                self._settings, self._read_at = in_force_if_known(self._load()), time.monotonic()
+            return self._settings
+
+    def forget_settings(self) -> None:
+        """Have the settings read afresh: they were changed."""
+        with self._lock:
+            self._settings = None
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens.of(self._load())
+
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """Open the catalog. Raises DatabaseUnreachableError where it does not run."""
+        with catalog_if_running(self.settings) as catalog:
+            if catalog is None:
+                raise DatabaseUnreachableError(
+                    "the catalog does not run",
+                    reason="the embedded PostgreSQL of this home is down",
+                    next_step="'holdfast serve' starts it, and so does 'holdfast init'",
+                )
+            yield catalog
+
+    def prefect(self) -> Ask:
+        """Return what asks the Prefect server. Raises PrefectUnreachableError."""
+        ask = prefect_to_ask(self.settings)
+        if ask is None:
+            raise PrefectUnreachableError(
+                "no Prefect server answers", next_step="Start one with 'holdfast serve', or set PREFECT_API_URL"
+            )
+        return ask
