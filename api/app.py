@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from api import guide, health
 from api.parts import Parts
 from api.problems import handle_errors
+from api.rest import plans
 
 
 def create_app(parts: Parts | None = None) -> FastAPI:
@@ -14,6 +15,6 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     app = FastAPI(title="Holdfast", docs_url=None, redoc_url=None)
     app.state.parts = parts or Parts()
     handle_errors(app)
-    for one in (health.router, guide.router):
+    for one in (health.router, guide.router, plans.router):
         app.include_router(one)
     return app

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
+from fastapi import Body as BodyOf
 from pydantic import ValidationError
 
 from api.access import TheCaller, TheParts
-from api.action import Action, Asked, Body, perform
+from api.action import Action, Asked, Body, IdempotencyKey, perform
+from api.actions import ACTIONS
 from api.answer import JsonAnswer
-from api.handlers.plans import PLANS
 from api.problems import as_invalid
 from holdfast.errors import RequestInvalidError
 
 PATH = "/functions/v1/backup"
-
-ACTIONS: dict[str, Action[Any]] = {action.name: action for action in (PLANS,)}
 
 router = APIRouter(tags=["guide"])
 
@@ -30,12 +30,38 @@ def look(request: Request, parts: TheParts, caller: TheCaller) -> JsonAnswer:
     return JsonAnswer(perform(action, asked), action.status)
 
 
+@router.post(PATH, response_class=JsonAnswer)
+def do(
+    request: Request,
+    parts: TheParts,
+    caller: TheCaller,
+    body: Annotated[bytes, BodyOf(media_type="application/json")] = b"",
+    idempotency_key: IdempotencyKey = None,
+) -> JsonAnswer:
+    """Carry out an action that does something; what runs long is answered at once, with the id of its job."""
+    action = _action(request, "POST")
+    asked = Asked(parts, caller, understood(action.takes, _document(body)), idempotency_key)
+    return JsonAnswer(perform(action, asked), action.status)
+
+
 def understood(takes: type[Body], said: dict[str, Any]) -> Body:
     """Read what was said. Raises RequestInvalidError, which names each field that is wrong."""
     try:
         return takes.model_validate(said)
     except ValidationError as error:
         raise as_invalid(error.errors()) from None
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestInvalidError("the body is no JSON", reason=type(error).__name__) from None
+    if not isinstance(said, dict):
+        raise RequestInvalidError("the body is no JSON object")
+    return said
 
 
 def _action(request: Request, method: str) -> Action[Any]:
