@@ -193,7 +193,8 @@ def test_a_worker_is_given_what_is_critical_first_however_long_the_rest_has_wait
     ]
     names = {str(run.id): queue for run, queue in zip(waiting, ("low", "default", "high", "critical"), strict=True)}
     given = client._client.post(f"/work_pools/{WORK_POOL}/get_scheduled_flow_runs", json={}).json()
-    assert [names[one["flow_run"]["id"]] for one in given] == ["critical", "high", "default", "low"]
+    ours = [names[one["flow_run"]["id"]] for one in given if one["flow_run"]["id"] in names]  # others may be due, too
+    assert ours == ["critical", "high", "default", "low"]
     for run in waiting:
         _end(client, run.id)
 
