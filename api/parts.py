@@ -14,6 +14,7 @@ from holdfast.opening import catalog_if_running
 from holdfast.settings import Settings, load_settings
 from holdfast.tokens import Tokens
 from orchestration.looking import Look, in_force_if_known, look, prefect_to_ask
+from orchestration.server import prefect_address
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
@@ -69,3 +70,8 @@ class Parts:
                 "no Prefect server answers", next_step="Start one with 'holdfast serve', or set PREFECT_API_URL"
             )
         return ask
+
+    def run_url(self, flow_run_id: str) -> str | None:
+        """Return where a person sees a run in Prefect's UI; None where no server is known."""
+        base = self.settings.prefect_ui_url or (prefect_address(self.settings) or "").removesuffix("/api")
+        return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base else None

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[1]
 TAG = "holdfast"
+PLAN_TAG = "plan:"
+"""How the tags begin that say which plan something starts."""
 REPLICATION = "replication"
 REPLICATION_TRIGGER = "holdfast replicates each backup"
 """The name of the trigger in prefect.yaml; automations that others made for that deployment are left alone."""
@@ -86,6 +88,11 @@ def deployment_name(base: str, target: str | None) -> str:
 def target_tag(target: str) -> str:
     """Name the tag of all deployments of a target."""
     return f"target:{target}"
+
+
+def plan_tag(plan_id: str) -> str:
+    """Name the tag of all that starts a plan."""
+    return f"{PLAN_TAG}{plan_id}"
 
 
 def trigger_name(name: str, target: str | None) -> str:

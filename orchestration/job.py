@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from prefect.exceptions import CancelledRun
 from prefect.logging import get_run_logger
@@ -30,19 +30,19 @@ from holdfast.errors import (
     UnreachableError,
     VerificationFailedError,
 )
-from holdfast.jobs import checked_job_id, new_job_id
+from holdfast.jobs import checked_job_id
 from holdfast.opening import open_catalog
 from holdfast.postgres.restore import DatabaseRestore
 from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
 from holdfast.settings import Settings, load_settings
 from orchestration import artifacts, events
+from orchestration.kinds import Kind, new_id_of
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
 from orchestration.starting import begun
 
-Kind = Literal["backup", "restore", "verification", "replication", "check", "drill", "cleanup", "monitor", "report", "recovery"]
 Found = TypeVar(
     "Found",
     CheckFailedError,
@@ -53,8 +53,6 @@ Found = TypeVar(
     VerificationFailedError,
 )
 _log = logging.getLogger(__name__)
-_ID_PREFIX: dict[str, str] = {"verification": "verify", "replication": "replicate"}
-"""How the ids of jobs begin, where not with the kind itself."""
 _QUIET = ("monitor",)
 """What runs so often that its bars, summaries and events would pile up: it leaves none."""
 
@@ -80,7 +78,7 @@ class Job:
         hide_all_of(self.settings)
         self.kind: Kind = kind
         self.type = type
-        self.id = checked_job_id(job_id) if job_id else new_job_id(_ID_PREFIX.get(kind, kind))
+        self.id = checked_job_id(job_id) if job_id else new_id_of(kind)
         self.started_at = datetime.now(UTC)
         self.artifact = kind if type == kind else f"{type}-{kind}"
         self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")

@@ -25,8 +25,8 @@ from holdfast.errors import HoldfastError
 from holdfast.opening import catalog_if_running
 from holdfast.recovery.plan_book import PlanBook
 from orchestration.automations import compared
-from orchestration.declared import TAG, Declared, deployment_name, target_tag
-from orchestration.recovery.triggers import FLOW, STORAGE, TAG_OF_PLANS, plan_of, plan_tag, trigger_of
+from orchestration.declared import TAG, Declared, deployment_name, plan_tag, target_tag
+from orchestration.recovery.triggers import FLOW, STORAGE, TAG_OF_PLANS, plan_of, trigger_of
 from orchestration.registering import Place, Registered, Registering, automation_of, delete_automation, flow_of
 from orchestration.schedules import Wanted, with_mark
 from orchestration.work_pool import WORK_POOL, priority_queues, work_pool

@@ -25,7 +25,7 @@ from blocks.server_objects import read_all
 from holdfast.recovery.plan import TEST_TRIGGER, Plan
 from holdfast.recovery.triggers import RESOURCE
 from orchestration.automations import send
-from orchestration.declared import TAG, target_tag, trigger_name
+from orchestration.declared import PLAN_TAG, TAG, target_tag, trigger_name
 from orchestration.events import resource
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ FLOW = "disaster_recovery"
 
 TAG_OF_PLANS = "recovery"
 STORAGE = "holdfast-storage"
-_PLAN = "plan:"
 _BEGUN_OR_TO_BEGIN = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
 
@@ -54,18 +53,13 @@ class Listener:
     """False where a person, or the settings, have paused it."""
 
 
-def plan_tag(plan_id: str) -> str:
-    """Name the tag of all that starts a plan."""
-    return f"{_PLAN}{plan_id}"
-
-
 def plan_of(tags: Iterable[str], target: str | None) -> str | None:
     """Tell which plan of this target, or of the one installation, these are the tags of."""
     tags = set(tags)
     targets = {tag for tag in tags if tag.startswith(target_tag(""))}
     if not {TAG, TAG_OF_PLANS} <= tags or targets != ({target_tag(target)} if target else set()):
         return None
-    return next((tag.removeprefix(_PLAN) for tag in tags if tag.startswith(_PLAN)), None)
+    return next((tag.removeprefix(PLAN_TAG) for tag in tags if tag.startswith(PLAN_TAG)), None)
 
 
 def trigger_of(plan: Plan, target: str | None) -> list[Json]:

@@ -1,0 +1,63 @@
+"""Start what runs long: the answer comes at once, with the id of a job that is followed from then on.
+
+A repeated request with its Idempotency-Key is answered as the first time, and starts nothing. The job's row is in the catalog at
+once; where the catalog does not run, the work is started all the same, and its job is found by Prefect's tag.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from api.action import Asked, Json
+from holdfast.errors import DatabaseUnreachableError
+from orchestration.submitting import Order, Repeatable, Submitted, submit, submitted_before
+
+_NO_WORKER = "no worker is there now: the job waits until one is, such as that of 'holdfast serve'"
+_log = logging.getLogger(__name__)
+
+
+def start(asked: Asked[Any], action: str, order: Callable[[], Order]) -> Json:
+    """Start a run, and return what is known of its job; `order` is called only where the same request started nothing before.
+
+    Raises PrefectUnreachableError, NotFoundError (nothing is deployed), KeyReusedError, and what `order` raises.
+    """
+    ask, repeatable = asked.parts.prefect(), _repeatable(asked, action)
+    submitted = submitted_before(ask, repeatable) if repeatable else None
+    if submitted is None:
+        submitted = submit(ask, asked.parts.settings.target, order(), asked_by=asked.caller.name, repeatable=repeatable)
+    if not submitted.repeated:
+        _open_row(asked, submitted)
+    return _answer(asked, submitted)
+
+
+def _repeatable(asked: Asked[Any], action: str) -> Repeatable | None:
+    if asked.idempotency_key is None:
+        return None
+    return Repeatable.of(asked.idempotency_key, asked.caller.name, action, asked.said.model_dump(mode="json"))
+
+
+def _open_row(asked: Asked[Any], submitted: Submitted) -> None:
+    """Have the job in the catalog at once; the flow opens the same row again when it begins."""
+    known = {"flowRunId": submitted.flow_run_id, "askedBy": asked.caller.name}
+    try:
+        with asked.parts.catalog() as catalog:
+            if submitted.kind == "backup":
+                catalog.open_job(submitted.job_id, submitted.type, known)
+            elif submitted.kind == "restore":
+                catalog.open_restore(submitted.job_id, submitted.parameters.get("backup_id", "latest"), submitted.type, known)
+    except DatabaseUnreachableError as error:
+        _log.warning("the row of %s is written when its run begins: %s", submitted.job_id, error.what_and_why)
+
+
+def _answer(asked: Asked[Any], submitted: Submitted) -> Json:
+    return {
+        "jobId": submitted.job_id,
+        "kind": submitted.kind,
+        "type": submitted.type,
+        "status": "pending",
+        "run": {"id": submitted.flow_run_id, "url": asked.parts.run_url(submitted.flow_run_id)},
+        "repeated": submitted.repeated,
+        "notes": [_NO_WORKER] if submitted.worker is False else [],
+    }
