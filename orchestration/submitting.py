@@ -163,9 +163,8 @@ def _answer(ask: Ask, path: str, body: Json) -> Any:
         return ask(path, body)
     except HTTPError as error:
         if error.code in (400, 409, 422):
-            raise WorkFailedError(
-                "Prefect refuses this run", reason=f"it answers {error.code} to {path}: {_said(error)}"
-            ) from error
+            said = error.read(500).decode("utf-8", "replace")
+            raise WorkFailedError("Prefect refuses this run", reason=f"it answers {error.code} to {path}: {said}") from error
         raise PrefectUnreachableError("the Prefect server can't be asked", reason=f"it answers {error.code} to {path}") from error
     except (OSError, ValueError) as error:
         raise PrefectUnreachableError(
@@ -173,4 +172,3 @@ def _answer(ask: Ask, path: str, body: Json) -> Any:
             reason=type(error).__name__,
             next_step="Ask again: with an Idempotency-Key nothing is done twice",
         ) from error
-
