@@ -19,6 +19,7 @@ from holdfast.settings import Settings, load_settings
 from holdfast.settings.keys import NESTED, field_of, flat, kept_in_catalog, key_of, near_key, variable_of
 from holdfast.settings.kinds import is_secret
 from holdfast.settings.loading import judge, set_by_hand, with_stored
+from holdfast.settings.outside import why_not
 from holdfast.settings.topics import TOPICS
 
 if TYPE_CHECKING:
@@ -46,7 +47,18 @@ def update_backup_config(*, catalog: Catalog | None = None, **updates: Any) -> d
     Return the configuration in force; its `overridden`, where there is one, names kept settings that a variable goes before.
     Raises SettingsError, which tells all that is wrong at once, with nothing changed.
     """
-    changes = _changes(updates)
+    return _update(_changes(updates), catalog)
+
+
+def update_from_outside(updates: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """Change settings for whoever asks by the HTTP API: only those that `settings.outside` lists; others may stay as they are.
+
+    Raises SettingsError, which tells all that is wrong at once, with nothing changed.
+    """
+    return _update(_changes(updates, load_settings(catalog)), catalog)
+
+
+def _update(changes: Mapping[str, Any], catalog: Catalog | None) -> dict[str, Any]:
     with _opened(catalog) as opened:
         before = _kept(opened.config())
         judged = judge(changes, before)
@@ -101,8 +113,11 @@ def _opened(catalog: Catalog | None) -> Iterator[Catalog]:
         opened.close()
 
 
-def _changes(updates: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the changes by field. Raises SettingsError for all names that can't be kept."""
+def _changes(updates: Mapping[str, Any], for_outside: Settings | None = None) -> dict[str, Any]:
+    """Name the changes by field. Raises SettingsError for all names that can't be kept.
+
+    `for_outside`: the settings in force, of which not all may be changed by whoever asks.
+    """
     changes: dict[str, Any] = {}
     refused: list[str] = []
     for key, value in flat(updates):
@@ -116,6 +131,9 @@ def _changes(updates: Mapping[str, Any]) -> dict[str, Any]:
                 )
         elif not kept_in_catalog(field):
             refused.append(f"{key} belongs to one host: set {variable_of(field)} in the environment or .env")
+        elif for_outside is not None and (why := why_not(field, value)):
+            if value != _plain(for_outside, field):
+                refused.append(f"{key} {why}")
         else:
             changes[field] = value
     if refused:

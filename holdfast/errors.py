@@ -385,6 +385,7 @@ class PlanNotAllowedError(RefusedError):
     """A plan that came by the HTTP API would run a command, read or write a file, or reach an address that no block defines."""
 
     code = "HF-416"
+    fields: dict[str, str] | None = None
 
 
 class DamagedError(HoldfastError):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -28,6 +28,7 @@ from holdfast.recovery.verdict import Subject, Verdict
 
 if TYPE_CHECKING:
     from holdfast.recovery.deadline import Deadline
+    from holdfast.recovery.outside import Rule
     from holdfast.recovery.world import World
 
 Json = dict[str, Any]
@@ -101,6 +102,8 @@ class StepType(ABC, Generic[P]):
     """Whether it only looks, and its verdict decides about the steps after it: that is really done even for `mode=plan`."""
     tells: ClassVar[bool] = False
     """Whether it only tells people: that is done though what it waits for was left out, as long as something is not well."""
+    outside: ClassVar[Mapping[str, Rule] | None] = None
+    """What each parameter may be, by its field, in a plan that comes by the HTTP API; None: such a plan may have no such step."""
 
     def read(self, step: Step) -> P:
         """Read a step's parameters. Raises pydantic.ValidationError."""

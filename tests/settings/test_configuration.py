@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.catalog import Catalog
-from holdfast.configuration import effective_configuration, initialize_backup, update_backup_config
+from holdfast.configuration import effective_configuration, initialize_backup, update_backup_config, update_from_outside
 from holdfast.errors import SettingsError
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.settings import load_settings
@@ -228,3 +228,30 @@ def test_without_a_catalog_the_one_of_the_settings_is_used(
     assert initialize_backup(readers=4)["readers"] == 4
     assert rows() == {"readers": 4}
     assert effective_configuration()["readers"] == 4
+
+
+def test_from_outside_the_guides_settings_change_and_those_that_would_move_backups_do_not(
+    catalog: Catalog, rows: Callable[[], dict[str, Any]]
+) -> None:
+    update_from_outside({"databaseBackupInterval": 12, "enableCompression": False}, catalog)
+    with pytest.raises(SettingsError) as caught:
+        update_from_outside(
+            {
+                "databaseBackupInterval": 6,
+                "backupStorageConfig": {"bucket": "mine", "endpoint": "http://10.0.0.7"},
+                "encryptionKey": CANARY,
+                "configFiles": "/etc/*",
+                "databseBackupInterval": 1,
+            },
+            catalog,
+        )
+    told = caught.value.reason or ""
+    for name in ("backupStorageConfig.bucket", "backupStorageConfig.endpoint", "encryptionKey", "configFiles", "databseBackup"):
+        assert f"{name}" in told
+    assert CANARY not in told
+    assert rows() == {"databaseBackupInterval": 12, "enableCompression": False}
+
+
+def test_from_outside_the_guides_whole_configuration_is_taken_where_it_moves_nothing(catalog: Catalog) -> None:
+    shown = update_from_outside(GUIDE | {"backupStorageConfig": STORAGE, "databaseBackupInterval": 8}, catalog)
+    assert shown["databaseBackupInterval"] == 8

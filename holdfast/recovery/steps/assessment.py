@@ -6,7 +6,7 @@ and left alone unless a person forces the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError
 from holdfast.messages import Message, Origin
 from holdfast.recovery.assessing import assess
 from holdfast.recovery.assessing.secrets import with_named
+from holdfast.recovery.outside import Rule, chosen
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.recovery.triggers import tells_of, trigger_of
 from holdfast.recovery.verdict import CALLED, Subject, Verdict
@@ -39,6 +40,9 @@ class LookParameters(Parameters):
     thorough: bool = True
 
 
+LOOKS_FROM_OUTSIDE: Mapping[str, Rule] = {"of": chosen, "thorough": chosen}
+
+
 class Assessment(StepType[LookParameters]):
     """Looks before anything is done."""
 
@@ -47,6 +51,7 @@ class Assessment(StepType[LookParameters]):
     parameters = LookParameters
     changes: ClassVar[bool] = False
     assesses: ClassVar[bool] = True
+    outside: ClassVar[Mapping[str, Rule]] = LOOKS_FROM_OUTSIDE
 
     def foresee(self, work: Work, parameters: LookParameters) -> list[str]:
         del work

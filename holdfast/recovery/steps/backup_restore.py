@@ -5,9 +5,10 @@ In a drill it comes back into scratch, is compared, and is timed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.errors import VerificationFailedError
+from holdfast.recovery.outside import Rule, backup, block, chosen
 from holdfast.recovery.restarting import SERVICES
 from holdfast.recovery.restoring.choice import Choice, how_old
 from holdfast.recovery.restoring.database import foresee_database, recover_database, undo_database
@@ -16,9 +17,17 @@ from holdfast.recovery.restoring.wanted import BackupRestoreParameters
 from holdfast.recovery.step_type import Outcome, StepType, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.repository import Manifest
 
 Json = dict[str, Any]
+
+
+def _target_from_outside(value: Any, parameters: BackupRestoreParameters) -> str | None:
+    if value is not None and parameters.backup_type != "database":
+        return "it would be a folder of the host; without it the backup comes back to where it was taken"
+    return block(value, parameters)
 
 
 class BackupRestore(StepType[BackupRestoreParameters]):
@@ -27,6 +36,13 @@ class BackupRestore(StepType[BackupRestoreParameters]):
     name = "backup_restore"
     minutes = (15, 60)
     parameters = BackupRestoreParameters
+    outside: ClassVar[Mapping[str, Rule]] = {
+        "backup_type": chosen,
+        "use_latest": chosen,
+        "backup_id": backup,
+        "mode": chosen,
+        "target": _target_from_outside,
+    }
 
     def touches(self, parameters: BackupRestoreParameters) -> frozenset[str]:
         place = f":{parameters.target}" if parameters.target else ""

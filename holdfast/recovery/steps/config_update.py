@@ -7,19 +7,21 @@ new value, the former one is put back at once. In a drill a scratch copy is chan
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from holdfast.errors import HoldfastError
 from holdfast.private_file import write_private
+from holdfast.recovery.outside import Rule, chosen
+from holdfast.recovery.outside import services as services_from_outside
 from holdfast.recovery.plan import Step
 from holdfast.recovery.restarting import EVERY, SERVICES, notes_of, opened, restart_all, spelled_out
 from holdfast.recovery.scratch import scratch_folder
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
-from holdfast.recovery.updating import place_of, problems_of
+from holdfast.recovery.updating import place_of, problems_of, why_not_from_outside
 from holdfast.recovery.updating.place import Place
 from holdfast.sources.placing import write_errors
 
@@ -43,12 +45,22 @@ class ConfigUpdateParameters(Parameters):
         return (self.services or (EVERY,)) if self.restart_required else ()
 
 
+def _key_from_outside(key: str, parameters: ConfigUpdateParameters) -> str | None:
+    return why_not_from_outside(key, parameters.config_value)
+
+
 class ConfigUpdate(StepType[ConfigUpdateParameters]):
     """Changes one value of the configuration."""
 
     name = "config_update"
     minutes = (5, 20)
     parameters = ConfigUpdateParameters
+    outside: ClassVar[Mapping[str, Rule]] = {
+        "config_key": _key_from_outside,
+        "config_value": chosen,  # what it may be is the key's to say
+        "restart_required": chosen,
+        "services": services_from_outside,
+    }
 
     def problems(self, step: Step) -> Iterator[str]:
         yield from super().problems(step)

@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import model_validator
@@ -25,6 +25,7 @@ from holdfast.postgres.promote import swap_back
 from holdfast.recovery.migrating.database import DatabaseMigration, MigrationOptions
 from holdfast.recovery.migrating.directory import DirectoryMigration
 from holdfast.recovery.migrating.repository import RepositoryMigration
+from holdfast.recovery.outside import Rule, block
 from holdfast.recovery.restoring.wanted import refuse_password
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 from holdfast.sources import placing
@@ -33,7 +34,7 @@ from holdfast.storage import StorageSettings
 from holdfast.storage.replica import Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Json = dict[str, Any]
 
@@ -66,12 +67,22 @@ class DataMigrationParameters(Parameters):
         return self
 
 
+def _kind_from_outside(kind: str, parameters: DataMigrationParameters) -> str | None:
+    del parameters
+    return "folders of the host are named by their paths" if kind == "directory" else None
+
+
 class DataMigration(StepType[DataMigrationParameters]):
     """Migrates data."""
 
     name = "data_migration"
     minutes = (30, 120)
     parameters = DataMigrationParameters
+    outside: ClassVar[Mapping[str, Rule]] = {
+        "source": block,
+        "destination": block,
+        "migration_type": _kind_from_outside,
+    }
 
     def touches(self, parameters: DataMigrationParameters) -> frozenset[str]:
         return frozenset(f"{parameters.migration_type}:{one}" for one in (parameters.source, parameters.destination))

@@ -6,7 +6,7 @@ says that it is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from holdfast.errors import NotifyingFailedError
 from holdfast.messages import Message, Mood, Origin
 from holdfast.recovery import template
+from holdfast.recovery.outside import Rule, chosen, names, words
 from holdfast.recovery.plan import Priority, Step
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 
@@ -41,6 +42,7 @@ class Notification(StepType[NotificationParameters]):
     parameters = NotificationParameters
     changes: ClassVar[bool] = False
     tells: ClassVar[bool] = True
+    outside: ClassVar[Mapping[str, Rule]] = {"message": words, "channels": names, "priority": chosen}
 
     def problems(self, step: Step) -> Iterator[str]:
         yield from super().problems(step)

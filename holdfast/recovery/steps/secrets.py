@@ -8,14 +8,15 @@ they could.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from holdfast.errors import SourceUnreachableError, WorkFailedError
 from holdfast.recovery.facts import leaked_in
+from holdfast.recovery.outside import Rule, chosen, refused, secrets_names
 from holdfast.recovery.rotating import ByHand, Noted, Rotated, Rotating
 from holdfast.recovery.scratch import scratch_folder
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
@@ -49,6 +50,12 @@ class Secrets(StepType[SecretsParameters]):
     name = "secrets"
     minutes = (1, 30)
     parameters = SecretsParameters
+    outside: ClassVar[Mapping[str, Rule]] = {
+        "action": chosen,
+        "scope": chosen,
+        "names": secrets_names,
+        "into": refused("it names variables of the .env file, which programs read"),
+    }
 
     def touches(self, parameters: SecretsParameters) -> frozenset[str]:
         del parameters

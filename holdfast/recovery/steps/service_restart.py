@@ -6,6 +6,11 @@ asked, and what would restart them is looked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from holdfast.recovery.outside import Rule, chosen
+from holdfast.recovery.outside import services as services_from_outside
 from holdfast.recovery.restarting import EVERY, HOW_TO_ADD, SERVICES, find_missing, named, notes_of, opened, restart_all
 from holdfast.recovery.step_type import Outcome, Parameters, StepType, Work
 
@@ -25,6 +30,11 @@ class ServiceRestart(StepType[ServiceRestartParameters]):
     name = "service_restart"
     minutes = (5, 15)
     parameters = ServiceRestartParameters
+    outside: ClassVar[Mapping[str, Rule]] = {
+        "services": services_from_outside,
+        "force": chosen,
+        "wait_for_health": chosen,
+    }
 
     def touches(self, parameters: ServiceRestartParameters) -> frozenset[str]:
         """All services as one: `*` may be any of them, and whoever restarts one by name must not meet it."""

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from holdfast import figures
 from holdfast.errors import NotProvenError, WorkFailedError
 from holdfast.recovery.step_type import Outcome, StepType, Work
-from holdfast.recovery.steps.assessment import LookParameters, look
+from holdfast.recovery.steps.assessment import LOOKS_FROM_OUTSIDE, LookParameters, look
 from holdfast.recovery.verdict import CALLED, State, Subject, Verdict
 from holdfast.repository import Level
 from holdfast.repository.proof import best_level
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.recovery.outside import Rule
     from holdfast.recovery.plan import Step
 
 Json = dict[str, Any]
@@ -35,6 +38,7 @@ class Verification(StepType[LookParameters]):
     minutes = (1, 60)
     parameters = LookParameters
     changes: ClassVar[bool] = False
+    outside: ClassVar[Mapping[str, Rule]] = LOOKS_FROM_OUTSIDE
 
     def foresee(self, work: Work, parameters: LookParameters) -> list[str]:
         if work.is_drill:

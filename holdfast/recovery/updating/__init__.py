@@ -28,6 +28,12 @@ def problems_of(key: str, value: Any) -> Iterator[str]:
     yield from kind.problems(rest, value)
 
 
+def why_not_from_outside(key: str, value: Any) -> str | None:
+    """Say why a plan from outside may not change this; None where it may."""
+    kind, rest = _kind_of(key)
+    return kind.why_not_from_outside(rest, value)
+
+
 def _kind_of(key: str) -> tuple[type[Place], str]:
     kind, colon, rest = key.partition(":")
     return (_KINDS[kind], rest) if colon and kind in _KINDS else (KeptSetting, key)

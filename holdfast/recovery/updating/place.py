@@ -37,6 +37,12 @@ class Place(ABC):
     def problems(cls, rest: str, value: Any) -> Iterator[str]:
         """Tell what is wrong with what stands behind the kind in a key, and with a value."""
 
+    @classmethod
+    def why_not_from_outside(cls, rest: str, value: Any) -> str | None:
+        """Say why a plan that comes by the HTTP API may not change this place; None where it may."""
+        del rest, value
+        return "files of the host, and variables that programs read, may hold a command or an address; name a setting"
+
     @abstractmethod
     def now(self) -> Any:
         """Read the value that is there; None where there is none. Raises RefusedError where it is a secret."""

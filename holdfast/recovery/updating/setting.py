@@ -11,6 +11,7 @@ from holdfast.opening import open_catalog
 from holdfast.recovery.updating.place import INSTEAD, NO_PLACE, Json, Place, changed_since
 from holdfast.settings.keys import field_of, flat, kept_in_catalog, key_of, near_key, variable_of
 from holdfast.settings.kinds import is_secret
+from holdfast.settings.outside import why_not
 from holdfast.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ class KeptSetting(Place):
             yield f"configKey: {NO_PLACE}; set {variable_of(field)} by hand. {INSTEAD}"
         elif not kept_in_catalog(field):
             yield f"configKey: {rest} belongs to one host: set {variable_of(field)} in the environment or .env"
+
+    @classmethod
+    def why_not_from_outside(cls, rest: str, value: Any) -> str | None:
+        field = field_of(_camel(rest))
+        if field is None:
+            return "it is not a setting"
+        why = why_not(field, value)
+        return why and f"{rest} {why}"
 
     def now(self) -> Any:
         with open_catalog(self._settings) as catalog:
