@@ -12,7 +12,7 @@ from cli import logs, output
 from cli.app import Commands
 from cli.config_diff import diff
 from cli.session import settings
-from holdfast.errors import HoldfastError, SettingsError
+from holdfast.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,18 +65,13 @@ def update(
 
 def _reschedule(loaded: Settings) -> list[str]:
     """Have the live schedules follow; where no server answers, the next 'serve' or 'deploy' does it."""
-    from orchestration.server import use_running_prefect
-
-    if use_running_prefect(loaded) is None:
-        return []
     logs.keep_prefect_quiet()
-    from orchestration.schedules import reschedule
+    from orchestration.following import follow_configuration
 
-    try:
-        return reschedule(loaded)
-    except HoldfastError as error:
-        output.warn(f"the configuration is kept, but the live schedules could not be changed: {error}")
-        return []
+    followed = follow_configuration(loaded)
+    if followed.problem:
+        output.warn(f"the configuration is kept, but the live schedules could not be changed: {followed.problem}")
+    return followed.changes or []
 
 
 def _change(text: str) -> tuple[str, Any]:

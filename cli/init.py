@@ -13,8 +13,6 @@ from cli.session import settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from holdfast.settings import Settings
-
 commands = Commands("")
 
 
@@ -24,42 +22,13 @@ def init() -> None:
 
     Running it again changes nothing that is there.
     """
-    from holdfast.opening import open_or_create_repository
-    from holdfast.recovery.plan_book import PlanBook
+    from orchestration.initializing import prepared, with_prefect
 
     loaded = settings()
-    repository, created = open_or_create_repository(loaded)
-    with progress.waiting("Opening the catalog"):
-        plans = PlanBook(loaded).make_defaults()
-    address, blocks = ready_for_flows(loaded)
-    document = {
-        "home": loaded.home,
-        "repository": {
-            "id": repository.id,
-            "location": repository.location,
-            "encrypted": repository.encrypted,
-            "created": created,
-        },
-        "catalog": {"kind": "embedded" if loaded.catalog_url is None else "BACKUP_CATALOG_URL"},
-        "plans": plans,
-        "prefect": {"url": address},
-        "blocks": blocks,
-        "channels": _channels(loaded),
-    }
+    with progress.waiting("Opening the repository and the catalog"):
+        done = prepared(loaded)
+    document = with_prefect(done, loaded, *ready_for_flows(loaded))
     output.result(document, lambda: _text(document))
-
-
-def _channels(loaded: Settings) -> list[dict[str, Any]]:
-    """Tell of each channel which block it is, or what it lacks."""
-    from blocks.channels import find_channels, why_not
-
-    found = find_channels(loaded)
-    return [
-        {"name": name, "block": found[name].block, "missing": None}
-        if name in found
-        else {"name": name, "block": None, "missing": why_not(name, loaded)}
-        for name in loaded.notification_channels
-    ]
 
 
 def _text(document: dict[str, Any]) -> Iterator[RenderableType]:

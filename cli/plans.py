@@ -14,7 +14,7 @@ import typer
 from cli import figures, jobs, logs, output, progress
 from cli.app import Commands
 from cli.session import settings
-from holdfast.errors import HoldfastError, NotFoundError, SettingsError
+from holdfast.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -149,19 +149,14 @@ def _changed(loaded: Settings, document: dict[str, Any], done: Sequence[str]) ->
 
 def _follow(loaded: Settings) -> list[str] | None:
     """Have the deployments follow, and tell how; None where that has to wait."""
-    from orchestration.server import use_running_prefect
-
-    if use_running_prefect(loaded) is None:
-        return None
     logs.keep_prefect_quiet()
-    try:
-        with progress.waiting("Having the Prefect server follow"):
-            from orchestration.recovery.deployments import apply_plans
+    from orchestration.following import follow_plans
 
-            return apply_plans(loaded)
-    except HoldfastError as error:
-        output.warn(f"the plan is kept, but its deployment could not be changed: {error}")
-        return []
+    with progress.waiting("Having the Prefect server follow"):
+        followed = follow_plans(loaded)
+    if followed.problem:
+        output.warn(f"the plan is kept, but its deployment could not be changed: {followed.problem}")
+    return followed.changes
 
 
 def _tell(*notes: str | None) -> None:

@@ -121,6 +121,15 @@ def notes_on_reading(repository: Repository) -> list[str]:
 
 def open_or_create_repository(settings: Settings) -> tuple[Repository, bool]:
     """Open the repository, or make it where there is none; tell which. Raises KeyMissingError before anything is written."""
+    key = require_key(settings)
+    storage = open_storage(settings.storage_settings)
+    if Repository.exists(storage):
+        return open_repository(settings), False
+    return Repository.create(storage, key=key, encrypt=settings.enable_encryption), True
+
+
+def require_key(settings: Settings) -> UserKey | None:
+    """Return the key that a repository is made with, None where it is not to be encrypted. Raises KeyMissingError."""
     key = settings.user_key()
     if settings.enable_encryption and key is None:
         raise KeyMissingError(
@@ -128,10 +137,7 @@ def open_or_create_repository(settings: Settings) -> tuple[Repository, bool]:
             reason="a key is never made silently: whoever loses it loses the backups",
             next_step="Make one with 'holdfast keys generate --file PATH' and set BACKUP_ENCRYPTION_KEY_FILE to that path",
         )
-    storage = open_storage(settings.storage_settings)
-    if Repository.exists(storage):
-        return open_repository(settings), False
-    return Repository.create(storage, key=key, encrypt=settings.enable_encryption), True
+    return key
 
 
 def check_repository(
