@@ -12,7 +12,7 @@ from holdfast.attempts import ENDS
 from holdfast.backup_types import TYPES
 from holdfast.catalog import Catalog, JobRecord
 
-BACKUP_DAYS, RESTORE_DAYS, EXECUTION_DAYS, FAILED_DAYS = 90, 90, 180, 30
+BACKUP_DAYS, RESTORE_DAYS, EXECUTION_DAYS, MAINTENANCE_DAYS, FAILED_DAYS = 90, 90, 180, 90, 30
 _SLACK_DAYS = 2  # for whole days, and for clocks that differ
 
 Counts = dict[str, int]
@@ -20,7 +20,9 @@ Counts = dict[str, int]
 
 def drop_old_rows(catalog: Catalog, living: Collection[str]) -> Counts:
     """Delete old rows, and return how many of each kind; `living` are the backups that the repository holds."""
-    return catalog.cleanup(backup_days(catalog, living), RESTORE_DAYS, EXECUTION_DAYS, failed_days(catalog))
+    counts = catalog.cleanup(backup_days(catalog, living), RESTORE_DAYS, EXECUTION_DAYS, failed_days(catalog))
+    catalog.requests.cleanup()
+    return {**counts, "deleted_maintenance_jobs": catalog.maintenance.cleanup(MAINTENANCE_DAYS, FAILED_DAYS)}
 
 
 def backup_days(catalog: Catalog, living: Collection[str]) -> int:

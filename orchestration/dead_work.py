@@ -14,11 +14,13 @@ from functools import cached_property
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
+from holdfast.catalog.catalog import Ending
 from holdfast.catalog.mirror import Mirror
-from holdfast.catalog.records import JobRecord, Metadata, RestoreRecord
+from holdfast.catalog.records import JobRecord, MaintenanceRecord, Metadata, Record
 from holdfast.process_identity import is_known_dead
 from holdfast.repository import Repository
 from orchestration import events
@@ -28,6 +30,7 @@ from orchestration.recovery.dead_executions import close_dead_executions
 from orchestration.slots import free_stuck_slots
 
 REASON = "its process died before it had ended"
+CANCELLED = "its run was cancelled before it began"
 
 _log = logging.getLogger(__name__)
 
@@ -40,10 +43,11 @@ def close_dead_work(mirror: Mirror, repository: Repository, target: str | None =
     if repository.standing_in is not None:
         return []
     judgement = Judgement(repository)
-    closed = mirror.close_dead(judgement.is_alive, REASON)
+    closed = mirror.close_dead(judgement.is_alive, judgement.ending)
     for job_id in closed:
-        _log.warning("%s is closed as failed: %s", job_id, REASON)
-        _tell(judgement.dead[job_id], target)
+        status, reason = judgement.ending(record := judgement.dead[job_id])
+        _log.warning("%s is closed as %s: %s", job_id, status, reason)
+        _tell(record, target, status, reason)
     closed += close_dead_executions(mirror, judgement.goes_on, REASON)
     _put_prefect_right()
     mirrored = mirror.catch_up(repository)
@@ -52,13 +56,13 @@ def close_dead_work(mirror: Mirror, repository: Repository, target: str | None =
     return closed
 
 
-def _tell(record: JobRecord | RestoreRecord, target: str | None) -> None:
+def _tell(record: Record, target: str | None, status: str, reason: str) -> None:
     """Tell Prefect of a row that was closed, as its own process would have."""
-    crash_run(record.metadata.get("flowRunId"), REASON)
-    kind = "backup" if isinstance(record, JobRecord) else "restore"
+    crash_run(record.metadata.get("flowRunId"), reason)
+    kind = record.kind if isinstance(record, MaintenanceRecord) else "backup" if isinstance(record, JobRecord) else "restore"
     ended = {"completedAt": time_text(datetime.now(UTC)), "startedAt": time_text(record.started_at)}
-    payload = {"jobId": record.job_id, "type": record.type, "status": "failed", "error": REASON, **ended}
-    events.emit(f"{kind}.failed", job_id=record.job_id, type=record.type, payload=payload, target=target)
+    payload = {"jobId": record.job_id, "type": record.type, "status": status, "error": reason, **ended}
+    events.emit(f"{kind}.{status}", job_id=record.job_id, type=record.type, payload=payload, target=target)
 
 
 def _put_prefect_right() -> None:
@@ -77,15 +81,24 @@ class Judgement:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self.dead: dict[str, JobRecord | RestoreRecord] = {}
+        self.dead: dict[str, Record] = {}
         """What was judged to be dead, by job id."""
+        self._unbegun: dict[str, str] = {}
+        """Why the flow runs ended that never began their job, by their ids."""
 
-    def is_alive(self, record: JobRecord | RestoreRecord) -> bool:
+    def is_alive(self, record: Record) -> bool:
         """Tell whether the work behind a row that is not closed goes on, as far as that can be known."""
         alive = self.goes_on(record.metadata)
         if not alive:
             self.dead[record.job_id] = record
         return alive
+
+    def ending(self, record: Record) -> Ending:
+        """Tell how dead work ended: a run that was cancelled before it began has no process that could have died."""
+        why = self._unbegun.get(str(record.metadata.get("flowRunId")))
+        if why is None:
+            return "failed", REASON
+        return ("cancelled", why) if why == CANCELLED else ("failed", why)
 
     def goes_on(self, known: Metadata) -> bool:
         """Tell it by what a row's metadata says of process, lease and flow run."""
@@ -93,7 +106,11 @@ class Judgement:
             return False
         if known.get("leaseId"):
             return not self._was_leased_here(known) or known["leaseId"] in self._living_leases
-        return _flow_run_goes_on(known.get("flowRunId"))
+        run_id = known.get("flowRunId")
+        state = _final_state(run_id)
+        if state is not None and "pid" not in known:
+            self._unbegun[str(run_id)] = CANCELLED if state.is_cancelled() else f"its run ended before it began: {state.name}"
+        return state is None
 
     def _was_leased_here(self, known: Metadata) -> bool:
         """Tell whether the lease was taken in this storage: a replica has the same repository in it, and other leases."""
@@ -105,16 +122,16 @@ class Judgement:
         return {lease.id for lease in self._repository.leases() if not lease.expired}
 
 
-def _flow_run_goes_on(flow_run_id: object) -> bool:
-    """Ask Prefect; without an answer the work counts as going on."""
+def _final_state(flow_run_id: object) -> State | None:
+    """Ask Prefect for the state that a run has ended in; None: it goes on, or waits, or nobody could be asked."""
     if not isinstance(flow_run_id, str):
-        return True
+        return None
     try:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(UUID(flow_run_id)).state
     except ObjectNotFound:
-        return True  # another server's run, perhaps
+        return None  # another server's run, perhaps
     except Exception as error:  # noqa: BLE001  whatever Prefect's client raises
         _log.warning("Prefect could not be asked about flow run %s: %s", flow_run_id, error)
-        return True
-    return state is None or not state.is_final()
+        return None
+    return state if state is not None and state.is_final() else None

@@ -40,7 +40,7 @@ from orchestration import artifacts, events
 from orchestration.kinds import Kind, new_id_of
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
-from orchestration.rows import BackupRow, Json, NoRow, RestoreRow, Row
+from orchestration.rows import BackupRow, Json, MaintenanceRow, NoRow, RestoreRow, Row
 from orchestration.starting import begun
 
 Found = TypeVar(
@@ -83,7 +83,7 @@ class Job:
         self.artifact = kind if type == kind else f"{type}-{kind}"
         self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")
         self.log = get_run_logger()
-        self._row = self._new_row(backup_id) if recorded else NoRow()
+        self._row = self._new_row(backup_id, recorded=recorded)
         self._recorded = recorded and kind not in _QUIET
         self._closed = False
         self._open = contextlib.ExitStack()
@@ -143,7 +143,7 @@ class Job:
     def completed(self, document: Json, *, metadata: Json | None = None, **figures: Any) -> Json:
         """Close the job as completed and return the document that the flow ends with."""
         ended = {**self.document("completed"), **document}
-        self._close("completed", metadata=metadata, **figures)
+        self._close("completed", metadata=metadata, document=ended, **figures)
         self._emit("completed", ended)
         self.log.info("%s %s is completed", self.kind, self.id)
         return ended
@@ -182,9 +182,10 @@ class Job:
         if self._closed:
             return
         status, reason = outcome(error)
-        self._close(status, error_message=reason)
         found: Json = getattr(error, "found", None) or {}
-        self._emit(status, {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)})
+        ended = {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)}
+        self._close(status, error_message=reason, document=ended)
+        self._emit(status, ended)
         if error is not None and not found and self.kind not in _QUIET:
             title = f"{self.kind.capitalize()} {self.id} is {status}"
             artifacts.summary(f"{self.artifact}-summary", title, {"Why": reason, "Began": time_text(self.started_at)})
@@ -199,12 +200,14 @@ class Job:
         took = (datetime.now(UTC) - self.started_at).total_seconds()
         self._row.close(status, metadata={"durationSeconds": round(took, 3), **(metadata or {})}, **figures)
 
-    def _new_row(self, backup_id: str | None) -> Row:
-        if self.kind == "backup":
+    def _new_row(self, backup_id: str | None, *, recorded: bool) -> Row:
+        if self.kind in _QUIET or (self.kind == "recovery" and recorded):
+            return NoRow()
+        if self.kind == "backup" and recorded:
             return BackupRow(self.mirror, self.id, self.type)
-        if self.kind == "restore":
+        if self.kind == "restore" and recorded:
             return RestoreRow(self.mirror, self.id, backup_id or "latest", self.type)
-        return NoRow()
+        return MaintenanceRow(self.mirror, self.id, self.kind, self.type)
 
 
 def outcome(error: BaseException | None) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from holdfast.catalog.mirror import Mirror
+from orchestration.masking import masked_all
 
 Json = dict[str, Any]
 
@@ -21,7 +22,15 @@ class Row(Protocol):
 
     def note(self, metadata: Json) -> None: ...
 
-    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None: ...
+    def close(
+        self,
+        status: str,
+        *,
+        error_message: str | None = None,
+        metadata: Json | None = None,
+        document: Json | None = None,
+        **figures: Any,
+    ) -> None: ...
 
 
 class BackupRow:
@@ -42,7 +51,16 @@ class BackupRow:
     def note(self, metadata: Json) -> None:
         self._mirror.note_job(self._job_id, metadata)
 
-    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None:
+    def close(
+        self,
+        status: str,
+        *,
+        error_message: str | None = None,
+        metadata: Json | None = None,
+        document: Json | None = None,
+        **figures: Any,
+    ) -> None:
+        del document  # the repository has it
         self._mirror.close_job(self._job_id, status, error_message=error_message, metadata=metadata or {}, **figures)
 
 
@@ -64,13 +82,54 @@ class RestoreRow:
     def note(self, metadata: Json) -> None:
         self._mirror.note_restore(self._job_id, metadata)
 
-    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None:
-        del figures
+    def close(
+        self,
+        status: str,
+        *,
+        error_message: str | None = None,
+        metadata: Json | None = None,
+        document: Json | None = None,
+        **figures: Any,
+    ) -> None:
+        del document, figures
         self._mirror.close_restore(self._job_id, status, error_message=error_message, metadata=metadata or {})
 
 
+class MaintenanceRow:
+    """A row of `maintenance_jobs`, which keeps the document that the job ends with."""
+
+    def __init__(self, mirror: Mirror, job_id: str, kind: str, job_type: str) -> None:
+        self._mirror = mirror
+        self._job_id = job_id
+        self._kind = kind
+        self._type = job_type
+
+    def open(self, metadata: Json) -> bool:
+        return self._mirror.open_maintenance(self._job_id, self._kind, self._type, metadata)
+
+    def start(self, metadata: Json, backup_id: str | None) -> None:
+        self._mirror.start_maintenance(self._job_id, {**metadata, "backupId": backup_id} if backup_id else metadata)
+
+    def note(self, metadata: Json) -> None:
+        self._mirror.note_maintenance(self._job_id, metadata)
+
+    def close(
+        self,
+        status: str,
+        *,
+        error_message: str | None = None,
+        metadata: Json | None = None,
+        document: Json | None = None,
+        **figures: Any,
+    ) -> None:
+        del figures
+        found = None if document is None else masked_all(document)
+        named = {"error_message": error_message, "metadata": metadata or {}, "document": found}
+        self._mirror.close_maintenance(self._job_id, status, **named)
+
+
 class NoRow:
-    """For a verification, which has no table in the guide: its proof in the repository is its record."""
+    """For the health monitor, which runs too often, and for an execution of a plan, whose record is a row of its own."""
 
     def open(self, metadata: Json) -> bool:
         del metadata
@@ -80,4 +139,12 @@ class NoRow:
 
     def note(self, metadata: Json) -> None: ...
 
-    def close(self, status: str, *, error_message: str | None = None, metadata: Json | None = None, **figures: Any) -> None: ...
+    def close(
+        self,
+        status: str,
+        *,
+        error_message: str | None = None,
+        metadata: Json | None = None,
+        document: Json | None = None,
+        **figures: Any,
+    ) -> None: ...

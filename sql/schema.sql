@@ -1,6 +1,6 @@
 -- The catalog's whole schema, for a reader and for whoever makes it by hand: psql -f sql/schema.sql. Running it again changes nothing.
 -- It is the result of all files in migrations/; a test proves that. Tables and defaults are the guide's,
--- exactly; disaster_recovery_plan_options is ours.
+-- exactly; the tables after them are ours.
 
 -- Tables
 
@@ -87,6 +87,42 @@ COMMENT ON COLUMN disaster_recovery_plan_options.options IS 'Fields of the plan 
 COMMENT ON COLUMN disaster_recovery_plan_options.default_digest IS
     'The digest of the default plan as Holdfast made it; a plan that has another by now was changed by a person.';
 
+-- Not the guide's: jobs that it has no table for, and requests of the HTTP API that are answered once.
+CREATE TABLE IF NOT EXISTS maintenance_jobs (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    job_id VARCHAR(255) UNIQUE NOT NULL,
+    kind VARCHAR(50) NOT NULL,
+    type VARCHAR(50) NOT NULL,
+    status VARCHAR(20) NOT NULL CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+    started_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    completed_at TIMESTAMP WITH TIME ZONE,
+    error_message TEXT,
+    metadata JSONB DEFAULT '{}'::jsonb,
+    document JSONB,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT NOW()
+);
+
+COMMENT ON TABLE maintenance_jobs IS
+    'Beside backup_jobs and restore_jobs: verifications, checks, drills, clean-ups, replications, reports, and restores and plans that only looked.';
+COMMENT ON COLUMN maintenance_jobs.document IS 'What the job ended with, as the commands tell it.';
+
+CREATE TABLE IF NOT EXISTS api_requests (
+    token VARCHAR(255) NOT NULL,
+    key VARCHAR(255) NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    attempt UUID NOT NULL,
+    answer JSONB,
+    began_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (token, key)
+);
+
+COMMENT ON TABLE api_requests IS
+    'Requests with an Idempotency-Key that changed something at once: one that is repeated within a day is answered as the first time.';
+COMMENT ON COLUMN api_requests.digest IS 'Of the action and what was asked: a key belongs to one request.';
+COMMENT ON COLUMN api_requests.attempt IS 'Who carries it out: somebody else takes over what has had no answer for a minute.';
+COMMENT ON COLUMN api_requests.answer IS 'NULL: it is being carried out.';
+
 CREATE OR REPLACE FUNCTION backup_touch_updated_at() RETURNS TRIGGER
 LANGUAGE plpgsql
 AS $$
@@ -112,6 +148,10 @@ CREATE TRIGGER restore_jobs_updated_at BEFORE UPDATE ON restore_jobs
 
 DROP TRIGGER IF EXISTS disaster_recovery_plans_updated_at ON disaster_recovery_plans;
 CREATE TRIGGER disaster_recovery_plans_updated_at BEFORE UPDATE ON disaster_recovery_plans
+    FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
+
+DROP TRIGGER IF EXISTS maintenance_jobs_updated_at ON maintenance_jobs;
+CREATE TRIGGER maintenance_jobs_updated_at BEFORE UPDATE ON maintenance_jobs
     FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
 
 -- Indexes
@@ -148,6 +188,79 @@ CREATE INDEX IF NOT EXISTS disaster_recovery_executions_running
     ON disaster_recovery_executions (plan_id) WHERE status = 'running';
 CREATE INDEX IF NOT EXISTS disaster_recovery_executions_ended
     ON disaster_recovery_executions ((COALESCE(completed_at, started_at))) WHERE status <> 'running';
+
+CREATE INDEX IF NOT EXISTS maintenance_jobs_newest
+    ON maintenance_jobs (kind, started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_type
+    ON maintenance_jobs (kind, type, started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed
+    ON maintenance_jobs (status, kind, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS maintenance_jobs_ended
+    ON maintenance_jobs (status, (COALESCE(completed_at, started_at)));
+
+CREATE INDEX IF NOT EXISTS api_requests_began ON api_requests (began_at);
+
+-- The audit log: lines that are only ever added, each with the digest of the one before it (docs/audit.md).
+
+CREATE TABLE IF NOT EXISTS audit_chains (
+    chain VARCHAR(32) PRIMARY KEY,
+    began_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    goes_on BOOLEAN NOT NULL DEFAULT true
+);
+
+COMMENT ON TABLE audit_chains IS
+    'The chains whose lines are here: the one that goes on, and those that were read from a repository after a loss.';
+
+CREATE UNIQUE INDEX IF NOT EXISTS audit_chains_one_goes_on ON audit_chains (goes_on) WHERE goes_on;
+
+CREATE TABLE IF NOT EXISTS audit_log (
+    chain VARCHAR(32) NOT NULL,
+    sequence BIGINT NOT NULL CHECK (sequence > 0),
+    digest VARCHAR(64) NOT NULL,
+    line TEXT NOT NULL,
+    entry_id TEXT COLLATE "C" UNIQUE GENERATED ALWAYS AS (line::jsonb ->> 'id') STORED,
+    at TEXT COLLATE "C" GENERATED ALWAYS AS (line::jsonb ->> 'at') STORED,
+    actor TEXT COLLATE "C" GENERATED ALWAYS AS (line::jsonb -> 'actor' ->> 'name') STORED,
+    action TEXT COLLATE "C" GENERATED ALWAYS AS (line::jsonb ->> 'action') STORED,
+    subject TEXT COLLATE "C" GENERATED ALWAYS AS (line::jsonb ->> 'subject') STORED,
+    outcome TEXT COLLATE "C" GENERATED ALWAYS AS (line::jsonb ->> 'outcome') STORED,
+    PRIMARY KEY (chain, sequence)
+);
+
+COMMENT ON TABLE audit_log IS 'Who did what, when, from where and with what outcome. Nothing here is changed or deleted.';
+COMMENT ON COLUMN audit_log.line IS 'The line as canonical JSON: all that it says, with the digest of the line before it.';
+COMMENT ON COLUMN audit_log.digest IS 'SHA-256 of the line, in hex.';
+
+-- Lists, newest first: of everything, of one actor, action or subject. Times are text of one width, which sorts as they do.
+CREATE INDEX IF NOT EXISTS audit_log_newest ON audit_log (at DESC, chain DESC, sequence DESC);
+CREATE INDEX IF NOT EXISTS audit_log_newest_of_actor ON audit_log (actor, at DESC, chain DESC, sequence DESC);
+CREATE INDEX IF NOT EXISTS audit_log_newest_of_action ON audit_log (action, at DESC, chain DESC, sequence DESC);
+CREATE INDEX IF NOT EXISTS audit_log_newest_of_subject ON audit_log (subject, at DESC, chain DESC, sequence DESC);
+
+CREATE OR REPLACE FUNCTION audit_log_only_grows() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is only ever added to: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+END;
+$$;
+
+COMMENT ON FUNCTION audit_log_only_grows() IS 'Refuses to change or delete lines of the audit log, whoever asks.';
+
+DROP TRIGGER IF EXISTS audit_log_only_grows ON audit_log;
+CREATE TRIGGER audit_log_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_log_only_grows();
+
+CREATE TABLE IF NOT EXISTS audit_mirrors (
+    repository_id VARCHAR(32) NOT NULL,
+    chain VARCHAR(32) NOT NULL,
+    first_sequence BIGINT NOT NULL,
+    last_sequence BIGINT NOT NULL,
+    mirrored_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (repository_id, chain)
+);
+
+COMMENT ON TABLE audit_mirrors IS 'The newest object of each chain that a repository was given: what comes after it is not mirrored yet.';
 
 -- Functions
 

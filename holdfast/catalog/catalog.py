@@ -15,24 +15,40 @@ from sqlalchemy import text
 
 import sql
 from holdfast.catalog.database import Database
-from holdfast.catalog.records import END_STATUSES, JobRecord, Metadata, RestoreRecord, from_row, to_json, to_text
+from holdfast.catalog.records import (
+    END_STATUSES,
+    JobRecord,
+    MaintenanceRecord,
+    Metadata,
+    Record,
+    RestoreRecord,
+    from_row,
+    to_json,
+    to_text,
+)
 from holdfast.errors import SettingsError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from holdfast.catalog.executions import Executions
+    from holdfast.catalog.maintenance import Maintenance
     from holdfast.catalog.plans import Plans
+    from holdfast.catalog.requests import Requests
     from holdfast.postgres.connection import DatabaseUrl
 
 PRESUMED_DEAD = "presumedDead"
+Page = datetime | tuple[datetime, str] | JobRecord | RestoreRecord | None
+"""Where a page begins: after this record, or after one of this time and id."""
+Ending = tuple[str, str]
+"""How a job ended that did not close its own row: the status, and why."""
 
 
 class Catalog:
     """The backup tables of one database. Every method raises DatabaseUnreachableError where that does not answer."""
 
-    def __init__(self, url: str | SecretStr | DatabaseUrl) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str | SecretStr | DatabaseUrl, *, connections: int = 2) -> None:
+        self._database = Database(url, connections=connections)
         self._jobs = sql.queries("backup_jobs")
         self._restores = sql.queries("restore_jobs")
         self._config = sql.queries("backup_config")
@@ -43,6 +59,12 @@ class Catalog:
         from holdfast.catalog.migrations import migrate
 
         migrate(self._database)
+
+    def missing_migrations(self) -> list[str]:
+        """Name the migrations that have not run here, the oldest first; all of them where there is no catalog yet."""
+        from holdfast.catalog.migrations import missing
+
+        return missing(self._database)
 
     def close(self) -> None:
         """Close the connections."""
@@ -115,7 +137,7 @@ class Catalog:
         status: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
-        before: datetime | JobRecord | None = None,
+        before: Page = None,
     ) -> list[JobRecord]:
         """List jobs, newest first. For the next page give `before` the last record of this one."""
         found = self._rows(
@@ -178,7 +200,7 @@ class Catalog:
         status: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
-        before: datetime | RestoreRecord | None = None,
+        before: Page = None,
         *,
         backup_id: str | None = None,
     ) -> list[RestoreRecord]:
@@ -186,17 +208,45 @@ class Catalog:
         filters = {"type": type, "status": status, "since": since, "backup_id": backup_id, "limit": limit, **_page(before)}
         return [RestoreRecord(**row) for row in self._rows("listing restores", self._restores["list"], **filters)]
 
+    # All kinds of jobs
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """The jobs that the guide has no table for."""
+        from holdfast.catalog.maintenance import Maintenance
+
+        return Maintenance(self._database)
+
+    @property
+    def requests(self) -> Requests:
+        """The requests of the HTTP API that are answered once."""
+        from holdfast.catalog.requests import Requests
+
+        return Requests(self._database)
+
+    def announce_job(self, job_id: str, type: str, metadata: Metadata) -> bool:  # noqa: A002  the field's own word
+        """Make the row of a backup whose run waits for its turn; return False where there is one already."""
+        values = {"type": type, "metadata": to_json(metadata)}
+        return self._changed("announcing a job", self._jobs["announce"], job_id=job_id, **values)
+
+    def announce_restore(self, job_id: str, backup_id: str, type: str, metadata: Metadata) -> bool:  # noqa: A002
+        """Make the row of a restore whose run waits for its turn; return False where there is one already."""
+        values = {"backup_id": backup_id, "type": type, "metadata": to_json(metadata)}
+        return self._changed("announcing a restore", self._restores["announce"], job_id=job_id, **values)
+
     # Runs that died, and what the repository knows
 
     def open_work(self) -> list[JobRecord | RestoreRecord]:
-        """List jobs and restores that are pending or running, oldest first."""
+        """List backups and restores that are pending or running, oldest first."""
         jobs = [JobRecord(**row) for row in self._rows("listing open jobs", self._jobs["open_work"])]
         restores = [RestoreRecord(**row) for row in self._rows("listing open restores", self._restores["open_work"])]
         return sorted([*jobs, *restores], key=lambda record: record.started_at)
 
-    def close_dead(self, is_alive: Callable[[JobRecord | RestoreRecord], bool], reason: str) -> list[str]:
-        """Close as failed what is open and not alive; return the ids that this call closed."""
-        return [record.job_id for record in self.open_work() if not is_alive(record) and self._close_as_dead(record, reason)]
+    def close_dead(self, is_alive: Callable[[Record], bool], reason: str | Callable[[Record], Ending]) -> list[str]:
+        """Close what is open and not alive, as failed or as `reason` says; return the ids that this call closed."""
+        ending: Callable[[Record], Ending] = reason if callable(reason) else lambda _: ("failed", reason)
+        work = [*self.open_work(), *self.maintenance.open_work()]
+        return [one.job_id for one in work if not is_alive(one) and self._close_as_dead(one, *ending(one))]
 
     def unmirrored(self, job_ids: Iterable[str]) -> list[str]:
         """Of these backups, which the repository holds, name those whose row is missing or wrong."""
@@ -271,11 +321,14 @@ class Catalog:
     def _changed(self, doing: str, query: str, **parameters: Any) -> bool:
         return bool(self._database.rows(doing, query, **parameters))
 
-    def _close_as_dead(self, record: JobRecord | RestoreRecord, reason: str) -> bool:
+    def _close_as_dead(self, record: Record, status: str, reason: str) -> bool:
         # Marked, for the run may have died between making its backup and closing its row: then mirroring puts the row right.
+        marked = {PRESUMED_DEAD: True}
         if isinstance(record, JobRecord):
-            return self.close_job(record.job_id, "failed", error_message=reason, metadata={PRESUMED_DEAD: True})
-        return self.close_restore(record.job_id, "failed", error_message=reason, metadata={PRESUMED_DEAD: True})
+            return self.close_job(record.job_id, status, error_message=reason, metadata=marked)
+        if isinstance(record, MaintenanceRecord):
+            return self.maintenance.close(record.job_id, status, error_message=reason, metadata=marked)
+        return self.close_restore(record.job_id, status, error_message=reason, metadata=marked)
 
 
 def _end(status: str) -> str:
@@ -284,10 +337,12 @@ def _end(status: str) -> str:
     return status
 
 
-def _page(before: datetime | JobRecord | RestoreRecord | None) -> dict[str, Any]:
+def _page(before: Page) -> dict[str, Any]:
     """Say where a page begins; a time alone stands before every job of that very moment."""
     if before is None or isinstance(before, datetime):
         return {"before_at": before, "before_id": ""}
+    if isinstance(before, tuple):
+        return {"before_at": before[0], "before_id": before[1]}
     return {"before_at": before.started_at, "before_id": before.job_id}
 
 

@@ -28,13 +28,13 @@ _FOR_NOW = ("25", "40", "53", "55", "57", "58")  # read-only, deadlock, disk ful
 class Database:
     """Where the catalog's tables are."""
 
-    def __init__(self, url: str | SecretStr | DatabaseUrl) -> None:
+    def __init__(self, url: str | SecretStr | DatabaseUrl, *, connections: int = 2) -> None:
         self.url = url if isinstance(url, DatabaseUrl) else DatabaseUrl.parse(url)
         address = _that_gives_up(self.url)
         self._engine = create_engine(
             "postgresql+psycopg2://",
             creator=lambda: connect(address, application_name=_APPLICATION_NAME, autocommit=False),
-            pool_size=2,
+            pool_size=connections,
             max_overflow=3,
             pool_pre_ping=True,
             pool_use_lifo=True,

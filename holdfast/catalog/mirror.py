@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from holdfast.catalog.catalog import Catalog
-from holdfast.catalog.records import JobRecord, Metadata, RestoreRecord
+from holdfast.catalog.catalog import Catalog, Ending
+from holdfast.catalog.records import JobRecord, Metadata, Record
 from holdfast.errors import HoldfastError, WorkFailedError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _Answer = TypeVar("_Answer")
 _NOTES: dict[str, Callable[[Any, Any], Any]] = {
     "note_job": lambda earlier, later: {**earlier, **later},
     "note_restore": lambda earlier, later: {**earlier, **later},
+    "maintenance.note": lambda earlier, later: {**earlier, **later},
     "executions.note": lambda _, later: later,
 }
 """Calls that add to a row: how two of them that wait become one."""
@@ -89,6 +90,18 @@ class Mirror:
     def close_restore(self, job_id: str, status: str, **named: Any) -> bool:
         return self._tell("close_restore", job_id, status, **named)
 
+    def open_maintenance(self, job_id: str, kind: str, type: str, metadata: Metadata | None = None) -> bool:  # noqa: A002
+        return self._tell("maintenance.open", job_id, kind, type, metadata or {})
+
+    def start_maintenance(self, job_id: str, metadata: Metadata | None = None) -> bool:
+        return self._tell("maintenance.start", job_id, metadata or {})
+
+    def note_maintenance(self, job_id: str, metadata: Metadata) -> bool:
+        return self._tell("maintenance.note", job_id, metadata)
+
+    def close_maintenance(self, job_id: str, status: str, **named: Any) -> bool:
+        return self._tell("maintenance.close", job_id, status, **named)
+
     # Executions of recovery plans: each call carries the whole record, so that of several that wait only the last is written.
 
     def open_execution(self, execution: Execution) -> bool:
@@ -116,7 +129,7 @@ class Mirror:
         """List executions that have not ended, where the catalog answers."""
         return self._ask(lambda catalog: catalog.executions.open_work(), [])
 
-    def close_dead(self, is_alive: Callable[[JobRecord | RestoreRecord], bool], reason: str) -> list[str]:
+    def close_dead(self, is_alive: Callable[[Record], bool], reason: str | Callable[[Record], Ending]) -> list[str]:
         """Close the rows of runs that died, where the catalog answers; return the ids that this call closed."""
         return self._ask(lambda catalog: catalog.close_dead(is_alive, reason), [])
 

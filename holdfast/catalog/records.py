@@ -49,6 +49,24 @@ class RestoreRecord:
     metadata: Metadata = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceRecord:
+    """A job that the guide has no table for; `document` is what it ended with."""
+
+    job_id: str
+    kind: str
+    type: str
+    status: str
+    started_at: datetime
+    completed_at: datetime | None = None
+    error_message: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+    document: dict[str, Any] | None = None
+
+
+Record = JobRecord | RestoreRecord | MaintenanceRecord
+
+
 def from_row(row: dict[str, Any]) -> dict[str, Any]:
     """Make a row's values what is promised: times in UTC, metadata never None, numbers that JSON knows."""
     values = {name: _plain(value) for name, value in row.items()}

@@ -1,6 +1,13 @@
 -- The life of a row in backup_jobs. Every change is guarded by the status that it starts from, so that two processes that look
 -- at one job can't both change it. A NULL filter does not filter.
 
+-- name: announce
+-- Make the row of a job whose run waits for its turn; one that has begun meanwhile has made it already.
+INSERT INTO backup_jobs (job_id, type, status, metadata)
+VALUES (:job_id, :type, 'pending', CAST(:metadata AS jsonb))
+ON CONFLICT (job_id) DO NOTHING
+RETURNING job_id;
+
 -- name: open
 -- Make the row, pending. A run that is tried again under its id opens its row again, unless it is completed.
 INSERT INTO backup_jobs AS job (job_id, type, status, started_at, metadata)

@@ -1,5 +1,12 @@
 -- The life of a row in restore_jobs, as in backup_jobs.
 
+-- name: announce
+-- Make the row of a job whose run waits for its turn; one that has begun meanwhile has made it already.
+INSERT INTO restore_jobs (job_id, backup_id, type, status, metadata)
+VALUES (:job_id, :backup_id, :type, 'pending', CAST(:metadata AS jsonb))
+ON CONFLICT (job_id) DO NOTHING
+RETURNING job_id;
+
 -- name: open
 -- Make the row, pending. A run that is tried again under its id opens its row again, unless it is completed.
 INSERT INTO restore_jobs AS job (job_id, backup_id, type, status, started_at, metadata)
