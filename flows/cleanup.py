@@ -9,13 +9,14 @@ from prefect import flow
 from holdfast.replica_cleanup import ReplicaOutcome
 from orchestration.cleanup import Cleaning, completed
 from orchestration.job import Job
+from orchestration.run_names import named
 from orchestration.tasks import outcomes, readers, second_net, step
 from orchestration.working import at_work, replicate_from
 
 
 @flow(
     name="cleanup",
-    flow_run_name="clean up",
+    flow_run_name=named("clean up", "cleanup"),
     task_runner=readers(),
     timeout_seconds=second_net("dump_time_limit_minutes"),
     persist_result=False,

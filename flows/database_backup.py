@@ -10,13 +10,14 @@ from holdfast.database_backup import DatabaseBackup
 from holdfast.repository import Manifest
 from orchestration.backup import backing_up, completed
 from orchestration.job import Job
+from orchestration.run_names import named
 from orchestration.tasks import readers, results, second_net, step
 from orchestration.working import at_work, backup_into
 
 
 @flow(
     name="database_backup",
-    flow_run_name="back up {database}",
+    flow_run_name=named("back up {database}", "backup"),
     task_runner=readers(),
     timeout_seconds=second_net("dump_time_limit_minutes"),
     persist_result=False,

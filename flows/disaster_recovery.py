@@ -10,12 +10,13 @@ from prefect import flow
 from orchestration.job import Job
 from orchestration.recovery.carrying_out import carry_out
 from orchestration.recovery.request import Request, taken_up
+from orchestration.run_names import named
 from orchestration.working import at_work, read_from
 
 Mode = Literal["run", "plan", "drill", "roll_back"]
 
 
-@flow(name="disaster_recovery", flow_run_name="recover by {plan_id} ({mode})", persist_result=False)
+@flow(name="disaster_recovery", flow_run_name=named("recover by {plan_id} ({mode})", "recovery"), persist_result=False)
 def disaster_recovery(
     plan_id: str,
     trigger: str = "manual",

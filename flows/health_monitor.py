@@ -9,10 +9,16 @@ from prefect.utilities.timeout import timeout
 
 from orchestration.job import Job
 from orchestration.monitor import LONGEST_SECONDS, keep_in_order, opened_patiently, time_limit_seconds
+from orchestration.run_names import named
 from orchestration.working import at_work
 
 
-@flow(name="health_monitor", flow_run_name="look after everything", timeout_seconds=LONGEST_SECONDS, persist_result=False)
+@flow(
+    name="health_monitor",
+    flow_run_name=named("look after everything", "monitor"),
+    timeout_seconds=LONGEST_SECONDS,
+    persist_result=False,
+)
 def health_monitor(storage: str = "holdfast-storage", key: str = "holdfast-key", patience_seconds: float = 40) -> dict[str, Any]:
     """Do what has to be done now and then, and look over how all of it stands, which alarms, dashboard and heartbeat then tell.
 

@@ -11,13 +11,14 @@ from holdfast.verification import Verification
 from orchestration.drill import attempt, concluded, drilling
 from orchestration.job import Job
 from orchestration.rehearsing import rehearse
+from orchestration.run_names import named
 from orchestration.tasks import readers, second_net, step
 from orchestration.working import at_work, read_from
 
 
 @flow(
     name="recovery_drill",
-    flow_run_name="restore drill",
+    flow_run_name=named("restore drill", "drill"),
     task_runner=readers(),
     timeout_seconds=second_net("verify_time_limit_minutes"),
     persist_result=False,

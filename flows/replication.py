@@ -9,13 +9,14 @@ from prefect import flow
 from holdfast.replication import Outcome
 from orchestration.job import Job
 from orchestration.replication import Replicating, completed, replicating
+from orchestration.run_names import named
 from orchestration.tasks import outcomes, readers, second_net, step
 from orchestration.working import at_work, replicate_from
 
 
 @flow(
     name="replication",
-    flow_run_name="replicate",
+    flow_run_name=named("replicate", "replication"),
     task_runner=readers(),
     timeout_seconds=second_net("dump_time_limit_minutes"),
     persist_result=False,

@@ -9,13 +9,14 @@ from prefect import flow
 from holdfast.period import Period
 from orchestration.job import Job
 from orchestration.report import Reporting
+from orchestration.run_names import named
 from orchestration.tasks import second_net, step
 from orchestration.working import at_work, read_from
 
 
 @flow(
     name="report",
-    flow_run_name="report on the last {days} days",
+    flow_run_name=named("report on the last {days} days", "report"),
     timeout_seconds=second_net("verify_time_limit_minutes"),
     persist_result=False,
 )

@@ -9,13 +9,14 @@ from prefect import flow
 from holdfast.checking import Checking
 from orchestration.checking import checking, concluded, heal
 from orchestration.job import Job
+from orchestration.run_names import named
 from orchestration.tasks import second_net, step
 from orchestration.working import at_work
 
 
 @flow(
     name="repository_check",
-    flow_run_name="check the repository",
+    flow_run_name=named("check the repository", "check"),
     timeout_seconds=second_net("verify_time_limit_minutes"),
     persist_result=False,
 )

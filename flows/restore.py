@@ -11,6 +11,7 @@ from holdfast.repository import BackupType
 from orchestration.job import Job
 from orchestration.live_restore import bring_source_back
 from orchestration.restore import WantedDatabase, bring_database_back
+from orchestration.run_names import named
 from orchestration.source_restore import Wanted
 from orchestration.tasks import readers, second_net
 from orchestration.working import at_work, read_from
@@ -20,7 +21,7 @@ Mode = Literal["new", "promote", "in_place"]
 
 @flow(
     name="restore",
-    flow_run_name="restore {type} {backup_id} ({mode})",
+    flow_run_name=named("restore {type} {backup_id} ({mode})", "restore"),
     task_runner=readers(),
     timeout_seconds=second_net("restore_time_limit_minutes"),
     persist_result=False,

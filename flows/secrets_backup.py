@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from orchestration.job import Job
+from orchestration.run_names import named
 from orchestration.source_backup import back_up_source
 from orchestration.source_opening import open_secrets
 from orchestration.tasks import readers, second_net
@@ -15,7 +16,7 @@ from orchestration.working import at_work, backup_into
 
 @flow(
     name="secrets_backup",
-    flow_run_name="back up secrets metadata",
+    flow_run_name=named("back up secrets metadata", "backup"),
     task_runner=readers(),
     timeout_seconds=second_net("dump_time_limit_minutes"),
     persist_result=False,

@@ -10,6 +10,7 @@ from holdfast.repository import BackupType, Level, Proof
 from holdfast.verification import Verification
 from orchestration.job import Job
 from orchestration.rehearsing import rehearse
+from orchestration.run_names import named
 from orchestration.tasks import readers, second_net, step
 from orchestration.verification import concluded, verifying
 from orchestration.working import at_work, read_from
@@ -17,7 +18,7 @@ from orchestration.working import at_work, read_from
 
 @flow(
     name="verification",
-    flow_run_name="verify {type} {backup_id} to {level}",
+    flow_run_name=named("verify {type} {backup_id} to {level}", "verification"),
     task_runner=readers(),
     timeout_seconds=second_net("verify_time_limit_minutes"),
     persist_result=False,

@@ -21,15 +21,18 @@ from orchestration.starting import in_turn
 TAG = "backup-all"
 
 
-def new_job_ids(types: Sequence[str] | None) -> dict[str, str]:
-    """Make a job id for each of these types, or for each that is on. Raises SettingsError for one that is off or unknown."""
+def new_job_ids(types: Sequence[str] | None, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Make a job id for each of these types, or for each that is on, where it was given none.
+
+    Raises SettingsError for a type that is off or unknown.
+    """
     settings = load_settings()
     wanted = types_on(settings) if types is None else [kind for kind in TYPES if kind in types]
     if types is not None and (unknown := set(types) - set(TYPES)):
         raise SettingsError(f"{sorted(unknown)[0]!r} is not a type of backup", reason=f"the types are {', '.join(TYPES)}")
     for kind in wanted:
         require_on(kind, settings)
-    return {kind: new_job_id("backup") for kind in wanted}
+    return {kind: (given or {}).get(kind) or new_job_id("backup") for kind in wanted}
 
 
 def run_apart(backup: Callable[..., Json], job_id: str) -> Json:

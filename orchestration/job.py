@@ -37,10 +37,11 @@ from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
 from holdfast.settings import Settings, load_settings
 from orchestration import artifacts, events
-from orchestration.kinds import Kind, new_id_of
+from orchestration.kinds import Kind
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
 from orchestration.rows import BackupRow, Json, MaintenanceRow, NoRow, RestoreRow, Row
+from orchestration.run_names import id_for_this_run
 from orchestration.starting import begun
 
 Found = TypeVar(
@@ -78,7 +79,7 @@ class Job:
         hide_all_of(self.settings)
         self.kind: Kind = kind
         self.type = type
-        self.id = checked_job_id(job_id) if job_id else new_id_of(kind)
+        self.id = checked_job_id(id_for_this_run(kind, job_id))
         self.started_at = datetime.now(UTC)
         self.artifact = kind if type == kind else f"{type}-{kind}"
         self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")
