@@ -42,6 +42,8 @@ from cli import (
     services,
     status,
     storage,
+    tokens,
+    trying,
     verify,
 )
 from cli.app import AsJson, Commands, Verbose
@@ -90,6 +92,7 @@ for group in (
     pins,
     listing,
     status,
+    trying,
     report,
     serve,
     api,
@@ -103,6 +106,7 @@ app.add_typer(services.commands, name="services", rich_help_panel="Recover")
 app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else")
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")
+app.add_typer(tokens.commands, name="tokens", rich_help_panel="Set up")
 app.add_typer(secrets.commands, name="secrets", rich_help_panel="Look")
 app.add_typer(config.commands, name="config", rich_help_panel="Set up")
 app.add_typer(notify.commands, name="notify", rich_help_panel="Set up")

@@ -28,6 +28,7 @@ _NEEDED = (
     "restore_",
     "postgres_",
     "readers",
+    "api_tokens_file",
 )
 _VARIABLES = {str(field.validation_alias) for name, field in Settings.model_fields.items() if name.startswith(_NEEDED)}
 
