@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,18 @@ class JsonAnswer(Response):
         return to_json(content)
 
 
+class Written(dict[str, Any]):
+    """A document that is answered often and is made into JSON once. It is not changed any more."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(document)
+        self.content = to_json(dict(document))
+
+
 def to_json(document: Any) -> bytes:
     """Write a document as JSON. Raises TypeError for what no document may hold."""
+    if isinstance(document, Written):
+        return document.content
     return orjson.dumps(document, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 

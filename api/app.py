@@ -8,7 +8,7 @@ from api import guide, health
 from api.page.sessions import Sessions
 from api.parts import Parts
 from api.problems import handle_errors
-from api.rest import plans
+from api.rest import plans, status
 
 
 def create_app(parts: Parts | None = None) -> FastAPI:
@@ -17,6 +17,6 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     app.state.parts = parts or Parts()
     app.state.sessions = Sessions()
     handle_errors(app)
-    for one in (health.router, guide.router, plans.router):
+    for one in (health.router, guide.router, plans.router, status.router):
         app.include_router(one)
     return app

@@ -1,6 +1,7 @@
 """The latest look at how things stand, kept for a little while: whoever asks is answered in time, even by a storage that hangs.
 
-One look at a time is taken, in a thread of its own. Who asks while it goes on waits for a moment, then gets the former one.
+One look at a time is taken, in a thread of its own, and begun before the former one is too old: while somebody asks all the time,
+nobody waits. Who finds none that is fresh waits for a moment, then gets the former one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 class LatestLook(Generic[T]):
-    """What a look last gave. A look that fails gives nothing, and the next who asks has another taken."""
+    """What a look last gave. A look that fails gives nothing, and the next who asks has another taken.
+
+    How old a look may be counts from its beginning.
+    """
 
     def __init__(
         self, look: Callable[[], T], *, fresh_seconds: float = FRESH_SECONDS, patience_seconds: float = PATIENCE_SECONDS
@@ -32,18 +36,22 @@ class LatestLook(Generic[T]):
         self._taken_at = float("-inf")
         self._looking: threading.Thread | None = None
 
-    def get(self) -> tuple[T | None, bool]:
+    def get(self, patience_seconds: float | None = None) -> tuple[T | None, bool]:
         """Return the latest look, None where there was none yet, and whether it is late: older than was wanted."""
         with self._lock:
-            if self._is_fresh():
+            fresh = self._is_fresh()
+            looking = None if fresh and not self._is_to_be_renewed() else self._start()
+            if fresh or looking is None:
                 return self._last, False
-            looking = self._start()
-        looking.join(self._patience_seconds)
+        looking.join(self._patience_seconds if patience_seconds is None else patience_seconds)
         with self._lock:
             return self._last, not self._is_fresh()
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._taken_at <= self._fresh_seconds
+
+    def _is_to_be_renewed(self) -> bool:
+        return time.monotonic() - self._taken_at > self._fresh_seconds / 2
 
     def _start(self) -> threading.Thread:
         """Have a look taken, unless one is being taken."""

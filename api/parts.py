@@ -6,32 +6,40 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.latest_look import LatestLook
-from holdfast.errors import DatabaseUnreachableError, PrefectUnreachableError
+from holdfast.errors import DatabaseUnreachableError, HoldfastError, PrefectUnreachableError
 from holdfast.opening import catalog_if_running
+from holdfast.patience import Askers
 from holdfast.settings import Settings, load_settings
 from holdfast.tokens import Tokens
-from orchestration.looking import Look, in_force_if_known, look, prefect_to_ask
+from orchestration.looking import in_force_if_known, prefect_to_ask
 from orchestration.server import prefect_address
+from orchestration.standing.gathering import Gathering, Standing
+from orchestration.trying.running import SelfTest
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
     from orchestration.next_runs import Ask
 
 _SETTINGS_SECONDS = 5.0
+_TEST_SECONDS = 20.0
+_TEST = "the self-test"
 
 
 class Parts:
     """The parts of one API process. Safe to use from several threads."""
 
-    def __init__(self, load: Callable[[], Settings] = load_settings, looks: LatestLook[Look] | None = None) -> None:
+    def __init__(self, load: Callable[[], Settings] = load_settings, looks: LatestLook[Standing] | None = None) -> None:
         self._load = load
         self._lock = threading.Lock()
         self._settings: Settings | None = None
+        self._tokens: Tokens | None = None
         self._read_at = float("-inf")
-        self.looks = looks or LatestLook(lambda: look(load()))
+        gathering = Gathering()
+        self.looks = looks or LatestLook(lambda: gathering.gather(load()))
+        self._testing, self._askers = SelfTest(), Askers()
 
     @property
     def settings(self) -> Settings:
@@ -48,7 +56,17 @@ class Parts:
 
     @property
     def tokens(self) -> Tokens:
-        return Tokens.of(self._load())
+        """The tokens; where they lie is settled when they are needed first. Raises SettingsError."""
+        if self._tokens is None:
+            self._tokens = Tokens.of(self._load())
+        return self._tokens
+
+    def self_test(self) -> dict[str, Any]:
+        """Try everything out; who asks while one goes on is told what that one finds. Raises SettingsError, UnreachableError."""
+        answer = self._askers.ask_all({_TEST: lambda: self._testing.run(self._load())}, _TEST_SECONDS)[_TEST]
+        if isinstance(answer, HoldfastError):
+            raise answer
+        return answer
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:

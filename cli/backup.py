@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cli import copies, jobs, output
+from cli import jobs, output
 from cli.app import Commands
 from cli.flow_runs import ready_for_flows, send_what_waits, shown
 from cli.session import settings
@@ -77,14 +77,16 @@ def _copied(made: list[Document], loaded: Settings) -> HoldfastError | None:
     """Replicate now, unless a worker does so by itself, and add to the documents where the backups lie; return what failed."""
     if not loaded.replicas:
         return None
+    from cli.replicas import known
     from orchestration.schedules import replicates_by_itself
+    from orchestration.standing import copies
 
     failed = None
     if replicates_by_itself(loaded):
         output.note("A worker copies it to the replicas now.")
     else:
         failed = _replicate(loaded)
-    copies.of_jobs(made, loaded, without=_behind(failed))
+    copies.of_jobs(made, loaded, known(loaded), without=_behind(failed))
     return failed
 
 

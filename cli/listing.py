@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import copies, figures, jobs, output
+from cli import figures, jobs, output
 from cli.app import Commands
 from cli.backup_types import BackupType
-from cli.replicas import opened
+from cli.replicas import known, opened
 from cli.restore import restore_text
 from cli.session import settings
 from holdfast import documents, patience
@@ -38,11 +38,13 @@ Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 @commands.command("list", rich_help_panel="Look")
 def list_backups(kind: KindFilter = None, limit: Limit = 20) -> None:
     """List backups, newest first, and the runs that made none."""
+    from orchestration.standing import copies
+
     loaded = settings()
     held = opened(loaded)
     rows = catalog_rows(loaded, kind, limit) or []
     found = merged(held, rows, kind, limit)
-    copies.of_jobs(found, loaded, rows)
+    copies.of_jobs(found, loaded, known(loaded), rows)
     output.result(
         found,
         lambda: jobs.table(found) if found else f"There is no backup in {held.location} yet. Make one with: holdfast backup all",

@@ -5,18 +5,15 @@ A replica that nobody asked for by name starts nothing: it is looked up when it 
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import logs, output, progress
-from holdfast.errors import PrefectUnreachableError
 
 if TYPE_CHECKING:
     from holdfast.repository import Repository
     from holdfast.settings import Settings
-    from holdfast.storage import Storage, StorageSettings
     from holdfast.storage.replica import Replica
 
 FromReplica = Annotated[
@@ -30,29 +27,11 @@ FromReplica = Annotated[
 ]
 
 
-class LaterReplica:
-    """A replica that is a block, and is looked up when it is first used; stands for a `Replica`."""
-
-    def __init__(self, name: str, loaded: Settings) -> None:
-        self.name = name
-        self._loaded = loaded
-
-    @cached_property
-    def _found(self) -> Replica:
-        join_prefect(self._loaded, self.name)
-        return _find(self.name, self._loaded)
-
-    @property
-    def settings(self) -> StorageSettings:
-        return self._found.settings
-
-    def open(self) -> Storage:
-        return self._found.open()
-
-
 def known(loaded: Settings) -> list[Replica]:
     """Return the replicas of the settings. What is wrong with one that is a block shows when it is used."""
-    return [_find(name, loaded) if is_url(name) else cast("Replica", LaterReplica(name, loaded)) for name in loaded.replicas]
+    from orchestration.standing import replicas
+
+    return replicas.known(loaded, find_running)
 
 
 def named(name: str, loaded: Settings) -> Replica:
@@ -81,16 +60,14 @@ def opened(loaded: Settings, source: str | None = None) -> Repository:
     return read_repository(loaded, replicas=known(loaded), source=named(source, loaded) if source else None)
 
 
-def join_prefect(loaded: Settings, name: str) -> None:
-    """Lead this process to the Prefect server that runs, to look up a block. Raises PrefectUnreachableError where none does."""
-    from orchestration.server import use_running_prefect
+def find_running(name: str, loaded: Settings) -> Replica:
+    """Find a replica where that starts nothing. Raises NotFoundError, SettingsError, PrefectUnreachableError."""
+    if not is_url(name):
+        from orchestration.standing.replicas import join_prefect
 
-    if use_running_prefect(loaded) is None:
-        raise PrefectUnreachableError(
-            f"the replica {name} is a Prefect block, and no Prefect server runs",
-            next_step="Name the replica by its URL, or start the server: 'holdfast serve'",
-        )
-    logs.keep_prefect_quiet()
+        join_prefect(name, loaded)
+        logs.keep_prefect_quiet()
+    return _find(name, loaded)
 
 
 def _find(name: str, loaded: Settings) -> Replica:

@@ -1,6 +1,7 @@
-"""Ask several parts at once, and wait for none of them longer than a few seconds: for commands that must always answer.
+"""Ask several parts at once, and wait for none of them longer than a few seconds: for what must always answer.
 
-Who does not answer in time is left behind in its thread; `leave` ends the process without waiting for it.
+Who does not answer in time is left behind in its thread; `leave` ends the process without waiting for it. A process that goes on
+asks by one `Askers`, so that a part that hangs holds one thread, however often it is asked.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from holdfast.errors import HoldfastError, StorageUnreachableError
+from holdfast.errors import HoldfastError, UnreachableError
 
 T = TypeVar("T")
 
@@ -30,12 +31,17 @@ class Question(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=f"holdfast-ask-{name}", daemon=True)
         self._thread.start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no answer yet."""
+        return self._thread.is_alive()
+
     def answer(self, until: float, seconds: float) -> T:
-        """Return the answer. Raises what asking raised, or StorageUnreachableError where it takes too long."""
+        """Return the answer. Raises what asking raised, or UnreachableError where it takes too long."""
         self._thread.join(max(0.0, until - time.monotonic()))
         if self._thread.is_alive():
-            _left_behind.append(self._thread)
-            raise StorageUnreachableError(f"{self.name} did not answer within {seconds:g} seconds")
+            _leave_behind(self._thread)
+            raise UnreachableError(f"{self.name} did not answer within {seconds:g} seconds")
         if self._error is not None:
             raise self._error
         return self._answer[0]
@@ -47,17 +53,36 @@ class Question(Generic[T]):
             self._error = error
 
 
+class Askers:
+    """Ask parts by their names, and none anew that has not answered the last time yet: it is waited for once more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: dict[str, Question[Any]] = {}
+
+    def ask_all(self, questions: Mapping[str, Callable[[], T]], seconds: float) -> dict[str, T | HoldfastError]:
+        """Ask all at once; return each one's answer, or the error that it ended with, within about so many seconds."""
+        until = time.monotonic() + seconds
+        asked = [self._question(name, ask) for name, ask in questions.items()]
+        found: dict[str, T | HoldfastError] = {}
+        for question in asked:
+            try:
+                found[question.name] = question.answer(until, seconds)
+            except HoldfastError as error:
+                found[question.name] = error
+        return found
+
+    def _question(self, name: str, ask: Callable[[], T]) -> Question[T]:
+        with self._lock:
+            before = self._asked.get(name)
+            if before is None or not before.is_open:
+                before = self._asked[name] = Question(name, ask)
+            return cast("Question[T]", before)
+
+
 def ask_all(questions: Mapping[str, Callable[[], T]], seconds: float) -> dict[str, T | HoldfastError]:
-    """Ask all at once; return each one's answer, or the error that it ended with, within about so many seconds."""
-    until = time.monotonic() + seconds
-    asked = [Question(name, ask) for name, ask in questions.items()]
-    found: dict[str, T | HoldfastError] = {}
-    for question in asked:
-        try:
-            found[question.name] = question.answer(until, seconds)
-        except HoldfastError as error:
-            found[question.name] = error
-    return found
+    """Ask all at once, as `Askers` does, for whoever asks once."""
+    return Askers().ask_all(questions, seconds)
 
 
 def leave(code: int = 0, *, first: Callable[[], None] | None = None) -> None:
@@ -71,3 +96,8 @@ def leave(code: int = 0, *, first: Callable[[], None] | None = None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _leave_behind(thread: threading.Thread) -> None:
+    if thread not in _left_behind:
+        _left_behind.append(thread)

@@ -1,16 +1,16 @@
-"""A look at how things stand, for whoever asks outside of a run: the API, and `holdfast report`. Nothing is started for it.
+"""A look back at the last days, for whoever asks outside of a run, and the parts of a look that others take, too.
 
-Prefect is not imported. What can't be asked is told as not seen, with why; only what is wrong with the settings is raised.
+Nothing is started, and Prefect is not imported. What can't be asked is told as not seen, with why; only what is wrong with the
+settings is raised.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from holdfast.alarms import Judgement, judge
 from holdfast.errors import HoldfastError
@@ -24,57 +24,28 @@ from orchestration.next_runs import Ask, all_next_runs, next_runs, over_http
 from orchestration.server import prefect_address
 
 if TYPE_CHECKING:
-    from holdfast.repository import Repository
     from holdfast.settings import Settings
 
-T = TypeVar("T")
 _MOST_VARIABLES = 200
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How things stand, and what there is to be alarmed about. `unseen` is why the repository could not be looked at."""
-
-    overview: Overview
-    judgement: Judgement
-    unseen: HoldfastError | None = None
-
-
-def look(settings: Settings) -> Look:
-    """Look at repository, catalog and schedules once; each of them may be down. It waits for a storage as long as that takes."""
-    return _look(in_force_if_known(settings), lambda _repository, _overview: None)[0]
-
-
 def look_back(settings: Settings, days: int) -> Period:
-    """Look in the same way at what happened in the last days, too."""
+    """Look at how things stand, and at what happened in the last days. Each part of the system may be down."""
     settings = in_force_if_known(settings)
-    before = timedelta(days=days)
-    found, kept = _look(settings, lambda repository, overview: kept_since(repository, overview.at - before, overview))
-    since, ask = found.overview.at - before, prefect_to_ask(settings)
-    return Period(
-        since,
-        found.overview,
-        found.judgement,
-        kept,
-        _logged(settings, since),
-        {} if ask is None else all_next_runs(ask, settings.target),
-    )
-
-
-def _look(settings: Settings, more: Callable[[Repository, Overview], T]) -> tuple[Look, T | None]:
-    """Look, and let `more` look into the open repository; it does not where that can't be opened."""
-    ask = prefect_to_ask(settings)
+    before, ask = timedelta(days=days), prefect_to_ask(settings)
     due = {} if ask is None else next_runs(ask, settings.target)
-    unseen, found = None, None
+    kept = None
     try:
         with closing(read_repository(settings)) as repository:
             overview = look_over(settings, repository, recorded_in(settings), due)
-            found = more(repository, overview)
+            kept = kept_since(repository, overview.at - before, overview)
     except HoldfastError as error:
         _log.warning("the repository can't be looked at now: %s", error.what_and_why)
-        overview, unseen = look_over(settings, None, recorded_in(settings), due), error
-    return Look(overview, with_open(judged(overview, settings), remembered(ask, settings.target)), unseen), found
+        overview = look_over(settings, None, recorded_in(settings), due)
+    since, judgement = overview.at - before, with_open(judged(overview, settings), remembered(ask, settings.target))
+    planned = {} if ask is None else all_next_runs(ask, settings.target)
+    return Period(since, overview, judgement, kept, _logged(settings, since), planned)
 
 
 def _logged(settings: Settings, since: datetime) -> Logged | None:

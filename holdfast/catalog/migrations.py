@@ -46,6 +46,16 @@ def newest() -> str:
     return sql.migrations()[-1]
 
 
+def missing(database: Database) -> list[str]:
+    """Name the migrations that have not run, the oldest first; none where a newer Holdfast made the catalog."""
+    with database.transaction("looking up the catalog's version") as connection:
+        version = _version(connection)
+    names = sql.migrations()
+    if version is None:
+        return names
+    return names[names.index(version) + 1 :] if version in names else []
+
+
 def run_migration(name: str) -> None:
     """Run a migration's SQL file; called by the revision of that name."""
     from alembic import op

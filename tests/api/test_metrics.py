@@ -10,7 +10,7 @@ import pytest
 from api.latest_look import LatestLook
 from api.parts import Parts
 from holdfast.errors import StorageUnreachableError
-from orchestration.looking import Look, look
+from orchestration.standing.gathering import Standing, gathered
 from tests.api.answering import answering
 from tests.standing import settings_in, some_backups
 from tests.test_metrics import samples
@@ -19,7 +19,7 @@ from tests.test_metrics import samples
 def test_a_scrape_tells_of_the_repository_and_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_in(tmp_path, monkeypatch)
     some_backups(settings)
-    with answering(Parts(looks=LatestLook(lambda: look(settings)))) as client:
+    with answering(Parts(lambda: settings)) as client:
         answer = client.get("/metrics")
     found = samples(answer.content)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -37,13 +37,17 @@ def test_a_storage_that_hangs_does_not_hang_the_scrape(tmp_path: Path, monkeypat
     some_backups(settings)
     hangs, goes_on = threading.Event(), threading.Event()
 
-    def look_that_may_hang() -> Look:
+    def look_that_may_hang() -> Standing:
         if hangs.is_set():
             goes_on.wait(60)
-        return look(settings)
+        return gathered(settings)
+
+    def look_that_waits() -> Standing:
+        goes_on.wait(60)
+        return gathered(settings)
 
     taken = LatestLook(look_that_may_hang, fresh_seconds=0, patience_seconds=0.2)
-    with answering(Parts(looks=LatestLook(lambda: goes_on.wait(60) and look(settings), patience_seconds=0.2))) as client:
+    with answering(Parts(looks=LatestLook(look_that_waits, patience_seconds=0.2))) as client:
         assert samples(client.get("/metrics").content) == {("holdfast_look_late", ""): 1, ("holdfast_repository_seen", ""): 0}
     with answering(Parts(looks=taken)) as client:
         before = samples(client.get("/metrics").content)
@@ -78,7 +82,7 @@ def test_a_look_is_kept_for_a_while_and_a_failed_one_is_taken_again() -> None:
 
 def test_a_repository_that_is_gone_is_told_and_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_in(tmp_path, monkeypatch)
-    with answering(Parts(looks=LatestLook(lambda: look(settings)))) as client:
+    with answering(Parts(lambda: settings)) as client:
         found = samples(client.get("/metrics").content)
     assert found["holdfast_repository_seen", ""] == 0
     assert found["holdfast_backup_enabled", "database"] == 1

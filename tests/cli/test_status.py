@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli import status, status_text, status_types
+from cli import status_text
 from holdfast.alarms import Alarm
 from holdfast.backup_types import TYPES
 from holdfast.opening import open_or_create_repository
 from holdfast.settings import Settings
+from orchestration.standing import documents
+from orchestration.standing.gathering import gathered
 from tests.repository.making import back_up, noise
 from tests.standing import overview, settings_in, some_backups
 
@@ -40,7 +42,7 @@ def with_what_is_recorded(settings: Settings, report: dict[str, Any]) -> dict[st
     """The report as it is where a catalog and a schedule are known, too."""
     with closing(open_or_create_repository(settings)[0]) as repository:
         look = overview(settings, repository)
-    types = [status_types.document(look.of(one["type"]), {one["type"]: one["lastGood"]}, []) for one in report["types"]]
+    types = [documents.document(look.of(one["type"]), {one["type"]: one["lastGood"]}, []) for one in report["types"]]
     return {**report, "types": types}
 
 
@@ -51,7 +53,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_rpo_rto_history_and_storage_are_told_exactly(settings: Settings) -> None:
     _, made = some_backups(settings)
-    report = status.gathered(settings)
+    report = gathered(settings).document
     database = types_of(report)["database"]
     assert database["rpo"]["provenBackup"] == "older"
     assert database["rpo"]["seconds"] == pytest.approx(30 * 3600, abs=60)
@@ -72,7 +74,7 @@ def test_rpo_rto_history_and_storage_are_told_exactly(settings: Settings) -> Non
 
 def test_a_backup_that_is_known_to_be_bad_is_not_the_last_good_one(settings: Settings) -> None:
     some_backups(settings)
-    report = status.gathered(settings)
+    report = gathered(settings).document
     config = types_of(report)["config"]
     assert (config["lastGood"], config["bad"]) == (None, True)
     seen = told(report)
@@ -82,11 +84,11 @@ def test_a_backup_that_is_known_to_be_bad_is_not_the_last_good_one(settings: Set
 
 def test_what_is_wrong_comes_first_and_in_words(settings: Settings) -> None:
     some_backups(settings)
-    report = status.gathered(settings)
+    report = gathered(settings).document
     alarm = Alarm(
         "database-failing", "The database backup fails", "2 attempts have failed", "Mend it", datetime(2026, 1, 2, tzinfo=UTC)
     )
-    report["alarms"] = status_types.alarms({"database-failing": alarm, "key": None})
+    report["alarms"] = documents.alarms({"database-failing": alarm, "key": None})
     seen = told(with_what_is_recorded(settings, report))
     assert seen.startswith("✗ alarm The database backup fails, since 2026-01-02 00:00 UTC")
     assert "✗ database last backup 2 h ago; 2 failed since, next in 60 min" in seen
@@ -104,18 +106,18 @@ def test_all_four_types_are_told_with_a_picture_each(tmp_path: Path, monkeypatch
         for turn in (1, 2):
             at = datetime.now(UTC) - timedelta(hours=5 - 2 * turn)
             back_up(repository, f"{kind}_{turn}", {"base": noise(turn, 1000 * turn)}, backup_type=kind, snapshot_at=at)
-    seen = told(status.gathered(settings))
+    seen = told(gathered(settings).document)
     assert [line.split()[1] for line in seen.splitlines() if line.startswith("✓")] == list(TYPES)
     assert seen.count("▅█ size") == 4
     assert seen.count("none is proven") == seen.count("not measured yet") == 4
 
 
 def test_a_home_with_nothing_yet_says_what_to_do(settings: Settings) -> None:
-    nothing = status.gathered(settings)
+    nothing = gathered(settings).document
     assert (nothing["repository"]["ok"], nothing["storage"], nothing["dedupRatio"]) == (False, None, None)
     assert "✗ database not known: the repository can't be looked at" in told(nothing)
     open_or_create_repository(settings)
-    empty = status.gathered(settings)
+    empty = gathered(settings).document
     assert (types_of(empty)["database"]["overdue"], types_of(empty)["database"]["lastGood"]) == (False, None)
     seen = told(empty)
     assert "✗ database no backup yet" in seen

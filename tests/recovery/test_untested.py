@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from prefect.client.schemas.actions import VariableCreate
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli import status_text, status_types
+from cli import status_text
 from holdfast import metrics
 from holdfast.open_alarms import alarms_in, variable_name
 from holdfast.overview import Overview
 from holdfast.period import Period
 from holdfast.period_report import markdown
 from holdfast.recovery.untested import PlanTest, judge_tests
+from orchestration.standing import documents
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 TESTED = PlanTest("database_failure", "Database Failure Recovery", True, NOW, NOW, timedelta(days=92))
@@ -94,7 +95,7 @@ def test_metrics_and_report_tell_of_each_plan_when_it_was_drilled() -> None:
 
 def test_status_tells_how_many_plans_there_are_and_which_are_untested() -> None:
     new = replace(plan_drilled(None, changed_days_ago=1), plan_id="new")
-    told = status_text._plans_text(status_types.plans(overview(plan_drilled(100), new)))
+    told = status_text._plans_text(documents.plans(overview(plan_drilled(100), new)))
     assert told == "2 on; untested for too long: database_failure; not drilled yet: new"
     assert status_text._plans_text([]) is None
 

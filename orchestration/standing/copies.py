@@ -5,13 +5,12 @@ Nothing is started to answer, and nobody is waited for longer than a few seconds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cli import replicas
 from holdfast import patience
 from holdfast.documents import Document
 from holdfast.errors import HoldfastError
@@ -45,12 +44,33 @@ class Look:
     error: HoldfastError | None = None
 
 
-def look_at(loaded: Settings, *, without: Collection[str] = ()) -> list[Look]:
-    """Ask every replica of the settings which backups it holds, but for those that are known not to answer."""
-    found = [(replica, _where(replica)) for replica in replicas.known(loaded) if replica.name not in without]
-    questions = {replica.name: _look(replica) for replica, unknown in found if unknown is None}
-    answers = patience.ask_all(questions, PATIENCE_SECONDS)
-    return [_as_look(replica.name, unknown or answers[replica.name]) for replica, unknown in found]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Replicas that are to be asked which backups they hold, by their names; of some it is not known where they are."""
+
+    names: list[str]
+    questions: dict[str, Callable[[], Look]]
+    unknown: dict[str, HoldfastError]
+
+    def looks(self, answers: Mapping[str, Look | HoldfastError]) -> list[Look]:
+        """Take what each has answered, in their order."""
+        return [_as_look(name, self.unknown.get(name) or answers[name]) for name in self.names]
+
+
+def asked_of(replicas: Iterable[Replica]) -> Asked:
+    """Prepare to ask these replicas."""
+    found = {replica.name: (replica, _where(replica)) for replica in replicas}
+    return Asked(
+        list(found),
+        {name: _look(replica) for name, (replica, unknown) in found.items() if unknown is None},
+        {name: unknown for name, (_, unknown) in found.items() if unknown is not None},
+    )
+
+
+def look_at(replicas: Iterable[Replica], *, without: Collection[str] = ()) -> list[Look]:
+    """Ask every replica which backups it holds, but for those that are known not to answer."""
+    asked = asked_of(replica for replica in replicas if replica.name not in without)
+    return asked.looks(patience.ask_all(asked.questions, PATIENCE_SECONDS))
 
 
 def copies_of(backup_id: str, primary: Copy | None, looks: Iterable[Look], recorded: Iterable[Copy]) -> list[Copy]:
@@ -82,7 +102,7 @@ def live_copy(name: str, settings: StorageSettings) -> Copy:
 
 
 def documents(copies: Iterable[Copy]) -> list[Document]:
-    """Describe copies as the commands' JSON does."""
+    """Describe copies as the documents of status and jobs do."""
     names = ("storage", "location", "kind", "offsite", "asOf", "live")
     return [{name: copy.get(name) for name in names} for copy in copies]
 
@@ -96,14 +116,19 @@ def rule(copies: Iterable[Copy]) -> Document:
 
 
 def of_jobs(
-    found: Iterable[Document], loaded: Settings, rows: Iterable[JobRecord] = (), *, without: Collection[str] = ()
+    found: Iterable[Document],
+    loaded: Settings,
+    replicas: Sequence[Replica],
+    rows: Iterable[JobRecord] = (),
+    *,
+    without: Collection[str] = (),
 ) -> None:
     """Add to the documents of backups where they lie, where there are replicas at all."""
-    if not loaded.replicas:
+    if not replicas:
         return
     from holdfast.opening import PRIMARY
 
-    looks, recorded, primary = look_at(loaded, without=without), recorded_in(rows), live_copy(PRIMARY, loaded.storage_settings)
+    looks, recorded, primary = look_at(replicas, without=without), recorded_in(rows), live_copy(PRIMARY, loaded.storage_settings)
     for job in found:
         here = primary if job["status"] == "completed" else None
         job["copies"] = documents(copies_of(job["jobId"], here, looks, recorded.get(job["jobId"], [])))
