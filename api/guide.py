@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from fastapi import Body as BodyOf
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 
 from api.access import TheCaller, TheParts
-from api.action import Action, Asked, Body, IdempotencyKey, perform
+from api.action import Action, Asked, B, IdempotencyKey, perform
 from api.actions import ACTIONS
 from api.answer import JsonAnswer
 from api.problems import as_invalid
@@ -30,12 +29,16 @@ def look(request: Request, parts: TheParts, caller: TheCaller) -> JsonAnswer:
     return JsonAnswer(perform(action, asked), action.status)
 
 
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
 @router.post(PATH, response_class=JsonAnswer)
 def do(
     request: Request,
     parts: TheParts,
     caller: TheCaller,
-    body: Annotated[bytes, BodyOf(media_type="application/json")] = b"",
+    body: Annotated[bytes, Depends(_body)],
     idempotency_key: IdempotencyKey = None,
 ) -> JsonAnswer:
     """Carry out an action that does something; what runs long is answered at once, with the id of its job."""
@@ -44,7 +47,7 @@ def do(
     return JsonAnswer(perform(action, asked), action.status)
 
 
-def understood(takes: type[Body], said: dict[str, Any]) -> Body:
+def understood(takes: type[B], said: dict[str, Any]) -> B:
     """Read what was said. Raises RequestInvalidError, which names each field that is wrong."""
     try:
         return takes.model_validate(said)

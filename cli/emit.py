@@ -50,8 +50,7 @@ def emit(event: Event, payload: Payload = None, *, wait: Wait = False) -> None:
     if wait:
         with progress.waiting("Waiting for the plans to end"):
             emitted = followed(emitted)
-    document = _document(emitted)
-    output.result(document, lambda: _text(emitted))
+    output.result(emitted.document(), lambda: _text(emitted))
     if any(_has_failed(one) for one in emitted.runs):
         raise typer.Exit(RecoveryFailedError.exit_code)
 
@@ -86,28 +85,6 @@ def _has_failed(run: Started) -> bool:
     if run.execution is not None:
         return run.execution.status in ("failed", "partial")
     return run.has_ended and run.state != "Completed"
-
-
-def _document(emitted: Emitted) -> Document:
-    return {
-        "event": emitted.event,
-        "eventId": emitted.event_id,
-        "plans": list(emitted.plans),
-        "paused": list(emitted.paused),
-        "workerOnline": emitted.worker_online,
-        "runs": [_run(one) for one in emitted.runs],
-    }
-
-
-def _run(one: Started) -> Document:
-    return {
-        "planId": one.plan_id,
-        "flowRunId": str(one.run_id),
-        "name": one.name,
-        "state": one.state,
-        "waitsForApproval": one.waits,
-        "execution": None if one.execution is None else one.execution.document(),
-    }
 
 
 def _text(emitted: Emitted) -> Iterator[RenderableType]:

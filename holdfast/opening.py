@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import (
     DamagedError,
+    DatabaseUnreachableError,
     HoldfastError,
     KeyMissingError,
     NotFoundError,
@@ -235,18 +236,33 @@ def open_catalog(settings: Settings) -> Catalog:
 @contextmanager
 def catalog_if_running(settings: Settings) -> Iterator[Catalog | None]:
     """Open the catalog as it is, or yield None where the embedded server does not run; nothing is started or migrated."""
-    from holdfast.catalog import Catalog
-
-    server = embedded_server(settings)
-    if settings.catalog_url is None and not server.is_running():
+    if not _catalog_runs(settings):
         yield None
         return
-    url = settings.catalog_url.get_secret_value() if settings.catalog_url else server.url(CATALOG_DATABASE).without_password()
-    catalog = Catalog(url)
+    catalog = open_running_catalog(settings)
     try:
         yield catalog
     finally:
         catalog.close()
+
+
+def open_running_catalog(settings: Settings) -> Catalog:
+    """Open the catalog as it is; nothing is started or migrated. Raises DatabaseUnreachableError where its server is down."""
+    from holdfast.catalog import Catalog
+
+    if not _catalog_runs(settings):
+        raise DatabaseUnreachableError(
+            "the catalog does not run",
+            reason="the embedded PostgreSQL of this home is down",
+            next_step="'holdfast serve' starts it, and so does 'holdfast init'",
+        )
+    if settings.catalog_url is not None:
+        return Catalog(settings.catalog_url.get_secret_value())
+    return Catalog(embedded_server(settings).url(CATALOG_DATABASE).without_password())
+
+
+def _catalog_runs(settings: Settings) -> bool:
+    return settings.catalog_url is not None or embedded_server(settings).is_running()
 
 
 def scratch_server(settings: Settings) -> DatabaseUrl:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +16,11 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from blocks.server import asked
 from holdfast.errors import SettingsError
-from holdfast.recovery.facts import without_secrets
 from holdfast.recovery.plan import TEST_TRIGGER
 from holdfast.recovery.plan_book import PlanBook
 from holdfast.recovery.triggers import TRIGGERS
-from orchestration.masking import hide_all_of, masked_all
+from orchestration.masking import hide_all_of
+from orchestration.recovery.asking import checked_facts
 from orchestration.recovery.record import execution_of_flow_run
 from orchestration.recovery.triggers import Listener, listeners, send_trigger
 from orchestration.work_pool import a_worker_is_online
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-LONGEST_PAYLOAD_BYTES = 65_536
 _STARTING_SECONDS = 15.0
 _LOOK_SECONDS = 0.3
 _PAUSED = StateType.PAUSED
@@ -53,6 +51,17 @@ class Started:
     """Whether it was set down, to wait for a person's approval."""
     execution: Execution | None = None
 
+    def document(self) -> Json:
+        """Describe it as commands and the API do."""
+        return {
+            "planId": self.plan_id,
+            "flowRunId": str(self.run_id),
+            "name": self.name,
+            "state": self.state,
+            "waitsForApproval": self.waits,
+            "execution": None if self.execution is None else self.execution.document(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
@@ -65,6 +74,17 @@ class Emitted:
     runs: tuple[Started, ...]
     worker_online: bool
 
+    def document(self) -> Json:
+        """Describe it as commands and the API do."""
+        return {
+            "event": self.event,
+            "eventId": self.event_id,
+            "plans": list(self.plans),
+            "paused": list(self.paused),
+            "workerOnline": self.worker_online,
+            "runs": [one.document() for one in self.runs],
+        }
+
 
 def emit_event(event: str, payload: Mapping[str, Any], settings: Settings) -> Emitted:
     """Emit an event, and wait until the plans that hear it have their runs.
@@ -75,7 +95,7 @@ def emit_event(event: str, payload: Mapping[str, Any], settings: Settings) -> Em
     with asked("it is to have the event"), get_client(sync_client=True) as client:
         found = listeners(client, settings.target)
         _require_known(event, found, settings)
-        event_id = send_trigger(client, settings.target, event, _checked(payload))
+        event_id = send_trigger(client, settings.target, event, checked_facts(payload))
         hearing = [one for one in found if event in one.events]
         awake = {one.deployment_id: one.plan_id for one in hearing if one.on}
         runs = _wait_for_runs(client, awake, event_id)
@@ -111,19 +131,6 @@ def _require_known(event: str, found: list[Listener], settings: Settings) -> Non
             reason=f"the nearest is {near[0]}" if near else f"the events are {', '.join(sorted(known))}",
             next_step="A plan of your own may have triggers of its own: holdfast plans add FILE",
         )
-
-
-def _checked(payload: Mapping[str, Any]) -> Json:
-    """Return the payload without what is secret, or looks so, for it goes into a run's parameters. Raises SettingsError."""
-    said: Json = masked_all(without_secrets(payload))
-    size = len(json.dumps(said).encode())
-    if size > LONGEST_PAYLOAD_BYTES:
-        raise SettingsError(
-            f"The payload is too large: {size} bytes",
-            reason=f"at most {LONGEST_PAYLOAD_BYTES} can be carried by an event",
-            next_step="Say only what a plan needs to know, such as where the rest is to be found",
-        )
-    return said
 
 
 def _wait_for_runs(client: SyncPrefectClient, awake: Mapping[UUID, str], event_id: str) -> tuple[Started, ...]:
