@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
 
-from api.server import run
-
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until it answers there is nothing to end in order
+    from api.server import run
+
     run(socket.socket(fileno=int(sys.argv[1])))

@@ -5,18 +5,26 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from api import guide, health
+from api.failures import Failures
+from api.headers import Headers
+from api.limits import Limits
 from api.page.sessions import Sessions
 from api.parts import Parts
 from api.problems import handle_errors
 from api.rest import plans, status
+from api.stopping import Stopping
 
 
 def create_app(parts: Parts | None = None) -> FastAPI:
     """Make the application over these parts, or over what this process's settings name."""
-    app = FastAPI(title="Holdfast", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Holdfast", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts or Parts()
     app.state.sessions = Sessions()
+    app.state.failures = Failures()
+    app.state.stopping = Stopping()
     handle_errors(app)
+    app.add_middleware(Limits, stopping=app.state.stopping)
+    app.add_middleware(Headers)  # the last one stands before all others
     for one in (health.router, guide.router, plans.router, status.router):
         app.include_router(one)
     return app

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.answer import to_json
+from api.request_record import this_request
+from api.wording import for_outside
 from holdfast.errors import (
     AccessDeniedError,
     BusyError,
@@ -22,6 +23,7 @@ from holdfast.errors import (
     KeyReusedError,
     NotFoundError,
     OutsideRefusedError,
+    OverloadedError,
     PlanNotAllowedError,
     RefusedError,
     RequestInvalidError,
@@ -40,6 +42,7 @@ Json = dict[str, Any]
 
 MEDIA_TYPE = "application/problem+json"
 UNFORESEEN = "HF-000"
+RETRY_AFTER_SECONDS = 5
 
 _STATUS: tuple[tuple[type[HoldfastError], HTTPStatus], ...] = (
     (TokenInvalidError, HTTPStatus.UNAUTHORIZED),
@@ -49,6 +52,7 @@ _STATUS: tuple[tuple[type[HoldfastError], HTTPStatus], ...] = (
     (KeyReusedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (PlanNotAllowedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TooManyFailuresError, HTTPStatus.TOO_MANY_REQUESTS),
+    (OverloadedError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (RefusedError, HTTPStatus.CONFLICT),
     (BusyError, HTTPStatus.CONFLICT),
@@ -86,9 +90,9 @@ def status_of(error: HoldfastError) -> HTTPStatus:
     return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
-def problem(error: HoldfastError) -> Response:
-    """Make the answer to a request that an error has ended."""
-    status = status_of(error)
+def problem(error: HoldfastError, status: HTTPStatus | None = None) -> Response:
+    """Make the answer to a request that an error has ended; its status where another is not given."""
+    status = status or status_of(error)
     fields = getattr(error, "fields", None) or None
     said = {"detail": error.what_and_why, "code": error.code, "nextStep": error.next_step, "fields": fields}
     return _answer(status, said, _headers(error))
@@ -111,13 +115,12 @@ def handle_errors(app: FastAPI) -> None:
         code = {404: NotFoundError.code}.get(error.status_code, RequestInvalidError.code)
         return _answer(status, {"detail": str(error.detail), "code": code}, dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
-    async def unforeseen(_request: Request, error: Exception) -> Response:
-        request_id = uuid4().hex
-        _log.error("request %s failed in a way that nobody foresaw", request_id, exc_info=error)
-        detail = "Something unforeseen went wrong; the log of the API has it under this requestId"
-        said = {"detail": detail, "code": UNFORESEEN, "requestId": request_id}
-        return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, said, {})
+
+def unforeseen(error: Exception) -> Response:
+    """Write an error that nobody foresaw into the log, and make the answer, which says nothing of it but where it is."""
+    _log.error("request %s failed in a way that nobody foresaw", this_request().id, exc_info=error)
+    said = {"detail": "Something unforeseen went wrong; the log of the API has it under this requestId", "code": UNFORESEEN}
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, said, {})
 
 
 def as_invalid(problems: Any) -> RequestInvalidError:
@@ -131,7 +134,7 @@ def as_invalid(problems: Any) -> RequestInvalidError:
 def _headers(error: HoldfastError) -> dict[str, str]:
     if isinstance(error, TokenInvalidError):
         return {"WWW-Authenticate": 'Bearer realm="holdfast"'}
-    return {"Retry-After": "5"} if error.retryable else {}
+    return {"Retry-After": str(getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS))} if error.retryable else {}
 
 
 def _answer(status: HTTPStatus, said: Json, headers: dict[str, str]) -> Response:
@@ -139,7 +142,14 @@ def _answer(status: HTTPStatus, said: Json, headers: dict[str, str]) -> Response
         "type": f"urn:holdfast:error:{said['code']}",
         "title": status.phrase,
         "status": status,
-        "requestId": uuid4().hex,
-    } | said
+        "requestId": this_request().id,
+    } | _outside(said)
     content = to_json(Problem.model_validate(filled).model_dump(by_alias=True, exclude_none=True))
     return Response(content, status, headers, MEDIA_TYPE)
+
+
+def _outside(said: Any) -> Any:
+    """Word all that is said for outside; names of fields and codes are ours."""
+    if isinstance(said, dict):
+        return {name: _outside(one) for name, one in said.items()}
+    return for_outside(said) if isinstance(said, str) else said

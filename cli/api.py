@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
-import typer
-
+from cli.api_options import Certificate, Host, Key, Port, RootPath, TrustedProxies, api_settings
 from cli.app import Commands
-from cli.session import settings
 
 commands = Commands("")
 
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API; a free one otherwise.", show_default=False)]
-
 
 @commands.command(rich_help_panel="Run")
-def api(port: Port = None) -> None:
-    """Answer on this machine how things stand: /metrics for Prometheus, /healthz.
+def api(
+    *,
+    host: Host = None,
+    port: Port = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
+    trusted_proxies: TrustedProxies = None,
+    root_path: RootPath = None,
+) -> None:
+    """Answer requests of other programs, and the page: all that the guide's API does, /metrics for Prometheus, /healthz.
 
     It stays in the foreground until Ctrl-C or SIGTERM. 'holdfast serve' runs it too.
     """
-    settings()  # what is wrong with them shows now, not at the first question
+    loaded = api_settings(
+        host=host,
+        port=port,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        trusted_proxies=trusted_proxies,
+        root_path=root_path,
+    )
     from api.server import run
-    from orchestration.local_server import bound
+    from orchestration.api_process import listening_at, url_of
 
-    listening = bound(port, "The HTTP API")
-    sys.stdout.write(f"ready api=http://{':'.join(map(str, listening.getsockname()))}\n")
+    listening = listening_at(loaded)
+    sys.stdout.write(f"ready api={url_of(listening, loaded)}\n")
     sys.stdout.flush()
     run(listening)

@@ -47,13 +47,15 @@
      │   └─ AuditBrokenError              a line of the audit log was changed, or is missing
      ├─ BusyError                exit 6   somebody else holds the lease
      │   ├─ StillAtWorkError              the same request is being carried out at this moment
-     │   └─ TooManyFailuresError          too many requests without a valid token came from one address
+     │   ├─ TooManyFailuresError          too many requests without a valid token came from one address
+     │   └─ OverloadedError               the HTTP API has as much to do as it takes on, or is being stopped
      └─ UnreachableError         exit 7   storage, database or server does not answer; worth a retry
          ├─ StorageUnreachableError
          ├─ DatabaseUnreachableError
          │   └─ SnapshotLostError         the source's snapshot is gone; only another run can succeed
          ├─ SourceUnreachableError        a service that is backed up or restored to does not answer
-         └─ PrefectUnreachableError
+         ├─ PrefectUnreachableError
+         └─ ApiClosedError                the HTTP API can't tell who may ask, and so lets nobody in
 
 A message says what happened and to what, `reason` why, and `next_step` what to do now. A `code` is stable: once given it is
 never reused for another error. Errors of other libraries are wrapped where they enter, with `raise ... from`.
@@ -452,6 +454,13 @@ class TooManyFailuresError(BusyError):
     """Too many requests without a valid token came from one address within a minute."""
 
     code = "HF-602"
+    retry_after_seconds: int = 60
+
+
+class OverloadedError(BusyError):
+    """The HTTP API has as much to do as it takes on, or is being stopped; the same request can be sent again in a while."""
+
+    code = "HF-603"
 
 
 class UnreachableError(HoldfastError):
@@ -491,3 +500,9 @@ class PrefectUnreachableError(UnreachableError):
     """The Prefect server does not answer."""
 
     code = "HF-703"
+
+
+class ApiClosedError(UnreachableError):
+    """The HTTP API can't read its tokens, or its settings, and so lets nobody in; its log says why."""
+
+    code = "HF-706"

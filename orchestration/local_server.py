@@ -217,17 +217,20 @@ def _url(port: int) -> str:
     return f"http://{_HOST}:{port}/api"
 
 
-def bound(port: int | None, who: str) -> socket.socket:
-    """Bind a port of this machine alone, any free one unless told; it is not listened on before the server answers.
+def bound(port: int | None, who: str, family: socket.AddressFamily = socket.AF_INET, host: str = _HOST) -> socket.socket:
+    """Bind a port, of this machine alone and any free one unless told; it is not listened on before the server answers.
 
     Raises SettingsError where it is taken, saying who can't have it.
     """
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         if port is not None:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((_HOST, port or 0))
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))  # "::" is all there is, IPv4 too
+        listening.bind((host, port or 0))
         return listening
     except OSError as error:
         listening.close()
-        raise SettingsError(f"{who} can't have port {port}", reason=str(error), next_step="Choose another, or none") from error
+        place = f"port {port}" if host == _HOST else f"port {port or 0} at {host}"
+        raise SettingsError(f"{who} can't have {place}", reason=str(error), next_step="Choose another, or none") from error

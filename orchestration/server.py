@@ -73,11 +73,11 @@ def stop_prefect(settings: Settings) -> bool:
     return LocalServer(settings.home).stop() or served
 
 
-def serve(settings: Settings, prefect_port: int | None = None, api_port: int | None = None) -> None:
+def serve(settings: Settings, prefect_port: int | None = None) -> None:
     """Run server, worker, schedules and API in the foreground until SIGTERM or SIGINT."""
     from orchestration.serving import Serving
 
-    Serving(settings, prefect_port, api_port).run()
+    Serving(settings, prefect_port).run()
 
 
 def given_address() -> str | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from holdfast.errors import PrefectUnreachableError, WorkFailedError
+from orchestration.api_exposure import told_of_access
 from orchestration.api_process import ApiProcess, api_beside
 from orchestration.local_server import LocalServer, answers, last_lines
 from orchestration.serve_record import end_with_runs, serving_alone
@@ -36,10 +37,9 @@ _LOOK_SECONDS = 1.0
 class Serving:
     """One run of `holdfast serve` for one home."""
 
-    def __init__(self, settings: Settings, prefect_port: int | None = None, api_port: int | None = None) -> None:
+    def __init__(self, settings: Settings, prefect_port: int | None = None) -> None:
         self._settings = settings
         self._port = prefect_port
-        self._api_port = api_port
         self._server = LocalServer(settings.home)
         self._logs = settings.home.absolute() / "logs"
         self._asked_to_stop = threading.Event()
@@ -60,7 +60,7 @@ class Serving:
             started(api.process.pid)
             if not (self._until_worker_is_online(worker) and api.wait_until_it_answers(self._asked_to_stop)):
                 return
-            sys.stdout.write(f"ready prefect={url.removesuffix('/api')} api={api.url}\n")
+            sys.stdout.write(f"ready prefect={url.removesuffix('/api')} api={api.url}\n{told_of_access(self._settings)}\n")
             sys.stdout.flush()
             self._watch(worker, api, url)
 
@@ -136,7 +136,7 @@ class Serving:
             worker.wait()
 
     def _api(self) -> AbstractContextManager[ApiProcess]:
-        return api_beside(self._api_port, self._logs / "api.log", self._worker_environment())
+        return api_beside(self._settings, self._logs / "api.log", self._worker_environment())
 
     def _worker_environment(self) -> dict[str, str]:
         from holdfast.settings import WORKING_DIRECTORY, working_directory
