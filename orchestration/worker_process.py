@@ -1,7 +1,7 @@
 """A worker alone: `python -m orchestration.worker_process [POOL]`, until SIGTERM or SIGINT.
 
-Prefect's own worker, told to stop, kills its flow runs, and they stay Running for ever. Here the runs are ended first, so that each
-closes its job as cancelled, and the worker after them, as `holdfast serve` has it.
+Prefect's own worker, told to stop, kills its flow runs, and they stay Running for ever. Here the runs are ended first, so that
+each closes its job as cancelled, and the worker after them, as `holdfast serve` has it.
 """
 
 from __future__ import annotations
