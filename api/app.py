@@ -11,7 +11,7 @@ from api.limits import Limits
 from api.page.sessions import Sessions
 from api.parts import Parts
 from api.problems import handle_errors
-from api.rest import plans, status
+from api.rest import configuration, events, executions, plans, status
 from api.stopping import Stopping
 
 
@@ -25,6 +25,6 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     handle_errors(app)
     app.add_middleware(Limits, stopping=app.state.stopping)
     app.add_middleware(Headers)  # the last one stands before all others
-    for one in (health.router, guide.router, plans.router, status.router):
+    for one in (health.router, guide.router, plans.router, status.router, configuration.router, executions.router, events.router):
         app.include_router(one)
     return app
