@@ -49,9 +49,17 @@ class Standing:
 class Gathering:
     """What gathers, again and again: a part that hangs is not asked anew before it has answered."""
 
-    def __init__(self, find: replicas.Find | None = None) -> None:
+    def __init__(
+        self,
+        find: replicas.Find | None = None,
+        *,
+        first_seconds: float = _FIRST_SECONDS,
+        storages_seconds: float = _STORAGES_SECONDS,
+    ) -> None:
         self._askers = Askers()
         self._find = find
+        self._first_seconds = first_seconds
+        self._storages_seconds = storages_seconds
 
     def gather(self, settings: Settings) -> Standing:
         """Ask every part. Raises SettingsError where the settings themselves are wrong, and nothing else."""
@@ -66,7 +74,7 @@ class Gathering:
 
     def _first(self, settings: Settings) -> tuple[CatalogSeen, PrefectSeen]:
         questions = {_CATALOG: lambda: catalog.read_catalog(settings), _PREFECT: lambda: prefect.read_prefect(settings)}
-        answers = self._ask(questions, _FIRST_SECONDS)
+        answers = self._ask(questions, self._first_seconds)
         said, server = answers[_CATALOG], answers[_PREFECT]
         return (
             catalog.not_read(settings, said) if isinstance(said, HoldfastError) else said,
@@ -75,7 +83,7 @@ class Gathering:
 
     def _storages(self, known: Known, ours: Sequence[Replica]) -> tuple[RepositorySeen | HoldfastError, list[copies.Look]]:
         asked = copies.asked_of(ours)
-        answers = self._ask({_PRIMARY: repository.of_primary(known), **asked.questions}, _STORAGES_SECONDS)
+        answers = self._ask({_PRIMARY: repository.of_primary(known), **asked.questions}, self._storages_seconds)
         return answers.pop(_PRIMARY), asked.looks(answers)
 
     def _stand_in(self, known: Known, ours: Sequence[Replica], looks: Sequence[copies.Look]) -> RepositorySeen | None:
@@ -85,7 +93,7 @@ class Gathering:
             if replica.name in copy_in:
                 name = f"the repository in {replica.name}"
                 question = repository.of_replica(replica, copy_in[replica.name], known)
-                found = self._ask({name: question}, _STORAGES_SECONDS)[name]
+                found = self._ask({name: question}, self._storages_seconds)[name]
                 if isinstance(found, RepositorySeen):
                     return found
         return None
