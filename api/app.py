@@ -8,7 +8,7 @@ from api import guide, health
 from api.failures import Failures
 from api.headers import Headers
 from api.limits import Limits
-from api.page.sessions import Sessions
+from api.page.site import add_page
 from api.parts import Parts
 from api.problems import handle_errors
 from api.rest import configuration, events, executions, plans, status
@@ -19,7 +19,6 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     """Make the application over these parts, or over what this process's settings name."""
     app = FastAPI(title="Holdfast", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts or Parts()
-    app.state.sessions = Sessions()
     app.state.failures = Failures()
     app.state.stopping = Stopping()
     handle_errors(app)
@@ -27,4 +26,5 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     app.add_middleware(Headers)  # the last one stands before all others
     for one in (health.router, guide.router, plans.router, status.router, configuration.router, executions.router, events.router):
         app.include_router(one)
+    add_page(app)
     return app

@@ -1,0 +1,65 @@
+"""The first page: one sentence about whether everything is protected, then what is wrong, what runs, and each type of backup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.access import TheParts
+from api.action import Json
+from api.handlers.status import STATUS
+from api.page.asking import answer
+from api.page.person import ThePerson
+from api.page.showing import PageRoute, page
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get("/")
+def overview(request: Request, parts: TheParts, person: ThePerson) -> Response:
+    """Show how things stand, by the latest look."""
+    found = answer(parts, person, STATUS)
+    good, said = sentence(found)
+    return page(
+        request,
+        person,
+        "overview.html",
+        section="Overview",
+        status=found,
+        good=good,
+        said=said,
+        down=parts_down(found),
+        three_two_one={one["jobId"]: one["threeTwoOne"] for one in found["backups"]},
+        waiting=[one for one in found["executions"] if one["waitingFor"] == "approval"],
+        at_work=[one for one in found["executions"] if one["waitingFor"] != "approval"],
+    )
+
+
+def sentence(status: Json) -> tuple[bool | None, str]:
+    """Say in one sentence whether everything is protected, what is wrong first; None: nobody can tell now."""
+    if status["alarms"]:
+        first, more = status["alarms"][0], len(status["alarms"]) - 1
+        return False, f"Not everything is protected. {first['title']}" + (f", and {more} more" if more else "") + "."
+    if not status["repository"]["ok"]:
+        where = status["repository"]["readFrom"]
+        held = f" The replica {where} does, and holds the backups below." if where else ""
+        return None, f"Nobody can tell now whether everything is protected: the storage of the backups does not answer.{held}"
+    on = [one for one in status["types"] if one["on"]]
+    lacking = [one["type"] for one in on if one["lastGood"] is None]
+    if not on:
+        return False, "Nothing is protected: no type of backup is on."
+    if lacking:
+        return False, f"Not everything is protected: there is no backup of type {', '.join(lacking)} yet."
+    stale = [one["type"] for one in on if one["overdue"] or one["bad"] or one["rpo"]["missed"]]
+    if stale:
+        return False, f"Not everything is protected: see {', '.join(stale)} below."
+    unproven = [one["type"] for one in on if one["rpo"]["provenBackup"] is None]
+    if unproven:
+        return True, f"Everything is backed up. No backup of type {', '.join(unproven)} is proven yet."
+    return True, "Everything is protected."
+
+
+def parts_down(status: Json) -> list[dict[str, Any]]:
+    """Name the parts of the system that do not answer, with what to do."""
+    return [{"name": name, **part} for name, part in status["parts"].items() if not part["ok"]]

@@ -1,0 +1,150 @@
+"""How a page is made: templates that escape whatever they are given, and answers that no other site may frame or script."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.page.person import LoggedOutError, Person
+from api.page.sessions import COOKIE, LONGEST_SECONDS, Session
+from api.problems import as_invalid, status_of
+from holdfast import figures
+from holdfast.errors import HoldfastError
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def when(value: Any) -> datetime | None:
+    """Read a time of a document, which may be a text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "size": figures.size,
+        "minute": _minute,
+        "iso": lambda value: str(value) if (at := when(value)) is None else at.isoformat(),
+        "age": lambda value: figures.age(when(value)),
+        "until": lambda value: figures.until(when(value), now=datetime.now(UTC)),
+        "span": lambda seconds: figures.span(None if seconds is None else timedelta(seconds=seconds)),
+        "duration": figures.duration,
+        "count": figures.count,
+        "query": lambda values: urlencode({name: value for name, value in values.items() if value not in (None, "")}),
+        "segment": lambda text: quote(str(text), safe=""),
+        "took": _took,
+    }
+    made.globals["new_key"] = lambda: secrets.token_urlsafe(16)
+    return made
+
+
+def _minute(value: Any) -> str:
+    at = when(value)
+    return "–" if at is None else figures.minute_utc(at)
+
+
+def _took(job: dict[str, Any]) -> str | None:
+    began, ended = when(job.get("startedAt")), when(job.get("completedAt"))
+    return figures.duration((ended - began).total_seconds()) if began and ended else None
+
+
+_templates = _environment()
+
+
+def page(request: Request, person: Person | None, template: str, http_status: int = 200, **shown: Any) -> Response:
+    """Render a template for this person."""
+    text = _templates.get_template(template).render(
+        base=request.scope.get("root_path", "").rstrip("/"),
+        here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        person=person,
+        csrf=person.session.csrf if person else "",
+        now=datetime.now(UTC),
+        **shown,
+    )
+    return HTMLResponse(text, http_status, HEADERS)
+
+
+def go_to(request: Request, path: str, **query: Any) -> Response:
+    """Have the browser look at another page of ours."""
+    said = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+    address = request.scope.get("root_path", "").rstrip("/") + path + (f"?{said}" if said else "")
+    if "HX-Request" in request.headers:
+        return Response(headers={**HEADERS, "HX-Redirect": address})
+    return RedirectResponse(address, 303, HEADERS)
+
+
+class PageRoute(APIRoute):
+    """A route of the page: its errors are pages, and whoever has to log in is sent to where that is done."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the handler."""
+        handle = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                answer = await handle(request)
+            except LoggedOutError:
+                answer = _to_login(request)
+            except RequestValidationError as error:
+                answer = _error_page(request, as_invalid(error.errors()))
+            except HoldfastError as error:
+                answer = _error_page(request, error)
+            begun: Session | None = getattr(request.state, "begun", None)
+            if begun is not None:
+                keep(request, answer, begun)
+            return answer
+
+        return answered
+
+
+def keep(request: Request, answer: Response, session: Session) -> None:
+    """Have the browser keep a session's id, where no script of any page can read it."""
+    answer.set_cookie(
+        COOKIE,
+        session.id,
+        max_age=int(LONGEST_SECONDS),
+        path=request.scope.get("root_path", "").rstrip("/") or "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def forget(request: Request, answer: Response) -> None:
+    """Have the browser forget it."""
+    answer.delete_cookie(COOKIE, path=request.scope.get("root_path", "").rstrip("/") or "/")
+
+
+def _to_login(request: Request) -> Response:
+    root = request.scope.get("root_path", "").rstrip("/")
+    path = request.url.path.removeprefix(root)
+    looks = request.method == "GET" and path not in ("/", "/login")
+    return go_to(request, "/login", next=f"{path}?{request.url.query}".rstrip("?") if looks else "")
+
+
+def _error_page(request: Request, error: HoldfastError) -> Response:
+    return page(request, None, "error.html", status_of(error), error=error)
