@@ -36,6 +36,7 @@ def lines(report: Report) -> Iterator[RenderableType]:
         ("Storage", _storage_text(report)),
         ("Coming back", _recovery_text(report)),
         ("Plans", _plans_text(report["plans"])),
+        ("At work", _at_work_text(report)),
         ("Catalog", _part(report["catalog"], _catalog_text)),
         ("Prefect", _part(report["prefect"], _prefect_text)),
     )
@@ -202,7 +203,19 @@ def _catalog_text(part: Report) -> str:
 
 
 def _prefect_text(part: Report) -> str:
-    return str(part["url"]).removesuffix("/api") if part["running"] else "not running; a backup starts it"
+    if not part["running"]:
+        return "not running; a backup starts it"
+    idle = "; no worker is online, so that nothing runs by schedule" if part["workerOnline"] is False else ""
+    return str(part["url"]).removesuffix("/api") + idle
+
+
+def _at_work_text(report: Report) -> str | None:
+    """Name the jobs that are pending or running, and the executions of plans that run or wait for a person."""
+    said = [f"{one['type']} {one['kind']} {one['jobId']} ({one['status']})" for one in report["jobs"]]
+    for one in report["executions"]:
+        waits = f"waits for {one['waitingFor']}" if one["waitingFor"] else one["status"]
+        said.append(f"plan {one['planId']} {one['executionId']} ({waits})")
+    return "\n".join(said) or None
 
 
 def _hints(report: Report) -> Iterator[str]:

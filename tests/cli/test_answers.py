@@ -25,6 +25,7 @@ EVERY_COMMAND = [
     ("list",),
     ("show",),
     ("status",),
+    ("test",),
     ("serve",),
     ("down",),
     ("demo",),

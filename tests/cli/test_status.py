@@ -124,3 +124,17 @@ def test_a_home_with_nothing_yet_says_what_to_do(settings: Settings) -> None:
     assert "– function off: neither BACKUP_FUNCTIONS_PATH" in seen
     assert "holdfast backup database" in seen
     assert {one.name for one in settings.home.iterdir()} == {"repository"}, "something was started"
+
+
+def test_what_is_at_work_and_what_waits_for_a_person_is_named(settings: Settings) -> None:
+    some_backups(settings)
+    report = gathered(settings).document
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    report["jobs"] = [{"jobId": "restore_1", "kind": "restore", "type": "database", "status": "running", "startedAt": at}]
+    waiting = {"executionId": "execution_1", "planId": "database_failure", "mode": "run", "status": "running", "startedAt": at}
+    report["executions"] = [waiting | {"waitingFor": "approval"}]
+    report["prefect"] |= {"running": True, "url": "http://127.0.0.1:4200/api", "workerOnline": False}
+    seen = told(report)
+    assert "database restore restore_1 (running)" in seen
+    assert "plan database_failure execution_1 (waits for approval)" in seen
+    assert "http://127.0.0.1:4200; no worker is online" in seen
