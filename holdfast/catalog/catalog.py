@@ -31,6 +31,7 @@ from holdfast.errors import SettingsError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from holdfast.catalog.audit_log import AuditLog
     from holdfast.catalog.executions import Executions
     from holdfast.catalog.maintenance import Maintenance
     from holdfast.catalog.plans import Plans
@@ -224,6 +225,11 @@ class Catalog:
 
         return Requests(self._database)
 
+    def ended(self, job_ids: Iterable[str]) -> set[str]:
+        """Of these jobs, of whatever kind, name those that have ended."""
+        found = self._database.rows("looking for ended jobs", sql.queries("jobs")["ended"], job_ids=list(job_ids))
+        return {row.job_id for row in found}
+
     def announce_job(self, job_id: str, type: str, metadata: Metadata) -> bool:  # noqa: A002  the field's own word
         """Make the row of a backup whose run waits for its turn; return False where there is one already."""
         values = {"type": type, "metadata": to_json(metadata)}
@@ -285,6 +291,13 @@ class Catalog:
         from holdfast.catalog.executions import Executions
 
         return Executions(self._database)
+
+    @property
+    def audit(self) -> AuditLog:
+        """The lines of the audit log."""
+        from holdfast.catalog.audit_log import AuditLog
+
+        return AuditLog(self._database)
 
     # The guide's other functions; sql/functions/ describes their columns
 

@@ -139,8 +139,9 @@ def check_pins(pins: Pins, report: CheckReport) -> None:
 
 
 def check_passing_records(sealed: SealedObjects, report: CheckReport) -> None:
-    """Open leases, prune lists and the records of clean-ups and checks: no backup needs them, but damage is damage."""
+    """Open leases, prune lists, records of clean-ups and checks, the audit log: no backup needs them, but damage is damage."""
     kinds = {Kind.LEASE: names.LEASES, Kind.PRUNE: names.PRUNE, Kind.CLEANUP: names.CLEANUPS, Kind.CHECK: names.CHECKS}
+    kinds[Kind.AUDIT] = names.AUDIT
     for kind, folder in kinds.items():
         for info in sealed.storage.list(folder):
             try:

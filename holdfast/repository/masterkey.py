@@ -28,6 +28,7 @@ class Kind(IntEnum):
     PIN = 6
     CLEANUP = 7
     CHECK = 8
+    AUDIT = 9
 
 
 class MasterKey:

@@ -19,6 +19,7 @@ PINS = "pins"
 CLEANUPS = "cleanups"
 CHECKS = "checks"
 READ_PARTS = "checks/parts"
+AUDIT = "audit"
 
 BACKUP_TYPES = ("database", "function", "config", "secrets")
 
@@ -29,6 +30,7 @@ _DAMAGED = re.compile(r"damaged/([0-9a-f]{64})/[^/]+")
 _MANIFEST = re.compile(r"manifests/([a-z]+)/([A-Za-z0-9_-]{1,200})")
 _PIN = re.compile(r"pins/([A-Za-z0-9_-]{1,200})")
 _CLEANUP = re.compile(r"cleanups/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)(-done)?")
+_AUDIT = re.compile(r"audit/([0-9a-f]{32})/([0-9]{12})-([0-9]{12})")
 _PROOF = re.compile(r"proofs/([A-Za-z0-9_-]{1,200})/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)")
 
 
@@ -135,6 +137,20 @@ def cleanup_time(name: str) -> datetime | None:
         return datetime.strptime(match[1], _TIME).replace(tzinfo=UTC) if match else None
     except ValueError:  # digits that are no time
         return None
+
+
+def audit_chain(chain: str) -> str:
+    return f"{AUDIT}/{chain}"
+
+
+def audit(chain: str, first: int, last: int) -> str:
+    return f"{audit_chain(chain)}/{first:012}-{last:012}"
+
+
+def audit_parts(name: str) -> tuple[str, int, int] | None:
+    """Return the chain with first and last line when this is the name of lines of the audit log."""
+    match = _AUDIT.fullmatch(name)
+    return (match[1], int(match[2]), int(match[3])) if match else None
 
 
 def _time(moment: datetime) -> str:

@@ -43,6 +43,8 @@ def judge_with_key(sealed: SealedObjects) -> Judge:
             manifest_of(name, sealed.unsealed(Kind.MANIFEST, name, stored))
         elif names.pin_backup(name) is not None:
             Pin.from_json(name, canonical.from_bytes(sealed.unsealed(Kind.PIN, name, stored)))
+        elif names.audit_parts(name) is not None:
+            canonical.from_bytes(sealed.unsealed(Kind.AUDIT, name, stored))
         else:
             Proof.from_json(canonical.from_bytes(sealed.unsealed(Kind.PROOF, name, stored)))
 
@@ -157,6 +159,8 @@ def _kind(name: str) -> Kind:
         return Kind.CHUNK
     if names.manifest_parts(name) is not None:
         return Kind.MANIFEST
+    if names.audit_parts(name) is not None:
+        return Kind.AUDIT
     return Kind.PIN if names.pin_backup(name) is not None else Kind.PROOF
 
 

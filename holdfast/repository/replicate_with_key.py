@@ -73,6 +73,7 @@ class ReplicationWithKey(Replication):
                     self.report.backups.append(BackupCopy(one.id, one.type, whole))
             mine_pinned, theirs_pinned = Pins(source).records(), Pins(target).records()
             self._copy_pins(lambda name: _is_later(name, mine_pinned, theirs_pinned))
+            self._copy_audit_log()
         return self.report
 
     def _check_leases_locally(self) -> None:

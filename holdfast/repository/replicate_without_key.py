@@ -52,6 +52,7 @@ class ReplicationWithoutKey(Replication):
                 if whole or name in theirs:
                     self._copy_proofs(proofs.get(backup_id, {}), their_proofs.get(backup_id, {}))
         self._copy_pins()
+        self._copy_audit_log()
         self._note_busy_target()
         return self.report
 

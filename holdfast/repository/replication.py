@@ -1,4 +1,4 @@
-"""What every replication does, with the key or without: chunks that are lacking, the proofs behind a manifest, and pins."""
+"""What every replication does, with the key or without: lacking chunks, proofs behind a manifest, pins, the audit log."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from holdfast.errors import RefusedError
 from holdfast.repository import names
 from holdfast.repository.description import Description
+from holdfast.repository.immutability import Term, lock_objects
 from holdfast.repository.replica_chunks import ChunkCopy, Progress
 from holdfast.repository.replica_copy import GONE, ObjectCopy
 from holdfast.storage import Storage
@@ -74,3 +75,19 @@ class Replication:
             if what is not None and what != GONE:
                 self.report.add_problem(f"{info.name} was not copied: {what}")
         self._target_storage.sync()
+
+    def _copy_audit_log(self) -> None:
+        """Copy the lines of the audit log that the target lacks; nothing of it is ever replaced there, nor deleted."""
+        target, brought = self._target_storage, []
+        theirs = {info.name for info in target.list(names.AUDIT)}
+        for info in self._source_storage.list(names.AUDIT):
+            if names.audit_parts(info.name) is None or info.name in theirs:
+                continue
+            what = self._copy.bring(info.name)
+            if what is not None and what != GONE:
+                self.report.add_problem(f"{info.name} was not copied: {what}")
+            elif what is None:
+                brought.append(info.name)
+        target.sync()
+        if target.immutable_days:
+            lock_objects(target, brought, Term.of(target, target.clock()).backup)

@@ -14,6 +14,7 @@ from holdfast.errors import (
     SettingsError,
 )
 from holdfast.repository import check, forgetting, names, prune, reader
+from holdfast.repository.audit_objects import AuditObjects
 from holdfast.repository.backups import Backups, BackupSummary
 from holdfast.repository.canonical import Json
 from holdfast.repository.check_chunks import Progress
@@ -67,6 +68,7 @@ class Repository:
         self._opened = opened
         self.cleanups = Cleanups(self._sealed)
         self.checks = Checks(self._sealed)
+        self.audit = AuditObjects(self._sealed)
         self.keys = KeyRing(storage, opened, key if opened else None, self._leases)
 
     @classmethod

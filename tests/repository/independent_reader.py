@@ -14,7 +14,7 @@ import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-KINDS = {"chunk": 1, "manifest": 2, "pin": 6, "cleanup": 7, "check": 8}
+KINDS = {"chunk": 1, "manifest": 2, "pin": 6, "cleanup": 7, "check": 8, "audit": 9}
 
 
 def canonical(value):
@@ -35,8 +35,7 @@ class Reader:
 
     def checked_json(self, name):
         value = json.loads((self.folder / name).read_bytes())
-        checksum = value.pop("checksum")
-        assert hashlib.sha256(canonical(value)).hexdigest() == checksum, name
+        assert value.pop("checksum") == hashlib.sha256(canonical(value)).hexdigest(), name
         return value
 
     def unwrap(self, key):
@@ -50,10 +49,9 @@ class Reader:
                 wrapping = hkdf(base64.b64decode(key), salt, "holdfast/1/wrap")
             else:
                 wrapping = hashlib.scrypt(key.encode(), salt=salt, n=kdf["n"], r=kdf["r"], p=kdf["p"], dklen=32, maxmem=1 << 30)
-            wrapped, _ = base64.b64decode(file.pop("wrapped")), file.pop("mac")
+            box, _ = base64.b64decode(file.pop("wrapped")), file.pop("mac")
             with suppress(InvalidTag):
-                content = AESGCM(wrapping).decrypt(wrapped[:12], wrapped[12:], canonical(file))
-                return base64.b64decode(json.loads(content)["master_key"])
+                return base64.b64decode(json.loads(AESGCM(wrapping).decrypt(box[:12], box[12:], canonical(file)))["master_key"])
         raise SystemExit("this key opens no key file")
 
     def derived(self, purpose):
@@ -72,15 +70,17 @@ class Reader:
         assert len(plain) == length
         return plain
 
+    def records(self, kind, pattern):
+        for path in sorted(self.folder.glob(pattern)):
+            yield json.loads(self.unseal(kind, path.relative_to(self.folder).as_posix().encode(), path.read_bytes()))
+
     def backups(self):
-        for path in sorted((self.folder / "manifests").glob("*/*")):
-            yield json.loads(self.unseal("manifest", path.relative_to(self.folder).as_posix().encode(), path.read_bytes()))
+        return self.records("manifest", "manifests/*/*")
 
     def chunk(self, chunk_id):
         plain = self.unseal("chunk", chunk_id, (self.folder / "chunks" / chunk_id.hex()[:2] / chunk_id.hex()).read_bytes())
-        assert chunk_id == (
-            hmac.digest(self.derived("id"), plain, "sha256") if self.encrypted else hashlib.sha256(plain).digest()
-        )
+        expected = hmac.digest(self.derived("id"), plain, "sha256") if self.encrypted else hashlib.sha256(plain).digest()
+        assert chunk_id == expected
         return plain
 
     def below(self, chunk_id, depth):
