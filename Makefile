@@ -46,6 +46,8 @@ test: test-setup
 	  echo "The tests of what the Prefect UI shows need a browser and will fail without. Debian: apt-get install chromium" >&2
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 	  echo "The tests of damaged indexes need a PostgreSQL that has amcheck and will fail without. Debian: apt-get install postgresql" >&2
+	@command -v nginx >/dev/null && command -v systemd-analyze >/dev/null || \
+	  echo "The tests of hosting need nginx and systemd-analyze and will fail without. Debian: apt-get install nginx-light systemd" >&2
 	@$(BIN)/python -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 lint: test-setup
