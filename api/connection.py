@@ -16,6 +16,7 @@ from holdfast.errors import RequestInvalidError, RequestTooLargeError
 
 HEADERS_SECONDS = 15.0
 CONNECTIONS = 500
+_LINGER_SECONDS = 0.5
 
 
 class Connection(H11Protocol):
@@ -23,6 +24,7 @@ class Connection(H11Protocol):
 
     headers_seconds = HEADERS_SECONDS
     _patience: asyncio.TimerHandle | None = None
+    _lingers = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a client on, unless too many are there."""
@@ -34,6 +36,8 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what a client sends; the time for the headers of its next request begins with their first byte."""
+        if self._lingers:
+            return
         waits = self._patience is not None
         if not waits and self.conn.their_state is h11.IDLE:
             self._patience = self.loop.call_later(self.headers_seconds, self._give_up)
@@ -65,7 +69,11 @@ class Connection(H11Protocol):
         response = h11.Response(status_code=status, headers=headers, reason=status.phrase.encode())
         for event in (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        if long:  # who still sends when we close is told of a broken connection, and not why
+            self._lingers = True
+            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
 
     def _give_up(self) -> None:
         self._patience = None
