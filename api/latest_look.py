@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 class LatestLook(Generic[T]):
     """What a look last gave. A look that fails gives nothing, and the next who asks has another taken.
 
-    How old a look may be counts from its beginning.
+    How old it may be counts from its end: what took long to look at, because a part hangs, would be too old at once.
     """
 
     def __init__(
@@ -61,11 +61,10 @@ class LatestLook(Generic[T]):
         return self._looking
 
     def _take(self) -> None:
-        began = time.monotonic()
         try:
             found = self._look()
         except Exception:  # noqa: BLE001  whatever it is, the server goes on, and says that its look is late
             _log.exception("how things stand can't be looked at")
             return
         with self._lock:
-            self._last, self._taken_at = found, began
+            self._last, self._taken_at = found, time.monotonic()

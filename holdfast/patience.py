@@ -17,6 +17,9 @@ from holdfast.errors import HoldfastError, UnreachableError
 
 T = TypeVar("T")
 
+_AGAIN_SECONDS = 1.0
+"""For how long is waited at least for who was asked before, and has had its time."""
+
 _left_behind: list[threading.Thread] = []
 
 
@@ -25,6 +28,7 @@ class Question(Generic[T]):
 
     def __init__(self, name: str, ask: Callable[[], T]) -> None:
         self.name = name
+        self.began = time.monotonic()
         self._ask = ask
         self._answer: list[T] = []
         self._error: BaseException | None = None
@@ -41,7 +45,8 @@ class Question(Generic[T]):
         self._thread.join(max(0.0, until - time.monotonic()))
         if self._thread.is_alive():
             _leave_behind(self._thread)
-            raise UnreachableError(f"{self.name} did not answer within {seconds:g} seconds")
+            waited = max(seconds, round(time.monotonic() - self.began))
+            raise UnreachableError(f"{self.name} did not answer within {waited:g} seconds")
         if self._error is not None:
             raise self._error
         return self._answer[0]
@@ -54,7 +59,7 @@ class Question(Generic[T]):
 
 
 class Askers:
-    """Ask parts by their names, and none anew that has not answered the last time yet: it is waited for once more."""
+    """Ask parts by their names, and none anew that has not answered the last time yet: it is waited for a moment more."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,12 +67,12 @@ class Askers:
 
     def ask_all(self, questions: Mapping[str, Callable[[], T]], seconds: float) -> dict[str, T | HoldfastError]:
         """Ask all at once; return each one's answer, or the error that it ended with, within about so many seconds."""
-        until = time.monotonic() + seconds
+        least = time.monotonic() + min(seconds, _AGAIN_SECONDS)
         asked = [self._question(name, ask) for name, ask in questions.items()]
         found: dict[str, T | HoldfastError] = {}
         for question in asked:
             try:
-                found[question.name] = question.answer(until, seconds)
+                found[question.name] = question.answer(max(question.began + seconds, least), seconds)
             except HoldfastError as error:
                 found[question.name] = error
         return found
@@ -99,5 +104,5 @@ def leave(code: int = 0, *, first: Callable[[], None] | None = None) -> None:
 
 
 def _leave_behind(thread: threading.Thread) -> None:
-    if thread not in _left_behind:
-        _left_behind.append(thread)
+    """Remember who was left, once, and forget those that have ended since."""
+    _left_behind[:] = [one for one in _left_behind if one.is_alive() and one is not thread] + [thread]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.storage.replica import Replica
 
-PATIENCE_SECONDS = 11.0
+PATIENCE_SECONDS = 10.0
 _KEPT_SECONDS = 3.0
 _KEPT = "the configuration in the catalog"
 
