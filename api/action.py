@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from api.caller import Caller
+from api.idempotency import once
 from api.parts import Parts
 from holdfast.tokens import Scope
 
@@ -70,4 +71,6 @@ class Action(Generic[B]):
 def perform(action: Action[B], asked: Asked[B]) -> Json:
     """Carry an action out. Raises ScopeMissingError, KeyReusedError, StillAtWorkError, and what the handler raises."""
     asked.caller.require(action.scope)
+    if action.once and asked.idempotency_key is not None:
+        return once(action.name, asked, lambda: action.handler(asked))
     return action.handler(asked)

@@ -11,8 +11,9 @@ from api.limits import Limits
 from api.page.site import add_page
 from api.parts import Parts
 from api.problems import handle_errors
-from api.rest import configuration, events, executions, plans, status
+from api.rest import backups, configuration, events, executions, jobs, maintenance, plans, restores, status
 from api.stopping import Stopping
+from api.waiting import Waiting
 
 
 def create_app(parts: Parts | None = None) -> FastAPI:
@@ -21,10 +22,11 @@ def create_app(parts: Parts | None = None) -> FastAPI:
     app.state.parts = parts or Parts()
     app.state.failures = Failures()
     app.state.stopping = Stopping()
+    app.state.waiting = Waiting(app.state.parts, app.state.stopping)
     handle_errors(app)
     app.add_middleware(Limits, stopping=app.state.stopping)
     app.add_middleware(Headers)  # the last one stands before all others
-    for one in (health.router, guide.router, plans.router, status.router, configuration.router, executions.router, events.router):
-        app.include_router(one)
+    for one in (health, guide, status, jobs, backups, restores, maintenance, plans, executions, configuration, events):
+        app.include_router(one.router)
     add_page(app)
     return app

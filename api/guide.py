@@ -13,6 +13,7 @@ from api.action import Action, Asked, B, IdempotencyKey, perform
 from api.actions import ACTIONS
 from api.answer import JsonAnswer
 from api.problems import as_invalid
+from api.waiting import answered
 from holdfast.errors import RequestInvalidError
 
 PATH = "/functions/v1/backup"
@@ -21,12 +22,12 @@ router = APIRouter(tags=["guide"])
 
 
 @router.get(PATH, response_class=JsonAnswer)
-def look(request: Request, parts: TheParts, caller: TheCaller) -> JsonAnswer:
-    """Carry out an action that only looks."""
+async def look(request: Request, parts: TheParts, caller: TheCaller) -> JsonAnswer:
+    """Carry out an action that only looks; where that shows a job and is asked to wait, as soon as the job has ended."""
     action = _action(request, "GET")
     said = {name: value for name, value in request.query_params.multi_items() if name != "action"}
     asked = Asked(parts, caller, understood(action.takes, said))
-    return JsonAnswer(perform(action, asked), action.status)
+    return JsonAnswer(await answered(action, asked, request.app.state.waiting), action.status)
 
 
 async def _body(request: Request) -> bytes:

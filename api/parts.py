@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from api.kept_catalog import KeptCatalog
 from api.latest_look import LatestLook
-from holdfast.errors import DatabaseUnreachableError, HoldfastError, PrefectUnreachableError
-from holdfast.opening import catalog_if_running
-from holdfast.patience import Askers
+from holdfast.errors import HoldfastError, PrefectUnreachableError, UnreachableError
+from holdfast.opening import read_repository
+from holdfast.patience import Askers, Question
 from holdfast.settings import Settings, load_settings
 from holdfast.tokens import Tokens
 from orchestration.looking import in_force_if_known, prefect_to_ask
@@ -21,11 +22,15 @@ from orchestration.trying.running import SelfTest
 
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
+    from holdfast.repository import Repository
     from orchestration.next_runs import Ask
 
 _SETTINGS_SECONDS = 5.0
 _TEST_SECONDS = 20.0
 _TEST = "the self-test"
+_REPOSITORY_SECONDS = 5.0
+_REPOSITORY_AT_ONCE = 4
+T = TypeVar("T")
 
 
 class Parts:
@@ -33,9 +38,11 @@ class Parts:
 
     def __init__(self, load: Callable[[], Settings] = load_settings, looks: LatestLook[Standing] | None = None) -> None:
         self._load = load
-        self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._tokens: Tokens | None = None
+        self._refreshing = threading.Lock()
+        self._askable = threading.BoundedSemaphore(_REPOSITORY_AT_ONCE)
+        self._catalog = KeptCatalog(lambda: self.settings)
         self._read_at = float("-inf")
         gathering = Gathering()
         self.looks = looks or LatestLook(lambda: gathering.gather(load()))
@@ -43,15 +50,30 @@ class Parts:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force, of a few seconds ago at most. Raises SettingsError."""
-        with self._lock:
-            if self._settings is None or time.monotonic() - self._read_at > _SETTINGS_SECONDS:
-                self._settings, self._read_at = in_force_if_known(self._load()), time.monotonic()
-            return self._settings
+        """The settings in force, of a few seconds ago at most; one who asks reads them anew, and nobody else waits for it.
+
+        Raises SettingsError.
+        """
+        known = self._settings
+        if known is not None and time.monotonic() - self._read_at <= _SETTINGS_SECONDS:
+            return known
+        if known is not None and not self._refreshing.acquire(blocking=False):
+            return known
+        if known is None:
+            self._refreshing.acquire()
+        try:
+            return self._settings or self._read() if known is None else self._read()
+        finally:
+            self._refreshing.release()
+
+    def _read(self) -> Settings:
+        settings = in_force_if_known(self._load())
+        self._settings, self._read_at = settings, time.monotonic()
+        return settings
 
     def forget_settings(self) -> None:
         """Have the settings read afresh: they were changed."""
-        with self._lock:
+        with self._refreshing:
             self._settings = None
 
     @property
@@ -68,17 +90,26 @@ class Parts:
             raise answer
         return answer
 
-    @contextmanager
-    def catalog(self) -> Iterator[Catalog]:
-        """Open the catalog. Raises DatabaseUnreachableError where it does not run."""
-        with catalog_if_running(self.settings) as catalog:
-            if catalog is None:
-                raise DatabaseUnreachableError(
-                    "the catalog does not run",
-                    reason="the embedded PostgreSQL of this home is down",
-                    next_step="'holdfast serve' starts it, and so does 'holdfast init'",
-                )
-            yield catalog
+    def catalog(self) -> AbstractContextManager[Catalog]:
+        """Give the catalog, whose connections are kept open. Raises DatabaseUnreachableError where it does not run."""
+        return self._catalog.opened()
+
+    def ask_repository(self, question: Callable[[Repository], T]) -> T:
+        """Ask the repository, or the replica that stands in for it.
+
+        Raises UnreachableError where that takes long, and what opening and asking raise.
+        """
+        if not self._askable.acquire(blocking=False):
+            raise UnreachableError("the repository is asked by others, and has not answered them yet")
+
+        def ask() -> T:
+            try:
+                with closing(read_repository(self.settings)) as repository:
+                    return question(repository)
+            finally:
+                self._askable.release()
+
+        return Question("the repository", ask).answer(time.monotonic() + _REPOSITORY_SECONDS, _REPOSITORY_SECONDS)
 
     def prefect(self) -> Ask:
         """Return what asks the Prefect server. Raises PrefectUnreachableError."""

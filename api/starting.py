@@ -11,25 +11,26 @@ from collections.abc import Callable
 from typing import Any
 
 from api.action import Asked, Json
-from holdfast.errors import DatabaseUnreachableError
+from holdfast.catalog import Catalog
+from holdfast.errors import HoldfastError
 from orchestration.submitting import Order, Repeatable, Submitted, submit, submitted_before
 
 _NO_WORKER = "no worker is there now: the job waits until one is, such as that of 'holdfast serve'"
 _log = logging.getLogger(__name__)
 
 
-def start(asked: Asked[Any], action: str, order: Callable[[], Order]) -> Json:
-    """Start a run, and return what is known of its job; `order` is called only where the same request started nothing before.
+def start(asked: Asked[Any], action: str, order: Callable[[], Order]) -> tuple[Json, Json]:
+    """Start a run; return what is known of its job, and its parameters.
 
-    Raises PrefectUnreachableError, NotFoundError (nothing is deployed), KeyReusedError, and what `order` raises.
+    `order` is called only where the same request started nothing before. Raises PrefectUnreachableError, NotFoundError (nothing
+    is deployed), BusyError, KeyReusedError, and what `order` raises.
     """
     ask, repeatable = asked.parts.prefect(), _repeatable(asked, action)
     submitted = submitted_before(ask, repeatable) if repeatable else None
     if submitted is None:
         submitted = submit(ask, asked.parts.settings.target, order(), asked_by=asked.caller.name, repeatable=repeatable)
-    if not submitted.repeated:
-        _open_row(asked, submitted)
-    return _answer(asked, submitted)
+    _announce(asked, submitted)
+    return _answer(asked, submitted), submitted.parameters
 
 
 def _repeatable(asked: Asked[Any], action: str) -> Repeatable | None:
@@ -38,17 +39,29 @@ def _repeatable(asked: Asked[Any], action: str) -> Repeatable | None:
     return Repeatable.of(asked.idempotency_key, asked.caller.name, action, asked.said.model_dump(mode="json"))
 
 
-def _open_row(asked: Asked[Any], submitted: Submitted) -> None:
-    """Have the job in the catalog at once; the flow opens the same row again when it begins."""
+def _announce(asked: Asked[Any], submitted: Submitted) -> None:
+    """Have the job in the catalog at once; a flow that has begun meanwhile has made the row already.
+
+    Done for a repeated request too: the first may have died in between.
+    """
     known = {"flowRunId": submitted.flow_run_id, "askedBy": asked.caller.name}
     try:
         with asked.parts.catalog() as catalog:
-            if submitted.kind == "backup":
-                catalog.open_job(submitted.job_id, submitted.type, known)
-            elif submitted.kind == "restore":
-                catalog.open_restore(submitted.job_id, submitted.parameters.get("backup_id", "latest"), submitted.type, known)
-    except DatabaseUnreachableError as error:
-        _log.warning("the row of %s is written when its run begins: %s", submitted.job_id, error.what_and_why)
+            _rows(catalog, submitted, known)
+    except HoldfastError as error:
+        _log.warning("the row of %s is made when its run begins: %s", submitted.job_id, error.what_and_why)
+
+
+def _rows(catalog: Catalog, submitted: Submitted, known: Json) -> None:
+    job_id, said = submitted.job_id, submitted.parameters
+    for kind, part in (said.get("job_ids") or {}).items():
+        catalog.announce_job(part, kind, known)
+    if submitted.kind == "backup" and submitted.type != "all":
+        catalog.announce_job(job_id, submitted.type, known)
+    elif submitted.kind == "restore" and not said.get("dry_run"):
+        catalog.announce_restore(job_id, said.get("backup_id", "latest"), submitted.type, known)
+    else:
+        catalog.maintenance.announce(job_id, submitted.kind, submitted.type, known)
 
 
 def _answer(asked: Asked[Any], submitted: Submitted) -> Json:
@@ -58,6 +71,5 @@ def _answer(asked: Asked[Any], submitted: Submitted) -> Json:
         "type": submitted.type,
         "status": "pending",
         "run": {"id": submitted.flow_run_id, "url": asked.parts.run_url(submitted.flow_run_id)},
-        "repeated": submitted.repeated,
         "notes": [_NO_WORKER] if submitted.worker is False else [],
     }

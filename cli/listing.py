@@ -20,13 +20,13 @@ from cli.restore import restore_text
 from cli.session import settings
 from holdfast import documents, patience
 from holdfast.documents import Document
-from holdfast.errors import DamagedError, NotFoundError, RefusedError, UnreachableError
+from holdfast.errors import NotFoundError, UnreachableError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from holdfast.catalog import JobRecord
-    from holdfast.repository import Entry, Manifest, Proof, Repository
+    from holdfast.repository import Repository
     from holdfast.settings import Settings
 
 commands = Commands("")
@@ -59,7 +59,7 @@ def show(
 ) -> None:
     """Show one backup in full: what is in it, and how it was proven."""
     loaded = settings()
-    document = _backup_in_full(opened(loaded), job_id, kind) or _row(loaded, job_id)
+    document = documents.in_full(opened(loaded), job_id, kind.value) or _row(loaded, job_id)
     if document is None:
         raise NotFoundError(f"There is no backup and no job {job_id!r}", next_step="'holdfast list' shows what there is")
     output.result(document, lambda: _in_full(document))
@@ -92,47 +92,8 @@ def _newest_last(job: Document) -> tuple[datetime, str]:
     return jobs.when(job["startedAt"]) or datetime.min.replace(tzinfo=UTC), str(job["jobId"])
 
 
-def _backup_in_full(held: Repository, job_id: str, kind: BackupType) -> Document | None:
-    """Describe a backup with its entries and proofs, or return None where the repository has none of that name."""
-    if job_id == "latest":
-        job_id = held.latest(kind.value).id
-    summary = next((one for one in held.backups() if one.id == job_id), None)
-    if summary is None:
-        return None
-    return documents.of_backup(held, summary) | {
-        "pinned": documents.pinned(held.pins().get(job_id)),
-        "source": summary.intact.source if summary.intact else None,
-        "host": summary.intact.host if summary.intact else None,
-        **(_left_out(held, summary.intact) if summary.intact and summary.intact.type != "database" else {}),
-        "entries": [_entry(entry) for entry in summary.intact.entries] if summary.intact else [],
-        "proofs": [_proof(proof) for proof in held.proofs(job_id)],
-    }
-
-
-def _left_out(held: Repository, manifest: Manifest) -> Document:
-    """Name what is not in a backup. Where its truth can't be read the manifest does, which doesn't tell why."""
-    from holdfast.sources.truth import read_truth
-
-    try:
-        names = read_truth(held, manifest).left_out
-    except (DamagedError, RefusedError):
-        return {"leftOut": manifest.parameters.get("left_out", [])}
-    return {
-        "leftOut": [str(one) for one in names if not one.withheld],
-        "withheld": [str(one) for one in names if one.withheld],
-    }
-
-
-def _entry(entry: Entry) -> Document:
-    return {"name": entry.name, "kind": entry.kind, "sizeBytes": entry.size_bytes, "sha256": entry.sha256, "rows": entry.lines}
-
-
-def _proof(proof: Proof) -> Document:
-    return {"level": proof.level, "ok": proof.ok, "problems": proof.problems, "at": proof.finished_at, "host": proof.host}
-
-
 def _row(loaded: Settings, job_id: str) -> Document | None:
-    """Describe a backup or restore that only the catalog knows."""
+    """Describe a job that only the catalog knows."""
     from holdfast.opening import catalog_if_running
 
     with catalog_if_running(loaded) as catalog:
@@ -140,8 +101,10 @@ def _row(loaded: Settings, job_id: str) -> Document | None:
             return None
         if (row := catalog.job(job_id)) is not None:
             return documents.of_row(row)
-        restored = catalog.restore(job_id)
-        return None if restored is None else documents.of_restore_row(restored)
+        if (restored := catalog.restore(job_id)) is not None:
+            return documents.of_restore_row(restored)
+        other = catalog.maintenance.find(job_id)
+        return None if other is None else documents.of_maintenance_row(other)
 
 
 def _in_full(document: Document) -> Iterator[RenderableType]:

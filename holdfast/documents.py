@@ -8,11 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import DamagedError, RefusedError
+
 if TYPE_CHECKING:
-    from holdfast.catalog import JobRecord, RestoreRecord
+    from holdfast.catalog import JobRecord, MaintenanceRecord, RestoreRecord
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.restore import RestoreReport
-    from holdfast.repository import BackupSummary, Manifest, Pin, Repository
+    from holdfast.repository import BackupSummary, Entry, Manifest, Pin, Proof, Repository
     from holdfast.source_restore import SourceRestore
 
 Document = dict[str, Any]
@@ -35,6 +37,48 @@ def of_backup(repository: Repository, summary: BackupSummary) -> Document:
         "verifiedLevel": repository.verified_level(summary.id),
         "snapshotAt": manifest.snapshot_at,
     }
+
+
+def in_full(held: Repository, job_id: str, kind: str) -> Document | None:
+    """Describe a backup with its entries and proofs, or return None where the repository has none of that name.
+
+    `latest` is the newest of a kind.
+    """
+    if job_id == "latest":
+        job_id = held.latest(kind).id
+    summary = next((one for one in held.backups() if one.id == job_id), None)
+    if summary is None:
+        return None
+    return of_backup(held, summary) | {
+        "pinned": pinned(held.pins().get(job_id)),
+        "source": summary.intact.source if summary.intact else None,
+        "host": summary.intact.host if summary.intact else None,
+        **(_left_out(held, summary.intact) if summary.intact and summary.intact.type != "database" else {}),
+        "entries": [_entry(entry) for entry in summary.intact.entries] if summary.intact else [],
+        "proofs": [_proof(proof) for proof in held.proofs(job_id)],
+    }
+
+
+def _left_out(held: Repository, manifest: Manifest) -> Document:
+    """Name what is not in a backup. Where its truth can't be read the manifest does, which doesn't tell why."""
+    from holdfast.sources.truth import read_truth
+
+    try:
+        names = read_truth(held, manifest).left_out
+    except (DamagedError, RefusedError):
+        return {"leftOut": manifest.parameters.get("left_out", [])}
+    return {
+        "leftOut": [str(one) for one in names if not one.withheld],
+        "withheld": [str(one) for one in names if one.withheld],
+    }
+
+
+def _entry(entry: Entry) -> Document:
+    return {"name": entry.name, "kind": entry.kind, "sizeBytes": entry.size_bytes, "sha256": entry.sha256, "rows": entry.lines}
+
+
+def _proof(proof: Proof) -> Document:
+    return {"level": proof.level, "ok": proof.ok, "problems": proof.problems, "at": proof.finished_at, "host": proof.host}
 
 
 def pinned(pin: Pin | None) -> Document | None:
@@ -70,6 +114,17 @@ def of_restore_row(row: RestoreRecord) -> Document:
         "error": row.error_message,
         **{name: row.metadata.get(name) for name in ("mode", "target", "kept", "proven")},
         "notes": row.metadata.get("notes", []),
+    }
+
+
+def of_maintenance_row(row: MaintenanceRecord) -> Document:
+    """Describe a job that the guide has no table for: by what it ended with, or as far as its row tells."""
+    return _empty(row.job_id, row.type) | {
+        **(row.document or {}),
+        "status": row.status,
+        "startedAt": row.started_at,
+        "completedAt": row.completed_at,
+        "error": row.error_message,
     }
 
 

@@ -121,7 +121,10 @@ def _storage_block(name: str) -> StorageBlock:
 
 
 def open_database(name: str) -> DatabaseUrl:
-    """Return the database of a DatabaseTarget block, or of a URL, which must not hold a password."""
+    """Return the database of a DatabaseTarget block, another on its server (`block/database`), or that of a URL.
+
+    A URL must not hold a password.
+    """
     if "://" in name:
         url = DatabaseUrl.parse(name)
         if url.password is not None:
@@ -131,9 +134,10 @@ def open_database(name: str) -> DatabaseUrl:
                 next_step="Save it as a DatabaseTarget block, and give the block's name",
             )
         return url
-    url = load(DatabaseTarget, name).database_url()
+    block, _, database = name.partition("/")
+    url = load(DatabaseTarget, block).database_url()
     hide(url.password)
-    return url
+    return url.with_database(database) if database else url
 
 
 def _user_key(name: str) -> UserKey | None:

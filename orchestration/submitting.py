@@ -15,7 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 
-from holdfast.errors import KeyReusedError, NotFoundError, PrefectUnreachableError, WorkFailedError
+from holdfast.errors import BusyError, KeyReusedError, NotFoundError, PrefectUnreachableError, WorkFailedError
 from orchestration.declared import TAG, deployment_name, plan_tag, target_tag
 from orchestration.kinds import Kind, new_id_of
 from orchestration.next_runs import Ask
@@ -77,9 +77,11 @@ class Submitted:
 def submit(ask: Ask, target: str | None, order: Order, *, asked_by: str, repeatable: Repeatable | None = None) -> Submitted:
     """Start a run; it may wait long for a worker.
 
-    Raises PrefectUnreachableError, NotFoundError (nothing is deployed), KeyReusedError, WorkFailedError (Prefect refuses it).
+    Raises PrefectUnreachableError, NotFoundError (nothing is deployed), BusyError (another is at work, and Prefect would cancel
+    this one), KeyReusedError, WorkFailedError (Prefect refuses it).
     """
     deployment = _deployment(ask, target, order)
+    _require_free(deployment)
     job_id = order.parameters.get("job_id") or new_id_of(order.kind)
     tags = [f"{_JOB}{job_id}", f"{_KIND}{order.kind}/{order.type}", f"{_ASKED_BY}{asked_by}"]
     body = {
@@ -135,6 +137,18 @@ def _deployment(ask: Ask, target: str | None, order: Order) -> Json:
             next_step="'holdfast deploy' registers the deployments, and so does 'holdfast serve'",
         )
     return found[0]
+
+
+def _require_free(deployment: Json) -> None:
+    """Let through what Prefect would not cancel as soon as a worker takes it. Raises BusyError."""
+    limit = deployment.get("global_concurrency_limit") or {}
+    cancels = (deployment.get("concurrency_options") or {}).get("collision_strategy") == "CANCEL_NEW"
+    if cancels and limit.get("active") is not False and limit.get("active_slots", 0) >= limit.get("limit", 1):
+        raise BusyError(
+            f"a run of {deployment['name']} is at work",
+            reason="only one at a time is carried out, and another would be cancelled",
+            next_step="Follow that one, or ask again when it has ended",
+        )
 
 
 def _worker(ask: Ask, pool: str | None) -> bool | None:

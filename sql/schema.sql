@@ -190,11 +190,13 @@ CREATE INDEX IF NOT EXISTS disaster_recovery_executions_ended
     ON disaster_recovery_executions ((COALESCE(completed_at, started_at))) WHERE status <> 'running';
 
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest
+    ON maintenance_jobs (started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_kind
     ON maintenance_jobs (kind, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_type
     ON maintenance_jobs (kind, type, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed
-    ON maintenance_jobs (status, kind, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+    ON maintenance_jobs (status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS maintenance_jobs_ended
     ON maintenance_jobs (status, (COALESCE(completed_at, started_at)));
 

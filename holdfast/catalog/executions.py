@@ -71,10 +71,11 @@ class Executions:
         status: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
-        before: Execution | None = None,
+        before: Execution | tuple[datetime, str] | None = None,
     ) -> list[Execution]:
-        """List executions, the newest first. For the next page give `before` the last one of this one."""
-        page = {"before_at": before and before.started_at, "before_id": before.id if before else ""}
+        """List executions, the newest first. For the next page give `before` the last one of this one, or its time and id."""
+        before_at, before_id = (before.started_at, before.id) if isinstance(before, Execution) else before or (None, "")
+        page = {"before_at": before_at, "before_id": before_id}
         filters = {"plan_id": plan_id, "status": status, "since": since, "limit": limit}
         return self._found("listing executions", "list", **filters, **page)
 

@@ -88,7 +88,7 @@ class Maintenance:
 
     def list(
         self,
-        kind: str,
+        kind: str | None = None,
         *,
         type: str | None = None,  # noqa: A002  the field's own word
         status: str | None = None,
@@ -96,7 +96,7 @@ class Maintenance:
         limit: int = 100,
         before: tuple[datetime, str] | None = None,
     ) -> list[MaintenanceRecord]:
-        """List jobs of a kind, the newest first, without their documents; `before` is time and id of the last one of a page."""
+        """List jobs, of a kind or of all, the newest first, without their documents; a page begins after `before`."""
         before_at, before_id = before or (None, "")
         filters = {"kind": kind, "type": type, "status": status, "since": since, "limit": limit}
         return self._found("listing jobs", "list", before_at=before_at, before_id=before_id, **filters)

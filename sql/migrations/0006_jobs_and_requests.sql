@@ -24,11 +24,13 @@ CREATE TRIGGER maintenance_jobs_updated_at BEFORE UPDATE ON maintenance_jobs
     FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
 
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest
+    ON maintenance_jobs (started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_kind
     ON maintenance_jobs (kind, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_type
     ON maintenance_jobs (kind, type, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed
-    ON maintenance_jobs (status, kind, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+    ON maintenance_jobs (status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS maintenance_jobs_ended
     ON maintenance_jobs (status, (COALESCE(completed_at, started_at)));
 

@@ -48,10 +48,10 @@ FROM maintenance_jobs
 WHERE job_id = :job_id;
 
 -- name: list
--- Jobs of a kind, newest first, without their documents; (before_at, before_id) is where the page before ended.
+-- Jobs, newest first, without their documents; (before_at, before_id) is where the page before ended.
 SELECT job_id, kind, type, status, started_at, completed_at, error_message, metadata, NULL AS document
 FROM maintenance_jobs
-WHERE kind = :kind
+WHERE (CAST(:kind AS text) IS NULL OR kind = :kind)
   AND (CAST(:type AS text) IS NULL OR type = :type)
   AND (CAST(:status AS text) IS NULL OR status = :status)
   AND (CAST(:since AS timestamptz) IS NULL OR started_at >= :since)

@@ -78,7 +78,8 @@ def test_a_dry_run_says_what_would_go_and_the_run_does_just_that(
 
     assert all(installation.row(one["jobId"]).status == "completed" for one in done["kept"]), "a row of what is there was deleted"
     assert installation.row(IDS[3]).metadata["forgottenBy"] == "cleanup_of_a_test"
-    assert done["rows"].keys() == {"deleted_backup_jobs", "deleted_restore_jobs", "deleted_executions", "deleted_failed_jobs"}
+    kinds = ("backup_jobs", "restore_jobs", "executions", "failed_jobs", "maintenance_jobs")
+    assert done["rows"].keys() == {f"deleted_{kind}" for kind in kinds}
     (record, *_) = installation.repository.cleanups.list()
     assert record.plan is not None
     assert record.done is not None

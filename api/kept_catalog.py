@@ -1,0 +1,105 @@
+"""The catalog with its connections kept open from request to request, whichever server it is in now.
+
+The embedded server may stop, start again elsewhere, or be restored: its address is looked up again every second, and after each
+failure. Connections that the server has closed are noticed before they are used.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import DatabaseUnreachableError, NotFoundError
+from holdfast.opening import CATALOG_DATABASE, embedded_server
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from holdfast.catalog import Catalog
+    from holdfast.settings import Settings
+
+CONNECTIONS = 8
+_LOOKED_UP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    address: str | SecretStr
+    catalog: Catalog
+
+
+class KeptCatalog:
+    """The catalog of the settings in force. Safe to use from several threads."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._kept: _Kept | None = None
+        self._looked_up_at = float("-inf")
+
+    @contextmanager
+    def opened(self) -> Iterator[Catalog]:
+        """Give the catalog, migrated. Raises DatabaseUnreachableError where it does not run, and what the body raises."""
+        kept = self._now()
+        try:
+            yield kept.catalog
+        except (DatabaseUnreachableError, NotFoundError):
+            self._forget(kept)
+            raise
+
+    def close(self) -> None:
+        """Close the connections; it may be used again."""
+        with self._lock:
+            self._replace(None)
+
+    def _now(self) -> _Kept:
+        with self._lock:
+            kept = self._kept
+            if kept is not None and time.monotonic() - self._looked_up_at <= _LOOKED_UP_SECONDS:
+                return kept
+            address = _address(self._settings())
+            if kept is None or kept.address != address:
+                kept = _Kept(address, _opened(address))
+                self._replace(kept)
+            self._looked_up_at = time.monotonic()
+            return kept
+
+    def _forget(self, kept: _Kept) -> None:
+        with self._lock:
+            if self._kept is kept:
+                self._looked_up_at = float("-inf")
+
+    def _replace(self, kept: _Kept | None) -> None:
+        """Take another; who still uses the former one's connections gives them back to be closed."""
+        former, self._kept = self._kept, kept
+        if former is not None:
+            former.catalog.close()
+
+
+def _address(settings: Settings) -> str | SecretStr:
+    if settings.catalog_url is not None:
+        return settings.catalog_url
+    server = embedded_server(settings)
+    if not server.is_running():
+        raise DatabaseUnreachableError(
+            "the catalog does not run",
+            reason="the embedded PostgreSQL of this home is down",
+            next_step="'holdfast serve' starts it, and so does 'holdfast init'",
+        )
+    return server.url(CATALOG_DATABASE).without_password()
+
+
+def _opened(address: str | SecretStr) -> Catalog:
+    from holdfast.catalog import Catalog
+
+    catalog = Catalog(address, connections=CONNECTIONS)
+    try:
+        catalog.migrate()
+    except BaseException:
+        catalog.close()
+        raise
+    return catalog
