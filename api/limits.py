@@ -27,7 +27,8 @@ LONGEST_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 30.0
 BODIES_AT_ONCE = 64
 AT_ONCE = 64
-WAITING_AT_ONCE = 32
+WAITING_AT_ONCE = 200
+"""Those who wait for the end of a job: they hold no thread, and so take no place among the others."""
 _SMALL_BODY_BYTES = 32 * 1024
 _LINGER_SECONDS, _LINGER_BYTES = 2.0, 8 * LONGEST_BODY_BYTES
 _OF_JSON = ("/v1/", "/functions/")
@@ -98,14 +99,15 @@ class Limits:
 
     async def _in_its_place(self, scope: Scope, receive: Receive, send: Send) -> None:
         waits = "wait" in parse_qs(scope["query_string"].decode("latin-1"))
-        if _path(scope) != _ALWAYS_ANSWERED and (self._working >= self._at_once or (waits and self._waiting >= WAITING_AT_ONCE)):
+        full = self._waiting >= WAITING_AT_ONCE if waits else self._working >= self._at_once
+        if full and _path(scope) != _ALWAYS_ANSWERED:
             await problem(_overloaded("as many requests as it takes on are being answered"))(scope, receive, send)
             return
-        self._working += 1
+        self._working += not waits
         self._waiting += waits
 
         def done(task: asyncio.Task[None]) -> None:
-            self._working -= 1
+            self._working -= not waits
             self._waiting -= waits
             if not task.cancelled():
                 task.exception()  # whoever was cut is told of nothing any more
