@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from api.caller import Caller
 from api.idempotency import once
 from api.parts import Parts
+from api.recording import recorded
 from holdfast.tokens import Scope
 
 Json = dict[str, Any]
@@ -70,7 +71,8 @@ class Action(Generic[B]):
 
 def perform(action: Action[B], asked: Asked[B]) -> Json:
     """Carry an action out. Raises ScopeMissingError, KeyReusedError, StillAtWorkError, and what the handler raises."""
-    asked.caller.require(action.scope)
-    if action.once and asked.idempotency_key is not None:
-        return once(action.name, asked, lambda: action.handler(asked))
-    return action.handler(asked)
+    with recorded(action, asked) as record:
+        asked.caller.require(action.scope)
+        if action.once and asked.idempotency_key is not None:
+            return record(once(action.name, asked, lambda: action.handler(asked)))
+        return record(action.handler(asked))

@@ -16,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
 from holdfast.alarms import Ended, Judgement, judge
+from holdfast.audit import AuditBook
 from holdfast.look import look_over
 from holdfast.overview import Overview, Recorded
 from holdfast.reachability import judge_reachability
@@ -88,7 +89,15 @@ def ask_prefect(path: str, body: Json) -> Any:
         raise OSError(f"the Prefect server can't be asked: {type(error).__name__}") from error
 
 
-TELLERS: tuple[Callable[[Aftermath], None], ...] = (write_metrics, show_dashboard, tell_alarms, tell_heartbeat)
+def mirror_audit(after: Aftermath) -> None:
+    """Give the repository the lines of the audit log that it lacks, and the log what waits."""
+    book = AuditBook(after.job.settings)
+    book.take_in()
+    if after.repository is not None and after.repository.standing_in is None:
+        book.mirror(after.repository)
+
+
+TELLERS: tuple[Callable[[Aftermath], None], ...] = (mirror_audit, write_metrics, show_dashboard, tell_alarms, tell_heartbeat)
 """Who tells of it, in this order."""
 
 

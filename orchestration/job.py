@@ -37,6 +37,7 @@ from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
 from holdfast.settings import Settings, load_settings
 from orchestration import artifacts, events
+from orchestration.job_record import JobRecord
 from orchestration.kinds import Kind
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
@@ -86,6 +87,7 @@ class Job:
         self.log = get_run_logger()
         self._row = self._new_row(backup_id, recorded=recorded)
         self._recorded = recorded and kind not in _QUIET
+        self._record = None if kind in _QUIET else JobRecord(self.settings, kind, type, self.id, backup_id)
         self._closed = False
         self._open = contextlib.ExitStack()
 
@@ -94,6 +96,8 @@ class Job:
             opened.callback(self.mirror.close)
             if not self._row.open({**this_process(), "flowRunId": flow_run.id}):
                 raise RefusedError(f"there is a completed job {self.id!r} already", next_step="Give another id, or none")
+            if self._record:
+                self._record.started()
             self._emit("started", self.document("running"))
             self.log.info("%s %s of type %s has begun", self.kind, self.id, self.type)
             if self.kind not in _QUIET:
@@ -185,7 +189,7 @@ class Job:
         status, reason = outcome(error)
         found: Json = getattr(error, "found", None) or {}
         ended = {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)}
-        self._close(status, error_message=reason, document=ended)
+        self._close(status, error, error_message=reason, document=ended)
         self._emit(status, ended)
         if error is not None and not found and self.kind not in _QUIET:
             title = f"{self.kind.capitalize()} {self.id} is {status}"
@@ -196,10 +200,12 @@ class Job:
         if self._recorded:
             events.emit(f"{self.kind}.{what}", job_id=self.id, type=self.type, payload=payload, target=self.settings.target)
 
-    def _close(self, status: str, *, metadata: Json | None = None, **figures: Any) -> None:
+    def _close(self, status: str, error: BaseException | None = None, *, metadata: Json | None = None, **figures: Any) -> None:
         self._closed = True
         took = (datetime.now(UTC) - self.started_at).total_seconds()
         self._row.close(status, metadata={"durationSeconds": round(took, 3), **(metadata or {})}, **figures)
+        if self._record:
+            self._record.ended(status, error)
 
     def _new_row(self, backup_id: str | None, *, recorded: bool) -> Row:
         if self.kind in _QUIET or (self.kind == "recovery" and recorded):

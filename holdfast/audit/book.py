@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,22 +22,28 @@ from holdfast.secret_texts import MASK, secret_parts, secrets_of
 if TYPE_CHECKING:
     from holdfast.catalog import Catalog
     from holdfast.catalog.audit_log import AuditLog
+    from holdfast.repository import Repository
     from holdfast.settings import Settings
 
+Opener = Callable[[], AbstractContextManager["Catalog | None"]]
 _SHORTEST_SECRET = 4
 _AT_ONCE = 1000
 _CONNECT_SECONDS = "3"
 _LEFT_ALONE_SECONDS = 30.0
 _FREE_TEXT = ("actor", "subject", "details")
 _log = logging.getLogger(__name__)
+_left_alone: dict[object, float] = {}
+"""Until when this process asks a catalog no more that did not answer: each entry would wait for it."""
 
 
 class AuditBook:
     """The audit log of an installation, to write into."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, opened: Opener | None = None) -> None:
+        """`opened` opens the catalog, for whoever keeps it open."""
         self._settings = settings
-        self._down_until = 0.0
+        self._opened: Opener = opened or (lambda: _catalog(settings))
+        self._place = (settings.home.absolute(), settings.catalog_url)
         self.waiting = Waiting(waiting_folder(settings))
 
     def write(self, entry: Entry) -> None:
@@ -51,6 +57,13 @@ class AuditBook:
         """Take what waits into the chain; return how many entries. Raises DatabaseUnreachableError and the like."""
         with self._open() as log:
             return 0 if log is None else self._take_in(log)
+
+    def mirror(self, repository: Repository) -> int:
+        """Give a repository all lines that it lacks; return how many. Raises what catalog and storage raise."""
+        from holdfast.audit.mirroring import mirror_audit_log
+
+        with self._open() as log:
+            return 0 if log is None else mirror_audit_log(log, repository)
 
     def _write(self, record: Json) -> None:
         """Write it behind all that waits. What can't be written now waits too, at the end."""
@@ -79,14 +92,14 @@ class AuditBook:
     @contextmanager
     def _open(self) -> Iterator[AuditLog | None]:
         """Open the log; None where the catalog does not run, or did not answer just now."""
-        if time.monotonic() < self._down_until:
+        if time.monotonic() < _left_alone.get(self._place, 0.0):
             yield None
             return
         try:
-            with _catalog(self._settings) as catalog:
+            with self._opened() as catalog:
                 yield None if catalog is None else catalog.audit
         except UnreachableError:
-            self._down_until = time.monotonic() + _LEFT_ALONE_SECONDS
+            _left_alone[self._place] = time.monotonic() + _LEFT_ALONE_SECONDS
             raise
 
     def _without_secrets(self, record: Json) -> Json:

@@ -1,0 +1,104 @@
+"""Requests in the audit log: each that changes something, with what became of it, and each that its token does not allow.
+
+Whoever shows no valid token is not in it, or a stranger could fill it: failed tries are in the API's own log.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from holdfast.audit import Actor, AuditBook, Entry, Outcome
+from holdfast.audit.entry import code_of, outcome_of
+from holdfast.errors import HoldfastError, ScopeMissingError
+from orchestration.masking import masked
+
+if TYPE_CHECKING:
+    from api.action import Action, Asked
+    from api.caller import Caller
+    from holdfast.audit.entry import Value
+
+Json = dict[str, Any]
+
+REFUSED = "access.refuse"
+"""The action of a request that only looks, and that its token does not allow."""
+
+_SUBJECTS = ("jobId", "executionId", "planId", "event")
+_DETAILS = ("type", "types", "mode", "level", "backup_id", "plan_id", "dry_run")
+_ACCEPTED = 202
+_SELDOM_SECONDS = 3600.0
+_refused: dict[tuple[str, str], float] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def recorded(action: Action[Any], asked: Asked[Any]) -> Iterator[Callable[[Json], Json]]:
+    """Have what happens inside in the log; what the answer is given to returns it."""
+    answers: list[Json] = []
+
+    def answered(answer: Json) -> Json:
+        answers.append(answer)
+        return answer
+
+    error: BaseException | None = None
+    try:
+        yield answered
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        name = _action_to_record(action, asked, error)
+        if name is not None:
+            _write(name, action, asked, answers[0] if answers else {}, error)
+
+
+def actor_of(caller: Caller) -> Actor:
+    """Name who asks: a token by its name, also at the page; where there are no tokens, somebody on this machine."""
+    return Actor("user" if caller.via == "loopback" else caller.via, caller.name)
+
+
+def _action_to_record(action: Action[Any], asked: Asked[Any], error: BaseException | None) -> str | None:
+    if action.audited is not None:
+        return action.audited
+    return REFUSED if isinstance(error, ScopeMissingError) and _is_new((asked.caller.name, action.name)) else None
+
+
+def _write(name: str, action: Action[Any], asked: Asked[Any], answer: Json, error: BaseException | None) -> None:
+    outcome: Outcome = "accepted" if error is None and action.status == _ACCEPTED else outcome_of(error)
+    said = asked.said.model_dump(by_alias=True)
+    subject = next((str(one) for key in _SUBJECTS if (one := answer.get(key) or said.get(key))), None)
+    if name == REFUSED:
+        subject = action.name
+    entry = Entry(
+        name,
+        actor_of(asked.caller),
+        asked.caller.address,
+        outcome,
+        None if subject is None else masked(subject),
+        code_of(error) or (HoldfastError.code if isinstance(error, Exception) else None),
+        _details(asked.said),
+    )
+    AuditBook(asked.parts.settings, asked.parts.catalog).write(entry)
+
+
+def _details(said: object) -> dict[str, Value]:
+    """Tell what was asked for: choices and ids alone, never what somebody wrote freely."""
+    found = {name: getattr(said, name, None) for name in _DETAILS}
+    return {name: masked(_text(value)) for name, value in found.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _is_new(refusal: tuple[str, str]) -> bool:
+    """Tell whether it is worth a line: what asks in vain every few seconds has one an hour."""
+    with _lock:
+        now = time.monotonic()
+        if now < _refused.get(refusal, 0.0):
+            return False
+        _refused[refusal] = now + _SELDOM_SECONDS
+        return True
