@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from http.client import SERVICE_UNAVAILABLE
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -23,6 +25,7 @@ from orchestration.next_runs import Ask
 Json = dict[str, Any]
 
 _JOB, _KIND, _ASKED_BY, _REQUEST = "job:", "kind:", "asked-by:", "request:"
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 20.0, 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -172,9 +175,30 @@ def _submitted(run: Json, job_id: str | None, repeatable: Repeatable | None, wor
     return Submitted(known, kind, kind_type, run["id"], dict(run["parameters"]), repeated=known != job_id, worker=worker)
 
 
+def ask_patiently(ask: Ask, path: str, body: Json) -> Any:
+    """Ask again where Prefect is too busy to answer, as its own client does: its SQLite is locked for moments while runs begin.
+
+    Only for what may be asked twice; a run has a key by which it starts once. Raises what `ask` raises.
+    """
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return ask(path, body)
+        except OSError as error:
+            if not _is_busy(error) or time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _is_busy(error: OSError) -> bool:
+    if isinstance(error, HTTPError):
+        return error.code == SERVICE_UNAVAILABLE
+    return isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+
+
 def _answer(ask: Ask, path: str, body: Json) -> Any:
     try:
-        return ask(path, body)
+        return ask_patiently(ask, path, body)
     except HTTPError as error:
         if error.code in (400, 409, 422):
             said = error.read(500).decode("utf-8", "replace")

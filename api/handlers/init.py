@@ -1,4 +1,7 @@
-"""What `holdfast init` does, with the guide's configuration. A key is never made, and nothing that is there is changed."""
+"""What `holdfast init` does, with the guide's configuration. A key is never made, and doing it again changes nothing.
+
+No Idempotency-Key is kept for it: that would take the catalog, which it makes.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +25,4 @@ def _init(asked: Asked[InitRequest]) -> Json:
     return done
 
 
-INIT = Action("init", "POST", "admin", InitRequest, _init, audited="installation.init", once=True)
+INIT = Action("init", "POST", "admin", InitRequest, _init, audited="installation.init")

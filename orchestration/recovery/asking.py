@@ -21,7 +21,7 @@ from holdfast.recovery.plan import TEST_TRIGGER
 from holdfast.recovery.running import plan_of, resumed, to_undo
 from orchestration.masking import hide_all_of, masked_all
 from orchestration.recovery.known import Wanted, known_executions
-from orchestration.submitting import Order, Repeatable, Submitted, submit, submitted_before
+from orchestration.submitting import Order, Repeatable, Submitted, ask_patiently, submit, submitted_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,7 +174,7 @@ def _open_runs(ask: Ask) -> list[Json]:
         "limit": _MOST,
     }
     try:
-        found: list[Json] = ask("/flow_runs/filter", wanted)
+        found: list[Json] = ask_patiently(ask, "/flow_runs/filter", wanted)
     except (OSError, ValueError) as error:
         raise PrefectUnreachableError("the Prefect server can't be asked", reason=type(error).__name__) from error
     return found
