@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader, Undefined
 
 from api.page.person import LoggedOutError, Person
 from api.page.sessions import COOKIE, LONGEST_SECONDS, Session
@@ -38,14 +38,16 @@ def when(value: Any) -> datetime | None:
 
 
 def _environment() -> Environment:
+    """Make what renders. What a document lacks is shown as not known: half a page helps at night, an error does not."""
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    made.tests["none"] = lambda value: value is None or isinstance(value, Undefined)
+    filters: dict[str, Callable[..., Any]] = {
         "size": figures.size,
         "minute": _minute,
         "iso": lambda value: str(value) if (at := when(value)) is None else at.isoformat(),
@@ -54,12 +56,21 @@ def _environment() -> Environment:
         "span": lambda seconds: figures.span(None if seconds is None else timedelta(seconds=seconds)),
         "duration": figures.duration,
         "count": figures.count,
-        "query": lambda values: urlencode({name: value for name, value in values.items() if value not in (None, "")}),
+        "query": _query,
         "segment": lambda text: quote(str(text), safe=""),
         "took": _took,
     }
+    made.filters |= {name: _of_known(shown) for name, shown in filters.items()}
     made.globals["new_key"] = lambda: secrets.token_urlsafe(16)
     return made
+
+
+def _query(values: dict[str, Any] | None) -> str:
+    return urlencode({name: value for name, value in (values or {}).items() if value not in (None, "")})
+
+
+def _of_known(shown: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda value, *more: shown(None if isinstance(value, Undefined) else value, *more)
 
 
 def _minute(value: Any) -> str:
@@ -67,7 +78,8 @@ def _minute(value: Any) -> str:
     return "–" if at is None else figures.minute_utc(at)
 
 
-def _took(job: dict[str, Any]) -> str | None:
+def _took(job: dict[str, Any] | None) -> str | None:
+    job = job or {}
     began, ended = when(job.get("startedAt")), when(job.get("completedAt"))
     return figures.duration((ended - began).total_seconds()) if began and ended else None
 
@@ -90,7 +102,7 @@ def page(request: Request, person: Person | None, template: str, http_status: in
 
 def go_to(request: Request, path: str, **query: Any) -> Response:
     """Have the browser look at another page of ours."""
-    said = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+    said = _query(query)
     address = request.scope.get("root_path", "").rstrip("/") + path + (f"?{said}" if said else "")
     if "HX-Request" in request.headers:
         return Response(headers={**HEADERS, "HX-Redirect": address})

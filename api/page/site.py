@@ -7,11 +7,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.page import login, overview, plans
+from api.page import backups, executions, jobs, login, overview, plans, restoring
 from api.page.sessions import Sessions
 from api.page.showing import STATIC
 
-_ROUTERS = tuple(one.router for one in (login, overview, plans))
+_ROUTERS = tuple(one.router for one in (login, overview, jobs, backups, restoring, plans, executions))
 
 
 class _Files(StaticFiles):

@@ -1,0 +1,92 @@
+"""Backups: how far each is proven, where it lies, and the way to bring it back; and making or proving one now."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from api.access import TheParts
+from api.action import Json
+from api.handlers.backups import BACK_UP, BACKUP, BACKUPS
+from api.handlers.maintenance import VERIFY
+from api.handlers.status import STATUS
+from api.page.asking import answer, answer_or_error
+from api.page.jobs import PAGE
+from api.page.person import Person, TheForm, ThePerson, text_in
+from api.page.showing import PageRoute, go_to, page
+from api.parts import Parts
+from holdfast import documents
+from holdfast.backup_types import TYPES
+from holdfast.errors import HoldfastError
+from holdfast.repository import Repository
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get("/backups")
+def list_backups(request: Request, parts: TheParts, person: ThePerson) -> Response:
+    """List what there is to bring back, the newest first: by the repository, or where that does not answer by the catalog."""
+    person.caller.require(BACKUPS.scope)
+    kind = request.query_params.get("type", "")
+    number = request.query_params.get("page", "1")
+    wrong: HoldfastError | None = None
+    try:
+        found, more = _held(parts, kind, max(1, int(number)) if number.isdecimal() else 1)
+    except HoldfastError as error:
+        wrong = error
+        listed, _ = answer_or_error(parts, person, BACKUPS, type=kind, status="completed", limit=str(PAGE))
+        found, more = listed["backups"] if listed else [], False
+    return page(
+        request,
+        person,
+        "backups.html",
+        section="Backups",
+        types=TYPES,
+        chosen={"type": kind},
+        first=number in ("", "1"),
+        backups=found,
+        copies=_placed(parts, person),
+        next_page={"type": kind, "page": int(number) + 1} if more else None,
+        wrong=wrong,
+    )
+
+
+def _held(parts: Parts, kind: str, number: int) -> tuple[list[Json], bool]:
+    """Describe one page of the backups that the repository holds, and tell whether there are more."""
+    after = PAGE * (number - 1)
+
+    def read(repository: Repository) -> tuple[list[Json], bool]:
+        summaries, pins = [one for one in repository.backups() if kind in ("", one.type)], repository.pins()
+        shown = summaries[after : after + PAGE]
+        described = [documents.of_backup(repository, one) | {"pinned": documents.pinned(pins.get(one.id))} for one in shown]
+        return described, len(summaries) > after + PAGE
+
+    return parts.ask_repository(read)
+
+
+@router.get("/backups/{backup_id}")
+def show_backup(request: Request, parts: TheParts, person: ThePerson, backup_id: str) -> Response:
+    """Show one backup in full."""
+    backup = answer(parts, person, BACKUP, jobId=backup_id)
+    placed = _placed(parts, person).get(backup_id)
+    return page(request, person, "backup.html", section="Backups", backup=backup, placed=placed)
+
+
+@router.post("/backups")
+def back_up(request: Request, parts: TheParts, person: ThePerson, form: TheForm) -> Response:
+    """Make a backup now, of one type or of all."""
+    begun = answer(parts, person, BACK_UP, text_in(form, "key"), type=text_in(form, "type"))
+    return go_to(request, f"/jobs/{begun['jobId']}")
+
+
+@router.post("/verifications")
+def prove(request: Request, parts: TheParts, person: ThePerson, form: TheForm) -> Response:
+    """Prove a backup to the highest level."""
+    said = {"backupId": text_in(form, "backup"), "type": text_in(form, "type"), "level": "proven"}
+    begun = answer(parts, person, VERIFY, text_in(form, "key"), **said)
+    return go_to(request, f"/jobs/{begun['jobId']}")
+
+
+def _placed(parts: Parts, person: Person) -> dict[str, Json]:
+    """Tell where the newest backups lie, by their id, as the latest look saw it; nothing where there was none."""
+    found, _ = answer_or_error(parts, person, STATUS)
+    return {one["jobId"]: one for one in found["backups"]} if found else {}
