@@ -35,11 +35,8 @@ def prometheus(parts: TheParts, caller: TheCaller) -> Response:
     """Tell how things stand as metrics, of at most some seconds ago, or of the last look there was, which it then says."""
     caller.require("read")
     found, late = parts.looks.get()
-    if found is None:
-        text = metrics.nothing_seen(parts.settings.target)
-    else:
-        text = metrics.exposition(found.overview, found.judgement, late=late)
-    return Response(text, media_type=metrics.CONTENT_TYPE)
+    told = metrics.exposition(found.overview, found.judgement, late=late) if found else metrics.nothing_seen(parts.target)
+    return Response(told, media_type=metrics.CONTENT_TYPE)
 
 
 def _settings_and_tokens(parts: Parts) -> list[str]:

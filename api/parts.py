@@ -77,6 +77,11 @@ class Parts:
             self._settings = None
 
     @property
+    def target(self) -> str | None:
+        """The target of a fleet that this host's settings name; the catalog is not asked for it. Raises SettingsError."""
+        return self._load().target
+
+    @property
     def tokens(self) -> Tokens:
         """The tokens; where they lie is settled when they are needed first. Raises SettingsError."""
         if self._tokens is None:

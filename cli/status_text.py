@@ -209,9 +209,13 @@ def _prefect_text(part: Report) -> str:
     return str(part["url"]).removesuffix("/api") + idle
 
 
+def _what(job: Report) -> str:
+    return str(job["kind"]) if job["type"] == job["kind"] else f"{job['type']} {job['kind']}"
+
+
 def _at_work_text(report: Report) -> str | None:
     """Name the jobs that are pending or running, and the executions of plans that run or wait for a person."""
-    said = [f"{one['type']} {one['kind']} {one['jobId']} ({one['status']})" for one in report["jobs"]]
+    said = [f"{_what(one)} {one['jobId']} ({one['status']})" for one in report["jobs"]]
     for one in report["executions"]:
         waits = f"waits for {one['waitingFor']}" if one["waitingFor"] else one["status"]
         said.append(f"plan {one['planId']} {one['executionId']} ({waits})")

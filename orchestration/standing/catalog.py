@@ -6,13 +6,15 @@ It is neither started nor migrated.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import documents
 from holdfast.backup_types import TYPES
+from holdfast.catalog.records import MaintenanceRecord, RestoreRecord
 from holdfast.configuration import effective_configuration
-from holdfast.errors import DatabaseUnreachableError, HoldfastError, UnreachableError
+from holdfast.errors import DatabaseUnreachableError, HoldfastError, NotFoundError, UnreachableError
 from holdfast.opening import catalog_if_running
 from holdfast.overview import Recorded
 from holdfast.settings import load_settings
@@ -20,7 +22,8 @@ from orchestration.looking import recorded_in
 from orchestration.standing.part import Report, wrong
 
 if TYPE_CHECKING:
-    from holdfast.catalog import Catalog, JobRecord, RestoreRecord
+    from holdfast.catalog import Catalog, JobRecord
+    from holdfast.catalog.records import Record
     from holdfast.recovery.execution import Execution
     from holdfast.settings import Settings
 
@@ -36,7 +39,7 @@ class CatalogSeen:
     rows: list[JobRecord] = field(default_factory=list)
     """The newest of each type, the newest first."""
     recorded: Recorded | None = None
-    work: list[JobRecord | RestoreRecord] = field(default_factory=list)
+    work: list[Record] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
     configuration: Report = field(default_factory=dict)
     error: HoldfastError | None = None
@@ -94,13 +97,20 @@ def _seen(catalog: Catalog, where: Report) -> CatalogSeen:
         {"ok": True, **where, "running": True},
         rows,
         Recorded.of(catalog.dashboard(), {row.job_id: row.metadata for row in rows}, tests),
-        catalog.open_work(),
+        _open_work(catalog),
         catalog.executions.open_work(),
         effective_configuration(catalog),
     )
 
 
-def _newest_last(row: JobRecord) -> tuple[Any, str]:
+def _open_work(catalog: Catalog) -> list[Record]:
+    work: list[Record] = [*catalog.open_work()]
+    with suppress(NotFoundError):  # a catalog that an older Holdfast made has no such rows, until the next job migrates it
+        work += catalog.maintenance.open_work()
+    return sorted(work, key=_newest_last)
+
+
+def _newest_last(row: Record) -> tuple[Any, str]:
     return row.started_at, row.job_id
 
 
@@ -109,15 +119,20 @@ def jobs_at_work(seen: CatalogSeen) -> list[Report]:
     return [_job(row) for row in seen.work]
 
 
-def _job(row: JobRecord | RestoreRecord) -> Report:
-    restore = hasattr(row, "backup_id")
+def _job(row: Record) -> Report:
     return {
         "jobId": row.job_id,
-        "kind": "restore" if restore else "backup",
+        "kind": _kind(row),
         "type": row.type,
         "status": row.status,
         "startedAt": row.started_at,
     }
+
+
+def _kind(row: Record) -> str:
+    if isinstance(row, MaintenanceRecord):
+        return row.kind
+    return "restore" if isinstance(row, RestoreRecord) else "backup"
 
 
 def executions_at_work(seen: CatalogSeen) -> list[Report]:

@@ -25,6 +25,7 @@ def test_jobs_failures_executions_and_the_kept_configuration_are_told(
     catalog.open_job("backup_now", "config")
     catalog.start_job("backup_now")
     catalog.open_restore("restore_waits", "newer", "database")
+    catalog.maintenance.open("cleanup_now", "cleanup", "cleanup")
     plan = PlanBook(settings).all().plans[0]
     catalog.executions.open(
         Execution("execution_1", plan.id, "manual", "run", datetime.now(UTC), plan=plan.document(), waiting_for="approval")
@@ -39,7 +40,11 @@ def test_jobs_failures_executions_and_the_kept_configuration_are_told(
     assert types["database"]["failuresInARow"] == 1
     assert (types["secrets"]["lastRun"], types["config"]["lastRun"]["status"]) == (None, "running")
     at_work = [(one["jobId"], one["kind"], one["status"]) for one in found.document["jobs"]]
-    assert at_work == [("backup_now", "backup", "running"), ("restore_waits", "restore", "pending")]
+    assert at_work == [
+        ("backup_now", "backup", "running"),
+        ("restore_waits", "restore", "pending"),
+        ("cleanup_now", "cleanup", "pending"),
+    ]
     (execution,) = found.document["executions"]
     assert (execution["executionId"], execution["planId"], execution["waitingFor"]) == ("execution_1", plan.id, "approval")
     assert found.document["configuration"]["databaseBackupInterval"] == 7
