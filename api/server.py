@@ -46,7 +46,7 @@ def run(listening: socket.socket) -> None:
         signal.signal(number, _already_ending)  # uvicorn raises once more what has ended it
     _log.info("%s", told_of_access(settings))
     app = create_app()
-    _ServerOfProcess(configured(app, settings), app.state.stopping, ApiCertificate.of(settings)).run(sockets=[listening])
+    ServerOfProcess(configured(app, settings), app.state.stopping, ApiCertificate.of(settings)).run(sockets=[listening])
 
 
 def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
@@ -87,7 +87,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class _ServerOfProcess(Server):
+class ServerOfProcess(Server):
     """The one server of its process, which ends with it; it shows a renewed certificate without being started anew."""
 
     def __init__(self, config: uvicorn.Config, stopping: Stopping, certificate: ApiCertificate | None) -> None:

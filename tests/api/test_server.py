@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -24,6 +25,8 @@ from cryptography.x509.oid import NameOID
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from api.server import ServerOfProcess
+from api.stopping import Stopping
 from holdfast.errors import OutsideRefusedError, SettingsError
 from holdfast.settings import Settings, load_settings
 from holdfast.tokens import Tokens
@@ -65,7 +68,7 @@ def shown_name(address: tuple[str, int], certificate: Path) -> str:
 
 
 def test_tls_is_spoken_and_a_renewed_certificate_is_shown_without_a_restart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = settings_in(tmp_path, monkeypatch, **certificate_in(tmp_path / "tls", name="first"))
     certificate = ApiCertificate.of(settings)
@@ -76,13 +79,14 @@ def test_tls_is_spoken_and_a_renewed_certificate_is_shown_without_a_restart(
         assert answer.status_code == 200
         assert "max-age" in answer.headers["Strict-Transport-Security"]
         assert shown_name(one.address, certificate.certificate) == "first"
-        before = certificate.mark()
+        process = ServerOfProcess(one.server.config, Stopping(), certificate)
+        (tmp_path / "tls" / "api.crt").write_text("half of one")
+        asyncio.run(process.on_tick(0))
         certificate_in(tmp_path / "tls", name="second")
-        assert certificate.mark() != before
-        assert one.server.config.ssl is not None
-        certificate.load_into(one.server.config.ssl)
+        asyncio.run(process.on_tick(0))
         assert shown_name(one.address, certificate.certificate) == "second"
         assert one.said(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""  # without TLS nothing is said
+    assert "the renewed certificate is not shown, the former one is" in caplog.text
 
 
 def only_one(folder: Path) -> dict[str, str]:

@@ -27,6 +27,8 @@ EVERY_COMMAND = [
     ("status",),
     ("test",),
     ("serve",),
+    ("api",),
+    *[("tokens", name) for name in ("create", "list", "revoke")],
     ("down",),
     ("demo",),
     *[("keys", name) for name in ("generate", "list", "add", "rotate", "remove")],
