@@ -83,7 +83,7 @@ def _backups(asked: Asked[BackupsWanted]) -> Json:
 
 
 def _backup(asked: Asked[BackupNamed]) -> Json:
-    return JOB.handler(Asked(asked.parts, asked.caller, JobNamed(job_id=asked.said.job_id, type="backup")))
+    return JOB.handler(Asked(asked.parts, asked.caller, JobNamed.model_validate({"jobId": asked.said.job_id, "type": "backup"})))
 
 
 BACK_UP = Action("backup", "POST", "backup", BackupRequest, _back_up, 202, "backup.start")

@@ -147,7 +147,7 @@ def _job(asked: Asked[JobNamed]) -> Json:
             found, run_id = _in_catalog(catalog, said)
     except UnreachableError as error:
         unasked.append(error)
-    if found is None or (found["kind"], found["status"]) == ("backup", "completed"):
+    if found is None or ((found["kind"], found["status"]) == ("backup", "completed") and found["type"] != "all"):
         found = _in_repository(asked, said, found, unasked) or found
     if found is not None:
         return with_run(asked, found, run_id)

@@ -141,7 +141,7 @@ class RestoreNamed(Body):
 
 
 def _restored(asked: Asked[RestoreNamed]) -> Json:
-    return JOB.handler(Asked(asked.parts, asked.caller, JobNamed(job_id=asked.said.job_id, type="restore")))
+    return JOB.handler(Asked(asked.parts, asked.caller, JobNamed.model_validate({"jobId": asked.said.job_id, "type": "restore"})))
 
 
 RESTORE = Action("restore", "POST", "restore", RestoreRequest, _restore, 202, "restore.start")
