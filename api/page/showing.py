@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -18,9 +19,11 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader, Undefined
 from api.page.person import LoggedOutError, Person
 from api.page.sessions import COOKIE, LONGEST_SECONDS, Session
 from api.problems import as_invalid, status_of
+from api.request_record import this_request
 from holdfast import figures
 from holdfast.errors import HoldfastError
 
+_log = logging.getLogger("holdfast.api")
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 HEADERS = {
@@ -125,6 +128,8 @@ class PageRoute(APIRoute):
                 answer = _error_page(request, as_invalid(error.errors()))
             except HoldfastError as error:
                 answer = _error_page(request, error)
+            except Exception as error:  # noqa: BLE001  a person is told in words, whatever it is
+                answer = _unforeseen(request, error)
             begun: Session | None = getattr(request.state, "begun", None)
             if begun is not None:
                 keep(request, answer, begun)
@@ -158,5 +163,19 @@ def _to_login(request: Request) -> Response:
     return go_to(request, "/login", next=f"{path}?{request.url.query}".rstrip("?") if looks else "")
 
 
-def _error_page(request: Request, error: HoldfastError) -> Response:
-    return page(request, None, "error.html", status_of(error), error=error)
+def _unforeseen(request: Request, error: Exception) -> Response:
+    request_id = this_request().id
+    _log.error("request %s failed in a way that nobody foresaw", request_id, exc_info=error)
+    return _error_page(
+        request,
+        HoldfastError(
+            "something unforeseen went wrong",
+            reason=f"the log of the API has it, under {request_id}",
+            next_step="The other pages may work all the same, and so does 'holdfast status' on the host",
+        ),
+        500,
+    )
+
+
+def _error_page(request: Request, error: HoldfastError, http_status: int | None = None) -> Response:
+    return page(request, None, "error.html", http_status or status_of(error), error=error)
