@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-import time
+from pathlib import Path
 from types import FrameType
 
 import anyio.to_thread
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.connection import Connection
 from api.limits import AT_ONCE, LONGEST_HEADERS_BYTES
+from api.process_log import begin_log
 from api.proxies import Proxies
 from api.stopping import GRACE_SECONDS, Stopping
 from holdfast.errors import SettingsError
@@ -32,15 +33,17 @@ from orchestration.masking import hide_all_of
 _IDLE_SECONDS = 30
 _THREADS = 2 * AT_ONCE  # of a request that was cut the thread may hang on
 _TICKS_BETWEEN_LOOKS = 100  # uvicorn ticks ten times a second
-_LOGS = ("", "holdfast", "orchestration")
 
 _log = logging.getLogger("holdfast.api")
 
 
-def run(listening: socket.socket) -> None:
-    """Answer on a bound socket until told to end, then end the process with exit code 0. Raises SettingsError."""
+def run(listening: socket.socket, log: Path | None = None) -> None:
+    """Answer on a bound socket until told to end, then end the process with exit code 0. Raises SettingsError.
+
+    It logs on stderr, or into a file of its own.
+    """
     settings = load_settings()
-    _log_to_stderr()
+    begin_log(log)
     hide_all_of(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_ending)  # uvicorn raises once more what has ended it
@@ -123,17 +126,3 @@ class ServerOfProcess(Server):
 
 def _already_ending(number: int, frame: FrameType | None) -> None:
     """Do nothing: uvicorn has heard the signal, and raises it once more when it has ended."""
-
-
-def _log_to_stderr() -> None:
-    """Have ours and uvicorn's log go to stderr, line by line, whatever the command that we run in does with them."""
-    handler = logging.StreamHandler(sys.stderr)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    form.converter = time.gmtime
-    handler.setFormatter(form)
-    for name in _LOGS:
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
-    logging.getLogger("holdfast.api").setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what clients send wrong is no warning of ours

@@ -96,7 +96,7 @@ def api_beside(settings: Settings, log: Path, environment: dict[str, str]) -> It
     with listening_at(settings) as listening, log.open("wb") as written:
         url = url_of(listening, settings)
         process = subprocess.Popen(
-            [sys.executable, "-m", "api", str(listening.fileno())],
+            [sys.executable, "-m", "api", str(listening.fileno()), str(log.absolute())],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
