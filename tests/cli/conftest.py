@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pydantic import SecretStr
 
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
+from tests.forked_commands import ForkedCommands
 from tests.postgres.servers import running_server, server_folder
 from tests.prefect_homes import prepare_home
 
@@ -29,6 +29,7 @@ PASSWORD = "canary:in/the@database url"
 ANOTHER_KEY = base64.b64encode(hashlib.sha256(b"the second key of the tests of the command").digest()).decode()
 
 
+_commands = ForkedCommands()
 everything_said: list[str] = []
 """All that any command of this test session printed."""
 
@@ -67,18 +68,9 @@ class Home:
 
     def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> Ran:
         """Run a command to its end."""
-        done = subprocess.run(
-            [HOLDFAST, *arguments],
-            cwd=self.path.parent,
-            env=self.environment(**changes),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=150,
-        )
-        everything_said.append(done.stdout + done.stderr)
-        return Ran(done.returncode, done.stdout, done.stderr)
+        ran = Ran(*_commands.run(list(arguments), self.path.parent, self.environment(**changes), stdin, seconds=150))
+        everything_said.append(ran.out + ran.err)
+        return ran
 
     def json(self, *arguments: str, stdin: str = "", code: int = 0, **changes: str | None) -> Any:
         """Run a command with --json, require its exit code, and return its document."""
