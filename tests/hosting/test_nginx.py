@@ -33,7 +33,7 @@ async def _told(scope: Scope, receive: Receive, send: Send) -> None:
 @contextmanager
 def _nginx(folder: Path, backend: int, *, below: bool = False) -> Iterator[int]:
     """Run nginx with our configuration before this port; yield its port for TLS."""
-    plain, secure = _free_port(), _free_port()
+    plain, secure = free_port(), free_port()
     text = CONFIGURATION.read_text().replace("[::]:", f"unix:{folder}/").replace("/etc/holdfast/tls", str(folder))
     text = text.replace("127.0.0.1:9464", f"127.0.0.1:{backend}").replace("listen 80;", f"listen 127.0.0.1:{plain};")
     text = text.replace("listen 443 ", f"listen 127.0.0.1:{secure} ")
@@ -70,7 +70,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
