@@ -156,8 +156,8 @@ def _require_idle(ask: Ask, settings: Settings, plan_id: str, *, drill: bool) ->
         if not _is_of(said, plan_id, settings.target) or _is_drill(said) != drill:
             continue
         execution = _execution_of(settings, plan_id, str(run["id"]))
-        if execution is not None and is_known_dead(execution.metadata):
-            continue
+        if execution is not None and (execution.status != "running" or is_known_dead(execution.metadata)):
+            continue  # it has ended, whatever Prefect knows by now
         known = execution.id if execution is not None else said.get("job_id")
         raise BusyError(
             f"the plan {plan_id} is being carried out already" + (f": {known}" if known else ""),
@@ -192,5 +192,5 @@ def _is_drill(said: Json) -> bool | None:
 
 
 def _execution_of(settings: Settings, plan_id: str, flow_run_id: str) -> Execution | None:
-    known = known_executions(settings, Wanted(plan_id, status="running")).executions
+    known = known_executions(settings, Wanted(plan_id)).executions
     return next((one for one in known if one.metadata.get("flowRunId") == flow_run_id), None)
