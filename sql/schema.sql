@@ -194,12 +194,22 @@ CREATE INDEX IF NOT EXISTS maintenance_jobs_newest
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_kind
     ON maintenance_jobs (kind, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_type
+    ON maintenance_jobs (type, started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_kind_and_type
     ON maintenance_jobs (kind, type, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed
     ON maintenance_jobs (status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed_of_kind
+    ON maintenance_jobs (kind, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed_of_type
+    ON maintenance_jobs (type, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS maintenance_jobs_ended
     ON maintenance_jobs (status, (COALESCE(completed_at, started_at)));
 
+CREATE INDEX IF NOT EXISTS backup_jobs_not_completed_of_type
+    ON backup_jobs (type, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS restore_jobs_not_completed_of_type
+    ON restore_jobs (type, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS api_requests_began ON api_requests (began_at);
 
 -- The audit log: lines that are only ever added, each with the digest of the one before it (docs/audit.md).

@@ -28,9 +28,15 @@ CREATE INDEX IF NOT EXISTS maintenance_jobs_newest
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_kind
     ON maintenance_jobs (kind, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_type
+    ON maintenance_jobs (type, started_at DESC NULLS LAST, job_id DESC);
+CREATE INDEX IF NOT EXISTS maintenance_jobs_newest_of_kind_and_type
     ON maintenance_jobs (kind, type, started_at DESC NULLS LAST, job_id DESC);
 CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed
     ON maintenance_jobs (status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed_of_kind
+    ON maintenance_jobs (kind, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS maintenance_jobs_not_completed_of_type
+    ON maintenance_jobs (type, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS maintenance_jobs_ended
     ON maintenance_jobs (status, (COALESCE(completed_at, started_at)));
 
@@ -50,4 +56,9 @@ COMMENT ON COLUMN api_requests.digest IS 'Of the action and what was asked: a ke
 COMMENT ON COLUMN api_requests.attempt IS 'Who carries it out: somebody else takes over what has had no answer for a minute.';
 COMMENT ON COLUMN api_requests.answer IS 'NULL: it is being carried out.';
 
+-- Lists of one type that did not complete.
+CREATE INDEX IF NOT EXISTS backup_jobs_not_completed_of_type
+    ON backup_jobs (type, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
+CREATE INDEX IF NOT EXISTS restore_jobs_not_completed_of_type
+    ON restore_jobs (type, status, started_at DESC NULLS LAST, job_id DESC) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS api_requests_began ON api_requests (began_at);

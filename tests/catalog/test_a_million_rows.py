@@ -39,6 +39,10 @@ HISTORY = f"""
     INSERT INTO restore_jobs (job_id, backup_id, type, status, started_at, completed_at)
     SELECT 'restore_' || job_id, 'backup_' || size_bytes % 1000, type, status, started_at, completed_at
     FROM backup_jobs WHERE size_bytes % 2 = 0;
+    INSERT INTO maintenance_jobs (job_id, kind, type, status, started_at, completed_at, document)
+    SELECT 'work_' || size_bytes, (ARRAY['verification', 'check', 'report', 'replication', 'cleanup'])[1 + size_bytes % 5],
+           type, status, started_at, completed_at, '{{"ok": true}}'
+    FROM backup_jobs;
     INSERT INTO disaster_recovery_plans (plan_id, name, priority, steps)
     SELECT 'plan_' || n, 'Plan', 'low', '[]' FROM generate_series(1, 2) AS n;
     INSERT INTO disaster_recovery_executions (execution_id, plan_id, trigger, status, started_at, completed_at)
@@ -46,6 +50,10 @@ HISTORY = f"""
            started_at, completed_at
     FROM backup_jobs WHERE size_bytes % 10 = 6;
 """
+
+
+def _told(filters: dict[str, Any]) -> str:
+    return "-".join(filters.values()).replace(LONG_AGO, "then") or "all"
 
 
 @dataclass(frozen=True)
@@ -102,14 +110,36 @@ def cost(big: DatabaseUrl) -> Measure:
         {"since": LONG_AGO},
         {"before_at": LONG_AGO, "before_id": "backup_5"},
         {"type": "config", "before_at": LONG_AGO, "before_id": ""},
+        {"type": "secrets", "status": "failed"},
+        {"type": "database", "status": "failed", "since": LONG_AGO},
+        {"type": "database", "status": "cancelled"},
+        {"type": "function", "status": "completed", "since": LONG_AGO, "before_at": LONG_AGO, "before_id": "x"},
+        {"status": "failed", "before_at": LONG_AGO, "before_id": "x"},
     ],
-    ids=lambda filters: "-".join(filters.values()).replace(LONG_AGO, "then") or "all",
+    ids=_told,
 )
-@pytest.mark.parametrize("table", ["backup_jobs", "restore_jobs"])
+@pytest.mark.parametrize("table", ["backup_jobs", "restore_jobs", "maintenance_jobs"])
 def test_a_page_of_jobs_reads_little_more_than_the_page(cost: Measure, table: str, filters: dict[str, Any]) -> None:
     spent = cost(table, "list", limit=A_PAGE, **filters)
     assert spent.read_whole == []
     assert spent.rows_read <= 5 * A_PAGE
+
+
+@pytest.mark.parametrize("kind", ["verification", "recovery"])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"type": "config"}, {"status": "failed"}, {"status": "pending"}, {"since": LONG_AGO}],
+    ids=_told,
+)
+def test_a_page_of_maintenance_of_one_kind_reads_little_more(cost: Measure, kind: str, more: dict[str, Any]) -> None:
+    spent = cost("maintenance_jobs", "list", limit=A_PAGE, kind=kind, **more)
+    assert spent.read_whole == []
+    assert spent.rows_read <= 10 * A_PAGE
+
+
+def test_whether_jobs_have_ended_is_known_by_reading_their_rows(cost: Measure) -> None:
+    spent = cost("jobs", "ended", job_ids=[f"backup_{at}" for at in range(100)])
+    assert (spent.read_whole, spent.rows_read <= 200) == ([], True)
 
 
 def test_the_restores_of_one_backup_are_found_by_it(cost: Measure) -> None:
