@@ -68,10 +68,7 @@ def _action_to_record(action: Action[Any], asked: Asked[Any], error: BaseExcepti
 
 def _write(name: str, action: Action[Any], asked: Asked[Any], answer: Json, error: BaseException | None) -> None:
     outcome: Outcome = "accepted" if error is None and action.status == _ACCEPTED else outcome_of(error)
-    said = asked.said.model_dump(by_alias=True)
-    subject = next((str(one) for key in _SUBJECTS if (one := answer.get(key) or said.get(key))), None)
-    if name == REFUSED:
-        subject = action.name
+    subject = action.name if name == REFUSED else _subject(asked.said.model_dump(by_alias=True), answer)
     entry = Entry(
         name,
         actor_of(asked.caller),
@@ -82,6 +79,16 @@ def _write(name: str, action: Action[Any], asked: Asked[Any], answer: Json, erro
         _details(asked.said),
     )
     AuditBook(asked.parts.settings, asked.parts.catalog).write(entry)
+
+
+def _subject(said: Json, answer: Json) -> str | None:
+    """Tell what it was done to: a job, an execution, a plan; of settings, the names of those that were changed."""
+    named = next((str(one) for key in _SUBJECTS if (one := answer.get(key) or said.get(key))), None)
+    if named is not None:
+        return named
+    if isinstance(plan := said.get("plan"), dict):
+        return str(plan["id"]) if "id" in plan else None
+    return ", ".join(sorted(updates)) if isinstance(updates := said.get("updates"), dict) else None
 
 
 def _details(said: object) -> dict[str, Value]:

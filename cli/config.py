@@ -10,6 +10,7 @@ import typer
 
 from cli import logs, output
 from cli.app import Commands
+from cli.audited import audited
 from cli.config_diff import diff
 from cli.session import settings
 from holdfast.errors import SettingsError
@@ -55,7 +56,8 @@ def update(
 
     updates = dict(_change(text) for text in changes)
     loaded = settings()
-    with open_catalog(loaded) as catalog:
+    changed = ", ".join(sorted(updates))
+    with audited("configuration.update", loaded, changed), open_catalog(loaded) as catalog:
         before = effective_configuration(catalog)
         found = update_backup_config(catalog=catalog, **updates)
     rescheduled = _reschedule(loaded)

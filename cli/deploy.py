@@ -11,6 +11,7 @@ import typer
 
 from cli import figures, jobs, logs, output, progress
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import settings
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ def deploy(
     with of_target(base, target):
         loaded = settings()
         document = {"prefect": {"url": address}, "target": loaded.target}
+        with audited("installation.undeploy" if remove else "installation.deploy", loaded, loaded.target, pool=pool):
+            document |= _removed(loaded) if remove else _deployed(loaded, pool, job_variable or [], code)
         if remove:
-            document |= _removed(loaded)
             output.result(document, lambda: _removed_text(document))
         else:
-            document |= _deployed(loaded, pool, job_variable or [], code)
             output.result(document, lambda: _text(document))
 
 

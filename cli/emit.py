@@ -11,6 +11,7 @@ import typer
 
 from cli import jobs, logs, output, progress
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import settings
 from holdfast.errors import PrefectUnreachableError, RecoveryFailedError, SettingsError
 
@@ -45,7 +46,7 @@ def emit(event: Event, payload: Payload = None, *, wait: Wait = False) -> None:
     _use_running_prefect(loaded)
     from orchestration.recovery.emitting import emit_event, followed
 
-    with progress.waiting("Waiting for the plans that hear it"):
+    with audited("event.emit", loaded, event), progress.waiting("Waiting for the plans that hear it"):
         emitted = emit_event(event, facts, loaded)
     if wait:
         with progress.waiting("Waiting for the plans to end"):

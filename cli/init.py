@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import jobs, output, progress
 from cli.app import Commands
+from cli.audited import audited
 from cli.flow_runs import ready_for_flows
 from cli.session import settings
 
@@ -25,9 +26,10 @@ def init() -> None:
     from orchestration.initializing import prepared, with_prefect
 
     loaded = settings()
-    with progress.waiting("Opening the repository and the catalog"):
-        done = prepared(loaded)
-    document = with_prefect(done, loaded, *ready_for_flows(loaded))
+    with audited("installation.init", loaded):
+        with progress.waiting("Opening the repository and the catalog"):
+            done = prepared(loaded)
+        document = with_prefect(done, loaded, *ready_for_flows(loaded))
     output.result(document, lambda: _text(document))
 
 

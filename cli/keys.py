@@ -16,6 +16,7 @@ import typer
 
 from cli import figures, output
 from cli.app import Commands
+from cli.audited import audited, note_if_set_up
 from cli.session import repository, settings
 from holdfast.errors import NotFoundError, RefusedError, SettingsError
 
@@ -51,6 +52,7 @@ def generate(
         output.result({"key": text, "fingerprint": key.fingerprint}, lambda: text)
         return
     _write_new(file, text)
+    note_if_set_up("key.generate", key.fingerprint, file=str(file.absolute()))
     output.result(
         {"file": str(file), "fingerprint": key.fingerprint},
         lambda: f"A new key is in {file}. Use it with: export BACKUP_ENCRYPTION_KEY_FILE={file.absolute()}",
@@ -67,8 +69,10 @@ def list_keys() -> None:
 @commands.command()
 def add(label: Label = "", new_key_file: NewKeyFile = None, new_key_env: NewKeyEnv = None) -> None:
     """Let one more key open the repository; the keys that it has stay."""
-    opened = repository(settings())
-    added = opened.keys.add(_new_key(new_key_file, new_key_env), label)
+    loaded = settings()
+    with audited("key.add", loaded, label=label or None) as doing:
+        added = repository(loaded).keys.add(_new_key(new_key_file, new_key_env), label)
+        doing.subject = added.id
     output.result(_document(added), lambda: f"Key {added.id} now opens the repository too.")
 
 
@@ -78,8 +82,10 @@ def rotate(label: Label = "", new_key_file: NewKeyFile = None, new_key_env: NewK
 
     No backup is written anew.
     """
-    opened = repository(settings())
-    added = opened.keys.rotate(_new_key(new_key_file, new_key_env), label)
+    loaded = settings()
+    with audited("key.rotate", loaded, label=label or None) as doing:
+        added = repository(loaded).keys.rotate(_new_key(new_key_file, new_key_env), label)
+        doing.subject = added.id
     output.result(
         _document(added),
         lambda: [
@@ -95,7 +101,9 @@ def remove(key_id: Annotated[str, typer.Argument(help="As 'holdfast keys list' s
 
     The last usable key can't be removed.
     """
-    repository(settings()).keys.remove(key_id)
+    loaded = settings()
+    with audited("key.remove", loaded, key_id):
+        repository(loaded).keys.remove(key_id)
     output.result({"keyId": key_id, "state": "removed"}, lambda: f"Key {key_id} opens the repository no more.")
 
 

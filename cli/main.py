@@ -17,6 +17,7 @@ import typer
 from cli import (
     alarm_drill,
     api,
+    audit,
     backup,
     cleanup,
     config,
@@ -107,6 +108,7 @@ app.add_typer(repo.commands, name="repo", rich_help_panel="Without anything else
 app.add_typer(storage.commands, name="storage", rich_help_panel="Set up")
 app.add_typer(keys.commands, name="keys", rich_help_panel="Set up")
 app.add_typer(tokens.commands, name="tokens", rich_help_panel="Set up")
+app.add_typer(audit.commands, name="audit", rich_help_panel="Look")
 app.add_typer(secrets.commands, name="secrets", rich_help_panel="Look")
 app.add_typer(config.commands, name="config", rich_help_panel="Set up")
 app.add_typer(notify.commands, name="notify", rich_help_panel="Set up")

@@ -8,6 +8,7 @@ import typer
 
 from cli import jobs, output
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import repository, repository_settings
 from holdfast import documents
 from holdfast.errors import NotFoundError
@@ -23,7 +24,8 @@ def pin(job_id: JobId, reason: Reason = "") -> None:
     """Keep a backup whatever its age, until it is unpinned. No clean-up deletes it, here or in a replica."""
     from contextlib import closing
 
-    with closing(repository(repository_settings())) as held:
+    loaded = repository_settings()
+    with audited("backup.pin", loaded, job_id, reason=reason or None), closing(repository(loaded)) as held:
         found = held.pin(job_id, reason)
     output.result(
         {"jobId": job_id, "pinned": documents.pinned(found)}, lambda: [jobs.headline(job_id, "is pinned: no clean-up deletes it")]
@@ -35,7 +37,8 @@ def unpin(job_id: JobId) -> None:
     """Let a backup go again when its time comes. Nothing is deleted by this."""
     from contextlib import closing
 
-    with closing(repository(repository_settings())) as held:
+    loaded = repository_settings()
+    with audited("backup.unpin", loaded, job_id), closing(repository(loaded)) as held:
         if not held.unpin(job_id):
             raise NotFoundError(f"{job_id} is not pinned", next_step="'holdfast list' marks what is")
     output.result({"jobId": job_id, "pinned": None}, lambda: [jobs.headline(job_id, "is not pinned any more")])

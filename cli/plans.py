@@ -13,6 +13,7 @@ import typer
 
 from cli import figures, jobs, logs, output, progress
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import settings
 from holdfast.errors import NotFoundError, SettingsError
 
@@ -58,7 +59,9 @@ def add(
 ) -> None:
     """Add plans, all of the file or none. Their events start them from now on."""
     loaded, plans = settings(), _read(file)
-    replaced = _book(loaded).add(plans, replace=replace)
+    names = ", ".join(plan.id for plan in plans)
+    with audited("plan.replace" if replace else "plan.add", loaded, names):
+        replaced = _book(loaded).add(plans, replace=replace)
     document = {
         "added": [plan_id for plan_id, was_there in replaced.items() if not was_there],
         "replaced": [plan_id for plan_id, was_there in replaced.items() if was_there],
@@ -71,7 +74,8 @@ def add(
 def remove(plan_id: PlanId) -> None:
     """Remove a plan. What it has done stays on record; 'init' does not make it again."""
     loaded = settings()
-    _book(loaded).remove(plan_id)
+    with audited("plan.remove", loaded, plan_id):
+        _book(loaded).remove(plan_id)
     _changed(loaded, {"removed": plan_id}, [f"{plan_id} is removed"])
 
 
@@ -120,7 +124,8 @@ def _book(loaded: Settings) -> PlanBook:
 
 def _switch(plan_id: str, enabled: bool) -> None:
     loaded = settings()
-    _book(loaded).enable(plan_id, enabled)
+    with audited("plan.enable" if enabled else "plan.disable", loaded, plan_id):
+        _book(loaded).enable(plan_id, enabled)
     _changed(loaded, {"planId": plan_id, "enabled": enabled}, [f"{plan_id} is {'on' if enabled else 'off'}"])
 
 

@@ -12,6 +12,7 @@ import typer
 
 from cli import output, progress, recover_text
 from cli.app import Commands
+from cli.audited import audited
 from cli.flow_runs import ready_for_flows, shown
 from cli.session import settings
 from holdfast.errors import ExitCode, RecoveryFailedError, SettingsError
@@ -136,7 +137,8 @@ def _answer(loaded: Settings, execution_id: str, *, agreed: bool, comment: str) 
     from orchestration.recovery.record import find_execution
 
     execution = find_execution(execution_id)
-    give(execution, Answer(agreed, who(), comment))
+    with audited("recovery.approve" if agreed else "recovery.deny", loaded, execution.id, plan=execution.plan_id):
+        give(execution, Answer(agreed, who(), comment))
     document = {"executionId": execution.id, "planId": execution.plan_id, "approved": agreed, "by": who()}
     output.result(document, lambda: recover_text.answered(document))
 

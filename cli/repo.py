@@ -7,6 +7,7 @@ other setting. They are what is left when everything else is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ import typer
 
 from cli import figures, jobs, output, progress
 from cli.app import Commands
+from cli.audited import Doing, audited
 from cli.backup_types import BackupType
 from cli.listing import KindFilter, Limit
 from cli.replicas import FromReplica, known, named, opened
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from holdfast.repository import Problem, PruneReport
+    from holdfast.settings import Settings
 
 commands = Commands(
     "The repository and its replicas alone: needs only BACKUP_STORAGE_*, BACKUP_REPLICAS and BACKUP_ENCRYPTION_KEY.",
@@ -50,7 +53,10 @@ def init() -> None:
     """Make the repository where there is none, and nothing else."""
     from holdfast.opening import open_or_create_repository
 
-    made, created = open_or_create_repository(repository_settings())
+    loaded = repository_settings()
+    with audited("repository.init", loaded) as doing:
+        made, created = open_or_create_repository(loaded)
+        doing.subject = made.id
     output.result(
         {"id": made.id, "location": made.location, "encrypted": made.encrypted, "created": created},
         lambda: f"{'Made' if created else 'There already is'} a repository in {made.location}.",
@@ -85,7 +91,7 @@ def check(
     from holdfast.verification import parse_subset
 
     loaded, part = repository_settings(), parse_subset(subset)
-    with progress.counted("Checking", "chunks") as update:
+    with _recorded_if(repair, loaded), progress.counted("Checking", "chunks") as update:
         report = check_repository(
             loaded,
             level=level.value,
@@ -118,7 +124,9 @@ def repair() -> None:
     """Write repository.json again from the copy that the key file holds, where it is damaged or gone."""
     from holdfast.opening import repair_repository
 
-    location = repair_repository(repository_settings())
+    loaded = repository_settings()
+    with audited("repository.repair", loaded):
+        location = repair_repository(loaded)
     output.result({"location": location, "repaired": True}, lambda: f"repository.json in {location} is whole again.")
 
 
@@ -142,7 +150,8 @@ def restore(
     loaded = repository_settings()
     held = opened(loaded, source)
     manifest = find_to_restore(held, job_id, kind.value)
-    with held.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds):
+    recorded = audited("restore.by_hand", loaded, manifest.id, announced=True, type=kind.value, mode=mode.value)
+    with recorded, held.lease(f"restore {manifest.id}", ttl_seconds=loaded.lease_ttl_seconds):
         if isinstance(place, Path):
             document = repo_restore.files(held, manifest, place, mode.value, names(only))
         else:
@@ -164,7 +173,9 @@ def prune(
     """Delete the chunks that no backup refers to."""
     loaded = repository_settings()
     hours = loaded.prune_grace_hours if grace is None else grace
-    report = repository(loaded).prune(grace_seconds=int(hours * 3600), dry_run=dry_run)
+    with _recorded_if(not dry_run, loaded, "repository.prune") as doing:
+        report = repository(loaded).prune(grace_seconds=int(hours * 3600), dry_run=dry_run)
+        doing.details["chunksDeleted"] = report.chunks_deleted
     document = {
         "dryRun": dry_run,
         "chunksDeleted": report.chunks_deleted,
@@ -179,6 +190,8 @@ def prune(
 @commands.command("rebuild-catalog")
 def rebuild_catalog() -> None:
     """Write into the catalog what the repository knows and the catalog does not."""
+    from holdfast.audit.adopting import adopt_former_chains
+    from holdfast.audit.entry import this_user
     from holdfast.catalog.mirror import mirror_backups
     from holdfast.opening import open_catalog
 
@@ -187,9 +200,15 @@ def rebuild_catalog() -> None:
     catalog = open_catalog(loaded)
     try:
         added = mirror_backups(catalog, held)
+        lines = adopt_former_chains(catalog.audit, held, this_user())
     finally:
         catalog.close()
-    output.result({"added": added}, lambda: f"{added} backups were added to the catalog.")
+    told = f"{added} backups were added to the catalog" + (f", and {lines} lines of the audit log" if lines else "")
+    output.result({"added": added, "auditLines": lines}, lambda: f"{told}.")
+
+
+def _recorded_if(wanted: bool, loaded: Settings, action: str = "repository.repair") -> AbstractContextManager[Doing]:
+    return audited(action, loaded) if wanted else nullcontext(Doing(action))
 
 
 def _pruned_text(report: PruneReport) -> str:

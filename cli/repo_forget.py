@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import jobs, output
+from cli.audited import audited
 from cli.pins import JobId
 from cli.session import repository, repository_settings
 
@@ -23,7 +24,8 @@ def forget(job_id: JobId, *, yes: Yes = False, force: Force = False) -> None:
     """
     from holdfast.giving_up import give_up
 
-    with closing(repository(repository_settings())) as held:
+    loaded = repository_settings()
+    with audited("backup.forget", loaded, job_id, forced=force), closing(repository(loaded)) as held:
         loss = give_up(held, job_id, meant=yes, forced=force)
     known = loss.backup
     document = {

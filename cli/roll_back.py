@@ -9,6 +9,7 @@ import typer
 
 from cli import jobs, output
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def roll_back(
     """
     from holdfast.rolling_back import roll_back as bring_back
 
-    touched = bring_back(kept.expanduser().absolute(), settings())
+    loaded, place = settings(), kept.expanduser().absolute()
+    with audited("restore.roll_back", loaded, place.name, announced=True):
+        touched = bring_back(place, loaded)
     output.result(
         {"kept": kept, "touched": touched},
         lambda: [_ended(touched), *(f"  {one}" for one in touched)],

@@ -13,6 +13,7 @@ import typer
 
 from cli import figures, logs, output, progress
 from cli.app import Commands
+from cli.audited import audited
 from cli.replicas import FromReplica, opened
 from cli.session import repository_settings, settings
 from holdfast.errors import HoldfastError, NotFoundError, SettingsError
@@ -88,7 +89,8 @@ def rotate(
 
     Whoever uses the secret must read it again.
     """
-    with providers_of_settings(settings()) as providers:
+    loaded = settings()
+    with audited("secret.rotate", loaded, name, provider=provider, into=into), providers_of_settings(loaded) as providers:
         done = _rotated(_named(provider, providers), name, _delivery(into, providers), force=force)
     document = {
         "provider": done.provider,

@@ -15,6 +15,7 @@ import typer
 
 from cli import logs, output, progress, secret_files
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import settings
 from holdfast.errors import HoldfastError, NotFoundError, ServiceFailedError, SettingsError
 
@@ -94,7 +95,7 @@ def add(
     _join_prefect(loaded)
     from blocks.managed_service import save_service
 
-    with progress.waiting("Saving the block"):
+    with audited("service.add", loaded, name, kind=kind), progress.waiting("Saving the block"):
         block = save_service(name, described, loaded.target)
     document = _document(name, described) | {"block": block}
     output.result(document, lambda: f"{name} is known now. Ask it: holdfast services check {name}")
@@ -127,7 +128,8 @@ def remove(name: Name) -> None:
     _join_prefect(loaded)
     from blocks.managed_service import remove_service
 
-    remove_service(name, loaded.target)
+    with audited("service.remove", loaded, name):
+        remove_service(name, loaded.target)
     output.result({"name": name, "removed": True}, lambda: f"{name} is forgotten; it runs on as it did.")
 
 
@@ -165,7 +167,7 @@ def restart(
     block = read_service(name, loaded.target)
     output.keep_secret(*block.secrets())
     service, deadline = block.service(name), Deadline(_SECONDS, f"restarting {name}")
-    with progress.waiting(f"Restarting {name}"):
+    with audited("service.restart", loaded, name, forced=force), progress.waiting(f"Restarting {name}"):
         did = service.restart(deadline, force=force)
         health = service.wait_for_health(deadline) if wait else None
     found = {"name": name, "did": [output.masked(one) for one in did], **_health(health)}

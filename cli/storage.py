@@ -14,6 +14,7 @@ import typer
 
 from cli import figures, logs, output, progress, secret_files
 from cli.app import Commands
+from cli.audited import audited
 from cli.replicas import named
 from cli.session import repository_settings
 from holdfast.errors import HoldfastError, SettingsError
@@ -131,7 +132,10 @@ def add(
     )
     if url is None and block is None:
         raise SettingsError("Give the storage's URL, or a block that names a bucket with --block")
-    document = _saved(name, settings, block, repository_settings(), test=test)
+    loaded = repository_settings()
+    with audited("storage.add", loaded, name) as doing:
+        document = _saved(name, settings, block, loaded, test=test)
+        doing.details["location"] = document["location"]
     output.result(document, lambda: f"Saved {document['location']} as {name}. Use it with: BACKUP_REPLICAS={name}")
 
 

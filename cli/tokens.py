@@ -14,12 +14,14 @@ import typer
 
 from cli import figures, output
 from cli.app import Commands
+from cli.audited import audited
 from cli.session import repository_settings
 from holdfast.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from holdfast.settings import Settings
     from holdfast.tokens import Scope, Token, Tokens
 
 commands = Commands("Make and revoke the tokens of the HTTP API.", no_args_is_help=True)
@@ -43,9 +45,10 @@ def create(name: Name, scopes: Scopes = "read", expires: Expires = None) -> None
 
     It can't be shown again: only its digest is kept.
     """
-    tokens = _tokens()
-    wanted, ends_at = _scopes(scopes), _end(expires, datetime.now(UTC))
-    token = tokens.create(name, wanted, ends_at)
+    loaded = repository_settings()
+    tokens, wanted, ends_at = _tokens(loaded), _scopes(scopes), _end(expires, datetime.now(UTC))
+    with audited("token.create", loaded, name, scopes=", ".join(wanted), expiresAt=ends_at.isoformat() if ends_at else None):
+        token = tokens.create(name, wanted, ends_at)
     made = next(one for one in tokens.all() if one.name == name)
     output.note(f"Keep it where only {name} finds it: it can't be shown again. It goes into 'Authorization: Bearer TOKEN'.")
     output.result(made.document() | {"token": token}, lambda: token)
@@ -54,7 +57,7 @@ def create(name: Name, scopes: Scopes = "read", expires: Expires = None) -> None
 @commands.command("list")
 def list_tokens() -> None:
     """List the tokens with what they allow, and those that have ended."""
-    found, now = _tokens().all(), datetime.now(UTC)
+    found, now = _tokens(repository_settings()).all(), datetime.now(UTC)
     output.result({"tokens": [_document(one, now) for one in found]}, lambda: _table(found, now))
 
 
@@ -64,17 +67,20 @@ def revoke(name: Name) -> None:
 
     It works no more from the next request on, and whoever has logged in with it is logged out.
     """
-    tokens = _tokens()
-    gone = tokens.revoke(name)
+    loaded = repository_settings()
+    tokens = _tokens(loaded)
+    with audited("token.revoke", loaded, name):
+        gone = tokens.revoke(name)
     if not tokens.all():
         output.warn("That was the last token: without one the HTTP API answers this machine only, and asks nobody for a token")
     output.result(gone.document() | {"state": "revoked"}, lambda: f"The token {name} is revoked.")
 
 
-def _tokens() -> Tokens:
+def _tokens(loaded: Settings) -> Tokens:
+    """The tokens, which must work whatever else is set than what the repository needs."""
     from holdfast.tokens import Tokens
 
-    return Tokens.of(repository_settings())  # they must work whatever else is set
+    return Tokens.of(loaded)
 
 
 def _scopes(text: str) -> list[Scope]:

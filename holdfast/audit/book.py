@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +39,10 @@ _left_alone: dict[object, float] = {}
 class AuditBook:
     """The audit log of an installation, to write into."""
 
-    def __init__(self, settings: Settings, opened: Opener | None = None) -> None:
-        """`opened` opens the catalog, for whoever keeps it open."""
+    def __init__(self, settings: Settings, opened: Opener | None = None, *, asks_catalog: bool = True) -> None:
+        """`opened` opens the catalog, for whoever keeps it open; without `asks_catalog` all entries wait."""
         self._settings = settings
-        self._opened: Opener = opened or (lambda: _catalog(settings))
+        self._opened: Opener = opened or ((lambda: opened_catalog(settings)) if asks_catalog else nullcontext)
         self._place = (settings.home.absolute(), settings.catalog_url)
         self.waiting = Waiting(waiting_folder(settings))
 
@@ -110,7 +110,7 @@ class AuditBook:
 
 
 @contextmanager
-def _catalog(settings: Settings) -> Iterator[Catalog | None]:
+def opened_catalog(settings: Settings) -> Iterator[Catalog | None]:
     """Open the catalog if it runs, and wait for its server but a moment."""
     if settings.catalog_url is None:
         with catalog_if_running(settings) as catalog:

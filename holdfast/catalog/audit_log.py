@@ -146,5 +146,13 @@ class AuditLog:
         return len(rows)
 
 
+def place_of(line: Line) -> tuple[str, str, int]:
+    """Tell where a page ends that ends with this line; one that can't be read stands where nothing is older."""
+    try:
+        return str(line.content()["at"]), line.chain, line.sequence
+    except (KeyError, ValueError):
+        return "0001-01-01T00:00:00.000000Z", line.chain, line.sequence
+
+
 def _head(row: Any) -> Head:
     return Head(row.chain, row.sequence, row.digest) if row.sequence else Head(row.chain)
