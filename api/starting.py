@@ -30,7 +30,7 @@ def start(asked: Asked[Any], action: str, order: Callable[[], Order]) -> tuple[J
     if submitted is None:
         submitted = submit(ask, asked.parts.settings.target, order(), asked_by=asked.caller.name, repeatable=repeatable)
     _announce(asked, submitted)
-    return _answer(asked, submitted), submitted.parameters
+    return answer_of(asked, submitted), submitted.parameters
 
 
 def _repeatable(asked: Asked[Any], action: str) -> Repeatable | None:
@@ -64,7 +64,8 @@ def _rows(catalog: Catalog, submitted: Submitted, known: Json) -> None:
         catalog.maintenance.announce(job_id, submitted.kind, submitted.type, known)
 
 
-def _answer(asked: Asked[Any], submitted: Submitted) -> Json:
+def answer_of(asked: Asked[Any], submitted: Submitted) -> Json:
+    """Tell whoever asked what is known of the job now."""
     return {
         "jobId": submitted.job_id,
         "kind": submitted.kind,

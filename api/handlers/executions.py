@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.action import Action, Asked, Body, Json
+from api.cursor import from_cursor, to_cursor
+from api.handlers.jobs import Since
 from api.handlers.plans import book_of
-from holdfast.errors import HoldfastError, RequestInvalidError
-from holdfast.jobs import checked_job_id
+from api.starting import answer_of
 from holdfast.recovery.execution import Status
 from orchestration.recovery.asking import Asking, Mode, Wish
-from orchestration.recovery.known import Place, Wanted, known_execution, known_executions, place_of
+from orchestration.recovery.known import Wanted, known_execution, known_executions, place_of
 from orchestration.submitting import Repeatable, Submitted
 
 if TYPE_CHECKING:
@@ -51,56 +50,45 @@ class ExecutionsWanted(Body):
 
     plan_id: str | None = None
     status: Status | None = None
-    since: Annotated[AwareDatetime | None, Field(strict=False, description="ISO 8601, with a time zone")] = None
+    since: Since = None
     limit: Annotated[int, Field(ge=1, le=200, strict=False)] = 50
     cursor: str | None = Field(None, description="nextCursor of the page before", max_length=500)
+
+    @property
+    def filters(self) -> Json:
+        """What a cursor is bound to; since as it was said may be another moment by now."""
+        return {"planId": self.plan_id, "status": self.status}
 
 
 def _recover(asked: Asked[RecoveryRequest]) -> Json:
     said = asked.said
     plan = book_of(asked.parts).find(said.plan_id).plan
     wish = Wish(plan, said.trigger, said.mode, said.force, said.facts)
-    return _started(_asking(asked, RECOVER.name).carry_out(wish), plan.id, wish.really)
+    return _started(asked, _asking(asked, RECOVER.name).carry_out(wish), plan.id, wish.really)
 
 
 def _resume(asked: Asked[Resumed]) -> Json:
     execution = known_execution(asked.parts.settings, asked.said.execution_id)
     submitted = _asking(asked, RESUME.name).go_on(execution, forced=asked.said.force)
-    return _started(submitted, execution.plan_id, "run")
+    return _started(asked, submitted, execution.plan_id, "run")
 
 
 def _roll_back(asked: Asked[ExecutionNamed]) -> Json:
     execution = known_execution(asked.parts.settings, asked.said.execution_id)
-    return _started(_asking(asked, ROLL_BACK.name).roll_back(execution), execution.plan_id, "roll_back")
+    return _started(asked, _asking(asked, ROLL_BACK.name).roll_back(execution), execution.plan_id, "roll_back")
 
 
 def _list(asked: Asked[ExecutionsWanted]) -> Json:
     said = asked.said
-    before = None if said.cursor is None else _place(said.cursor)
+    before = None if said.cursor is None else from_cursor(said.cursor, said.filters)
     wanted = Wanted(said.plan_id, said.status, said.since, said.limit, before)
     page = known_executions(asked.parts.settings, wanted)
-    after = _cursor(*place_of(page.executions[-1])) if page.more else None
+    after = to_cursor(place_of(page.executions[-1]), said.filters) if page.more else None
     return {"executions": [_short(one) for one in page.executions], "nextCursor": after, "note": page.note}
 
 
 def _show(asked: Asked[ExecutionNamed]) -> Json:
     return known_execution(asked.parts.settings, asked.said.execution_id).document()
-
-
-def _cursor(started_at: datetime, execution_id: str) -> str:
-    return urlsafe_b64encode(f"{started_at.isoformat()} {execution_id}".encode()).decode().rstrip("=")
-
-
-def _place(cursor: str) -> Place:
-    """Read a cursor. Raises RequestInvalidError for one that no page has given."""
-    try:
-        started_at, _, execution_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(" ")
-        place = datetime.fromisoformat(started_at), checked_job_id(execution_id)
-    except (ValueError, HoldfastError):
-        place = None
-    if place is None or place[0].tzinfo is None or _cursor(*place) != cursor:
-        raise RequestInvalidError("the cursor is none that a page has given", fields={"cursor": "is no nextCursor"})
-    return place
 
 
 def _short(execution: Execution) -> Json:
@@ -114,18 +102,8 @@ def _asking(asked: Asked[Any], action: str) -> Asking:
     return Asking(parts.prefect(), parts.settings, name, repeatable)
 
 
-def _started(submitted: Submitted, plan_id: str, mode: str) -> Json:
-    return {
-        "jobId": submitted.job_id,
-        "executionId": submitted.job_id,
-        "kind": submitted.kind,
-        "type": submitted.type,
-        "status": "pending",
-        "planId": plan_id,
-        "mode": mode,
-        "flowRunId": submitted.flow_run_id,
-        "workerOnline": submitted.worker,
-    }
+def _started(asked: Asked[Any], submitted: Submitted, plan_id: str, mode: str) -> Json:
+    return answer_of(asked, submitted) | {"executionId": submitted.job_id, "planId": plan_id, "mode": mode}
 
 
 RECOVER = Action("disaster-recovery", "POST", "restore", RecoveryRequest, _recover, status=202, audited="recovery.start")

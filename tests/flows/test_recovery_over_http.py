@@ -89,7 +89,7 @@ def begun(prefect: SyncPrefectClient) -> Iterator[Callable[[httpx.Response], dic
     def answer(response: httpx.Response) -> dict[str, Any]:
         assert response.status_code == 202, response.text
         found: dict[str, Any] = response.json()
-        runs.append(UUID(found["flowRunId"]))
+        runs.append(UUID(found["run"]["id"]))
         return found
 
     yield answer
@@ -100,7 +100,7 @@ def begun(prefect: SyncPrefectClient) -> Iterator[Callable[[httpx.Response], dic
 
 def carried_out(answer: dict[str, Any], prefect: SyncPrefectClient) -> Any:
     """Carry a run out here, as a worker would."""
-    return run_flow(flow=disaster_recovery, flow_run=prefect.read_flow_run(UUID(answer["flowRunId"])))
+    return run_flow(flow=disaster_recovery, flow_run=prefect.read_flow_run(UUID(answer["run"]["id"])))
 
 
 def code(answer: httpx.Response, status: int) -> str:
@@ -120,8 +120,8 @@ def test_the_guides_request_starts_the_run_of_the_plan_once_and_its_test_trigger
     first = begun(client.post(GUIDE, json=said, headers=key))
     assert (first["kind"], first["status"], first["planId"], first["mode"]) == ("recovery", "pending", "database_failure", "run")
     assert first["jobId"] == first["executionId"]
-    assert first["workerOnline"] is False
-    run = prefect.read_flow_run(UUID(first["flowRunId"]))
+    assert "no worker" in first["notes"][0]
+    run = prefect.read_flow_run(UUID(first["run"]["id"]))
     assert run.deployment_id == plan_deployments(prefect, None)["database_failure"].id
     assert (run.parameters["job_id"], run.parameters["trigger"]) == (first["jobId"], "database_unavailable")
     assert run.parameters["facts"]["where"] == "eu"
@@ -221,8 +221,8 @@ def test_an_execution_is_gone_on_with_where_it_stopped_and_then_undone(
     path = f"/v1/executions/{started['jobId']}"
     resumed = begun(client.post(f"{path}/resume", headers={"Idempotency-Key": "on"}))
     assert resumed["jobId"] == started["jobId"]
-    assert resumed["flowRunId"] != started["flowRunId"]
-    assert begun(client.post(f"{path}/resume", headers={"Idempotency-Key": "on"}))["flowRunId"] == resumed["flowRunId"]
+    assert resumed["run"] != started["run"]
+    assert begun(client.post(f"{path}/resume", headers={"Idempotency-Key": "on"}))["run"] == resumed["run"]
     carried_out(resumed, prefect)
     assert client.get(path).json()["status"] == "success"
     assert code(client.post(f"{path}/resume"), 409) == "HF-400"
