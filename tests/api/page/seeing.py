@@ -10,8 +10,7 @@ from tests.browser import Browser
 _KEYS: dict[str, dict[str, Any]] = {
     "Tab": {"windowsVirtualKeyCode": 9},
     "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"},
-    "Space": {"windowsVirtualKeyCode": 32, "text": " "},
-    "ArrowDown": {"windowsVirtualKeyCode": 40},
+    " ": {"windowsVirtualKeyCode": 32, "text": " "},
 }
 _LOWEST_CONTRAST = 4.5
 
@@ -66,7 +65,7 @@ class Eyes(Browser):
     def press(self, key: str) -> None:
         """Press a key."""
         for kind in ("keyDown", "keyUp"):
-            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **_KEYS[key])
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key.strip() or "Space", **_KEYS[key])
 
     def write(self, text: str) -> None:
         """Type a text where the focus is."""
