@@ -23,9 +23,11 @@ from holdfast.catalog.mirror import Mirror
 from holdfast.catalog.records import JobRecord, MaintenanceRecord, Metadata, Record
 from holdfast.process_identity import is_known_dead
 from holdfast.repository import Repository
+from holdfast.settings import load_settings
 from orchestration import events
 from orchestration.dead_runs import close_dead_runs, crash_run
 from orchestration.job import time_text
+from orchestration.job_record import JobEntries
 from orchestration.recovery.dead_executions import close_dead_executions
 from orchestration.slots import free_stuck_slots
 
@@ -63,6 +65,7 @@ def _tell(record: Record, target: str | None, status: str, reason: str) -> None:
     ended = {"completedAt": time_text(datetime.now(UTC)), "startedAt": time_text(record.started_at)}
     payload = {"jobId": record.job_id, "type": record.type, "status": status, "error": reason, **ended}
     events.emit(f"{kind}.{status}", job_id=record.job_id, type=record.type, payload=payload, target=target)
+    JobEntries.of_dead_work(load_settings(), kind, record.type, record.job_id).ended(status)
 
 
 def _put_prefect_right() -> None:

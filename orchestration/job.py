@@ -37,7 +37,7 @@ from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
 from holdfast.settings import Settings, load_settings
 from orchestration import artifacts, events
-from orchestration.job_record import JobRecord
+from orchestration.job_record import JobEntries
 from orchestration.kinds import Kind
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
@@ -87,7 +87,7 @@ class Job:
         self.log = get_run_logger()
         self._row = self._new_row(backup_id, recorded=recorded)
         self._recorded = recorded and kind not in _QUIET
-        self._record = None if kind in _QUIET else JobRecord(self.settings, kind, type, self.id, backup_id)
+        self._record = None if kind in _QUIET else JobEntries(self.settings, kind, type, self.id, backup_id)
         self._closed = False
         self._open = contextlib.ExitStack()
 

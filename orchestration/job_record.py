@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OUTCOMES: dict[str, Outcome] = {"completed": "done", "cancelled": "cancelled"}
 
 
-class JobRecord:
+class JobEntries:
     """The entries of one job. `backup_id` is what it works on, where it is told."""
 
     def __init__(self, settings: Settings, kind: str, type: str, job_id: str, backup_id: str | None = None) -> None:  # noqa: A002
@@ -24,7 +24,15 @@ class JobRecord:
         self._kind = kind
         self._job_id = job_id
         details: dict[str, Value] = {"type": type, "backupId": backup_id}
+        self._actor_given: Actor | None = None
         self._details = {name: value for name, value in details.items() if value is not None}
+
+    @classmethod
+    def of_dead_work(cls, settings: Settings, kind: str, type: str, job_id: str) -> JobEntries:  # noqa: A002
+        """Make those of a job whose process died: what is told of it Holdfast tells by itself."""
+        made = cls(settings, kind, type, job_id)
+        made._actor_given = Actor("system", "holdfast")
+        return made
 
     def started(self) -> None:
         self._write("start", "accepted")
@@ -35,7 +43,7 @@ class JobRecord:
 
     @cached_property
     def _actor(self) -> Actor:
-        return actor_of_this_run()
+        return self._actor_given or actor_of_this_run()
 
     def _write(self, verb: str, outcome: Outcome, error: BaseException | None = None) -> None:
         entry = Entry(f"{self._kind}.{verb}", self._actor, this_host(), outcome, self._job_id, code_of(error), self._details)

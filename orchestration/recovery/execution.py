@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
+from holdfast.audit import Actor, AuditBook, Entry
+from holdfast.audit.entry import this_host
 from holdfast.errors import ApprovalDeniedError, HoldfastError, RecoveryFailedError
 from holdfast.process_identity import this_process
 from holdfast.recovery.deadline import Deadline
@@ -83,6 +85,7 @@ class Executing:
         """Take a person's answer. Raises ApprovalDeniedError."""
         comment = {"approvalComment": masked(answer.comment)} if answer.comment else {}
         by = masked(answer.by)
+        self._record(answer, by)
         if answer.approve:
             self.recording.change(
                 lambda one: replace(one, approved_by=by, metadata={**one.metadata, **comment, "approvedAt": _now_text()})
@@ -95,6 +98,13 @@ class Executing:
             reason=reason,
             next_step="Nothing live was changed. 'holdfast recover' begins another one",
         )
+
+    def _record(self, answer: Answer, by: str) -> None:
+        """Have the answer in the audit log as the execution took it, whichever way it came: in Prefect's UI nobody else tells."""
+        action = "recovery.approve" if answer.approve else "recovery.deny"
+        who = Actor("user", by or "at Prefect")
+        entry = Entry(action, who, this_host(), "done", self.execution.id, details={"plan": self.plan.id, "taken": True})
+        AuditBook(self.job.settings).write(entry)
 
     def carry_out(self, *, only_assess: bool = False) -> list[str]:
         """Do what can be done; return why a person has to agree to the rest, or nothing where all has come to its end."""
