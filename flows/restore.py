@@ -43,8 +43,9 @@ def restore(
 ) -> dict[str, Any]:
     """Restore a backup, or the newest of a type.
 
-    `target` is a database's block or URL without password; a folder; or `live`, for all but databases: the place that was backed
-    up. `tables` and `only` restore a part, `env_file` is where variables of a configuration are put.
+    `target` is a database's block, `block/database` or URL without password; for all but databases a folder, `home`: a new one
+    in this host's home, or `live`: the place that was backed up. `tables` and `only` restore a part, `env_file` is where
+    variables of a configuration are put.
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
     `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """

@@ -46,7 +46,7 @@ def bring_source_back(job: Job, repository: Repository, wanted: Wanted) -> Json:
         if wanted.is_live:
             done = _LIVE[manifest.type](job, repository, manifest, wanted)
         else:
-            done = of_folder(to_folder(job, repository, manifest, folder_of(wanted.target), wanted), wanted)
+            done = of_folder(to_folder(job, repository, manifest, folder_of(wanted.target, job), wanted), wanted)
         return completed_restore(job, repository, manifest, wanted, done)
 
 

@@ -16,6 +16,7 @@ from holdfast import figures
 from holdfast.errors import SettingsError
 from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
+from holdfast.private_file import make_private_folder
 from holdfast.repository import Manifest, Repository
 from holdfast.source_restore import SourceRestore, folder_mode
 from orchestration import artifacts
@@ -24,11 +25,13 @@ from orchestration.rows import Json
 from orchestration.source_rebuilding import compare, follow, look_first, restore_all, take_place
 
 LIVE = "live"
+HOME = "home"
+"""A new folder of the job's own, in the home of the host that restores: where others may not say which folder is written to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be restored, how, and to where: a folder as an absolute path, or `live`, the place that was backed up."""
+    """What is to be restored, how, and to where: a folder as an absolute path; `live`, the place that was backed up; `home`."""
 
     backup_id: str
     target: str
@@ -68,8 +71,12 @@ def to_folder(job: Job, repository: Repository, manifest: Manifest, target: Path
     return restore
 
 
-def folder_of(target: str) -> Path:
+def folder_of(target: str, job: Job) -> Path:
     """Read a target that is a folder. Raises SettingsError."""
+    if target == HOME:
+        place = job.settings.home.absolute() / "restored"
+        make_private_folder(place)
+        return place / job.id
     path = Path(target)
     if not path.is_absolute():
         raise SettingsError(

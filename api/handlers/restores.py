@@ -18,12 +18,11 @@ from api.handlers.maintenance import BackupId, BlockName, verification
 from api.starting import start
 from blocks.names import own_name
 from holdfast.errors import RequestInvalidError
-from holdfast.jobs import new_job_id
 from holdfast.postgres.url import DatabaseUrl
 from holdfast.repository import BackupType
 from orchestration.submitting import Order
 
-LIVE = "live"
+LIVE, HOME = "live", "home"
 TEST_BACKUP = "test_backup"
 """The guide's own example: where no backup is called so, the newest one is restored into scratch, compared, and thrown away."""
 
@@ -63,8 +62,13 @@ def _restore(asked: Asked[RestoreRequest]) -> Json:
     if answer["kind"] == "verification":
         note = f"there is no backup {TEST_BACKUP}: the newest one is restored into scratch, compared, and thrown away"
         return answer | {"backupId": parameters["backup_id"], "mode": "test", "target": None, "notes": [*answer["notes"], note]}
-    told = {name: parameters[name] for name in ("mode", "target")}
+    told = {"mode": parameters["mode"], "target": _landing(asked, answer["jobId"], parameters["target"])}
     return answer | {"backupId": parameters["backup_id"], **told, "dryRun": parameters["dry_run"]}
+
+
+def _landing(asked: Asked[RestoreRequest], job_id: str, target: str) -> str:
+    """Say where it lands; a folder is in the home of whichever host restores, which mostly is this one."""
+    return str(asked.parts.settings.home.absolute() / "restored" / job_id) if target == HOME else target
 
 
 def _require_sense(said: RestoreRequest) -> None:
@@ -95,13 +99,11 @@ def _order(asked: Asked[RestoreRequest]) -> Order:
         require_known(asked, "latest", said.type)
         return verification("latest", said.type)
     require_known(asked, said.backup_id, said.type)
-    job_id = new_job_id("restore")
     parameters = {
-        "job_id": job_id,
         "backup_id": said.backup_id,
         "type": said.type,
         "mode": said.mode,
-        "target": _database(asked) if said.type == "database" else _place(asked, job_id),
+        "target": _database(asked) if said.type == "database" else said.target or HOME,
         "tables": list(said.tables or []),
         "only": list(said.only or []),
         "dry_run": said.dry_run,
@@ -120,12 +122,6 @@ def _database(asked: Asked[RestoreRequest]) -> str:
         return block
     live = DatabaseUrl.parse(settings.database_url).database if settings.database_url else "database"
     return f"{block}/{live[:_ROOM_FOR_TIME]}_restored_{datetime.now(UTC):%Y%m%d_%H%M%S}"
-
-
-def _place(asked: Asked[RestoreRequest], job_id: str) -> str:
-    if asked.said.target == LIVE:
-        return LIVE
-    return str(asked.parts.settings.home.absolute() / "restored" / job_id)
 
 
 def _restores(asked: Asked[BackupsWanted]) -> Json:

@@ -107,6 +107,14 @@ def test_functions_come_back_byte_for_byte_each_an_entry_of_its_own(installation
     assert (row.type, row.status, row.backup_id) == ("function", "completed", backup_id)
 
 
+def test_a_restore_into_the_home_has_a_folder_of_its_own_there(installation: Installation, sources: Path) -> None:
+    function_backup()
+    done = restore(type="function", target="home")
+    assert Path(done["target"]) == installation.home / "restored" / done["jobId"]
+    assert tree(Path(done["target"])) == tree(sources / "supabase")
+    shutil.rmtree(installation.home / "restored")
+
+
 def test_what_is_live_is_refused_and_promote_takes_its_place_and_keeps_it(sources: Path) -> None:
     function_backup()
     live = sources / "supabase"
