@@ -8,12 +8,20 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import TheParts
 from api.action import Json
+from api.handlers.executions import EXECUTION
 from api.handlers.status import STATUS
 from api.page.asking import answer
-from api.page.person import ThePerson
+from api.page.executions import at_stake
+from api.page.person import Person, ThePerson
 from api.page.showing import PageRoute, page
+from api.parts import Parts
+from holdfast import figures
+from holdfast.errors import HoldfastError
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_IDLE = {"prefect": "Prefect server answers", "worker": "worker takes runs"}
+_STAKES_SHOWN, _LINES_SHOWN = 3, 6
 
 
 @router.get("/")
@@ -21,6 +29,7 @@ def overview(request: Request, parts: TheParts, person: ThePerson) -> Response:
     """Show how things stand, by the latest look."""
     found = answer(parts, person, STATUS)
     good, said = sentence(found)
+    waiting = [one for one in found["executions"] if one["waitingFor"] == "approval"]
     return page(
         request,
         person,
@@ -31,9 +40,18 @@ def overview(request: Request, parts: TheParts, person: ThePerson) -> Response:
         said=said,
         down=parts_down(found),
         three_two_one={one["jobId"]: one["threeTwoOne"] for one in found["backups"]},
-        waiting=[one for one in found["executions"] if one["waitingFor"] == "approval"],
+        waiting=waiting,
+        stakes={one["executionId"]: _stakes(parts, person, one["executionId"]) for one in waiting[:_STAKES_SHOWN]},
         at_work=[one for one in found["executions"] if one["waitingFor"] != "approval"],
     )
+
+
+def _stakes(parts: Parts, person: Person, execution_id: str) -> list[str]:
+    """Tell the first of what would be lost; nothing where the execution is not known any more."""
+    try:
+        return figures.first(at_stake(answer(parts, person, EXECUTION, executionId=execution_id)), _LINES_SHOWN)
+    except HoldfastError:
+        return []
 
 
 def sentence(status: Json) -> tuple[bool | None, str]:
@@ -54,6 +72,8 @@ def sentence(status: Json) -> tuple[bool | None, str]:
     stale = [one["type"] for one in on if one["overdue"] or one["bad"] or one["rpo"]["missed"]]
     if stale:
         return False, f"Not everything is protected: see {', '.join(stale)} below."
+    if at_rest := [name for name in ("prefect", "worker") if not status["parts"].get(name, {"ok": True})["ok"]]:
+        return None, f"Everything is protected so far, but nothing that is due will run: no {_IDLE[at_rest[0]]}."
     unproven = [one["type"] for one in on if one["rpo"]["provenBackup"] is None]
     if unproven:
         return True, f"Everything is backed up. No backup of type {', '.join(unproven)} is proven yet."

@@ -112,6 +112,7 @@ def overview_of(status: Json, *scopes: Any, root_path: str = "") -> str:
         down=parts_down(status),
         three_two_one=placed,
         waiting=waiting,
+        stakes={"r1": ["At least 12 rows would be lost, of 1 table:"]},
         at_work=[],
     )
 
@@ -120,6 +121,11 @@ def test_the_first_sentence_says_what_is_wrong_first(standing: Json) -> None:
     assert sentence(standing) == (False, "Not everything is protected. The newest config backup is bad.")
     well = {**standing, "alarms": []}
     well["types"] = [one for one in well["types"] if one["type"] == "database"]
+    assert sentence(well) == (
+        None,
+        "Everything is protected so far, but nothing that is due will run: no Prefect server answers.",
+    )
+    well["parts"] = {"storage": {"ok": True}}
     assert sentence(well) == (True, "Everything is protected.")
     two = {**standing, "alarms": standing["alarms"] * 2}
     assert sentence(two)[1] == "Not everything is protected. The newest config backup is bad, and 1 more."
@@ -146,6 +152,7 @@ def test_what_waits_for_a_person_is_on_the_first_page(standing: Json) -> None:
     one = {"executionId": "r1", "planId": "database_failure", "mode": "run", "startedAt": NOW, "waitingFor": "approval"}
     text = overview_of({**standing, "executions": [{**one, "status": "running"}]})
     assert "Waiting for a person" in text
+    assert "At least 12 rows would be lost" in text
     assert 'href="/executions/r1"' in text
 
 
