@@ -18,6 +18,7 @@ from holdfast.recovery.outside import require_allowed
 from holdfast.recovery.plan import read_plan
 from holdfast.recovery.plan_book import PlanBook
 from orchestration.following import follow_plans
+from orchestration.recovery.channels import require_channels
 
 if TYPE_CHECKING:
     from api.parts import Parts
@@ -76,6 +77,7 @@ def _put(parts: Parts, document: Json, *, replace: bool) -> Json:
     # When a plan was tested is what its drills say, and nobody else; where its steps stay, it stays tested.
     plan = read_plan(document).model_copy(update={"last_tested": None})
     require_allowed(plan)
+    require_channels(plan, parts.settings)
     replaced = book_of(parts).add([plan], replace=replace)[plan.id]
     return _changed(parts, {"planId": plan.id, "replaced": replaced})
 

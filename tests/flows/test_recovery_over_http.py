@@ -10,10 +10,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled
+from pydantic import SecretStr
 
 from api.parts import Parts
 from flows.disaster_recovery import disaster_recovery
@@ -171,6 +173,26 @@ def test_a_plan_that_is_added_hears_its_events_at_once_and_one_that_is_removed_n
     prefect.set_flow_run_state(run.id, Cancelled(), force=True)
     assert client.delete("/v1/plans/orders_lost").json()["deployments"] == ["recover-orders-lost: no more"]
     assert code(client.post("/v1/events", json={"event": "orders_missing"}), 422) == "HF-200"
+
+
+def test_a_plan_names_only_channels_that_there_are(client: httpx.Client, prefect: SyncPrefectClient) -> None:
+    told = told_by("nobodys-channel", "email")
+    answer = client.post("/v1/plans", json={"plan": told})
+    assert code(answer, 422) == "HF-416"
+    why = answer.json()["fields"]["steps.tell.parameters.channels"]
+    assert "no notification block nobodys-channel" in why
+    assert "set BACKUP_SMTP_URL" in why
+    SlackWebhook(url=SecretStr("https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX")).save("shop-oncall")
+    try:
+        assert client.post("/v1/plans", json={"plan": told_by("shop-oncall")}).status_code == 201
+    finally:
+        client.delete("/v1/plans/orders_lost")
+        SlackWebhook.delete("shop-oncall")
+
+
+def told_by(*channels: str) -> dict[str, Any]:
+    tell = {"id": "tell", "name": "Tell", "type": "notification", "order": 1, "timeout": 2}
+    return document(steps=[{**tell, "parameters": {"message": "The orders are gone", "channels": channels}}], triggers=[])
 
 
 def test_an_execution_that_waits_is_approved_once_and_listed_with_its_steps(
