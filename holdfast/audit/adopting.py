@@ -1,7 +1,7 @@
 """A catalog that was made again takes over what the repository has of the log: as former chains, whose end the new chain names.
 
 A former chain is never gone on with. Lines of it that were not mirrored may be lost, and a second line of the same number,
-here or in a catalog that turns up again, would make two stories of one (docs/decisions/0009-audit-chains.md).
+here or in a catalog that turns up again, would make two stories of one (docs/decisions/0008-audit-chains.md).
 """
 
 from __future__ import annotations
