@@ -33,6 +33,7 @@ from orchestration.slots import free_stuck_slots
 
 REASON = "its process died before it had ended"
 CANCELLED = "its run was cancelled before it began"
+UNTOLD = "the catalog could not be told of it: this is how its run ended, by what Prefect says"
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +87,8 @@ class Judgement:
         self._repository = repository
         self.dead: dict[str, Record] = {}
         """What was judged to be dead, by job id."""
-        self._unbegun: dict[str, str] = {}
-        """Why the flow runs ended that never began their job, by their ids."""
+        self._untold: dict[str, Ending] = {}
+        """How the flow runs ended that never told the catalog that their job began, by their ids."""
 
     def is_alive(self, record: Record) -> bool:
         """Tell whether the work behind a row that is not closed goes on, as far as that can be known."""
@@ -97,11 +98,12 @@ class Judgement:
         return alive
 
     def ending(self, record: Record) -> Ending:
-        """Tell how dead work ended: a run that was cancelled before it began has no process that could have died."""
-        why = self._unbegun.get(str(record.metadata.get("flowRunId")))
-        if why is None:
-            return "failed", REASON
-        return ("cancelled", why) if why == CANCELLED else ("failed", why)
+        """Tell how dead work ended: a run that was cancelled before it began has no process that could have died.
+
+        A backup whose run could not tell of its end counts as failed until it is found in the repository.
+        """
+        status, reason = self._untold.get(str(record.metadata.get("flowRunId")), ("failed", REASON))
+        return ("failed", reason) if status == "completed" and isinstance(record, JobRecord) else (status, reason)
 
     def goes_on(self, known: Metadata) -> bool:
         """Tell it by what a row's metadata says of process, lease and flow run."""
@@ -112,7 +114,7 @@ class Judgement:
         run_id = known.get("flowRunId")
         state = _final_state(run_id)
         if state is not None and "pid" not in known:
-            self._unbegun[str(run_id)] = CANCELLED if state.is_cancelled() else f"its run ended before it began: {state.name}"
+            self._untold[str(run_id)] = _ending_of(state)
         return state is None
 
     def _was_leased_here(self, known: Metadata) -> bool:
@@ -123,6 +125,12 @@ class Judgement:
     @cached_property
     def _living_leases(self) -> set[str]:
         return {lease.id for lease in self._repository.leases() if not lease.expired}
+
+
+def _ending_of(state: State) -> Ending:
+    if state.is_completed():
+        return "completed", UNTOLD
+    return ("cancelled", CANCELLED) if state.is_cancelled() else ("failed", f"its run ended before it began: {state.name}")
 
 
 def _final_state(flow_run_id: object) -> State | None:

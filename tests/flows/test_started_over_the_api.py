@@ -17,7 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 from pydantic import SecretStr
 
 from api.parts import Parts
@@ -152,18 +152,30 @@ def test_an_api_that_is_killed_before_it_answers_has_the_work_done_once(
 def test_a_run_that_was_cancelled_before_it_began_ends_its_job_and_one_that_waits_goes_on_waiting(
     installation: Installation, prefect: SyncPrefectClient, api: httpx.Client
 ) -> None:
-    cancelled, waits = (api.post("/v1/cleanups", json={"dryRun": True}).json()["jobId"] for _ in range(2))
+    cancelled, untold, waits = (api.post("/v1/cleanups", json={"dryRun": True}).json()["jobId"] for _ in range(3))
     prefect.set_flow_run_state(_run_of(prefect, cancelled).id, Cancelled(), force=True)
+    prefect.set_flow_run_state(_run_of(prefect, untold).id, Completed(), force=True)
     mirror = Mirror(lambda: open_catalog(installation.settings))
     try:
-        assert cancelled in close_dead_work(mirror, installation.repository)
+        assert {cancelled, untold} <= set(close_dead_work(mirror, installation.repository))
     finally:
         mirror.close()
     found = api.get(f"/v1/jobs/{cancelled}").json()
     assert (found["kind"], found["status"], found["error"]) == ("cleanup", "cancelled", CANCELLED)
+    assert api.get(f"/v1/jobs/{untold}").json()["status"] == "completed"
     assert api.get(f"/v1/jobs/{waits}").json()["status"] == "pending"
     assert _carry_out(prefect, waits)["dryRun"]
     assert api.get(f"/v1/jobs/{waits}").json()["dryRun"]
+
+
+def test_a_run_that_nobody_gave_an_id_is_named_after_its_job(installation: Installation, prefect: SyncPrefectClient) -> None:
+    made = cleanup(dry_run=True)
+    with installation.catalog() as catalog:
+        row = catalog.maintenance.find(made["jobId"])
+    assert row is not None
+    assert row.document is not None
+    assert (row.kind, row.status, row.document["dryRun"]) == ("cleanup", "completed", True)
+    assert prefect.read_flow_run(UUID(row.metadata["flowRunId"])).name == f"clean up, {made['jobId']}"
 
 
 def test_a_restore_lands_beside_what_is_live_and_never_where_a_request_would_have_it(
