@@ -126,3 +126,14 @@ def test_plans_are_listed_and_none_is_changed_while_the_catalog_is_down(tmp_path
         refused(client.post("/v1/plans", json={"plan": document("mine")}), 503, "HF-702")
         refused(client.patch("/v1/configuration", json={"updates": {"keepLast": 5}}), 503, "HF-702")
     assert not (tmp_path / "home" / "postgres").exists(), "nothing was started"
+
+
+def test_init_makes_no_key_and_without_one_nothing_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings_in(tmp_path, monkeypatch)
+    monkeypatch.delenv("BACKUP_ENCRYPTION_KEY")
+    with answering(Parts(load_settings)) as client:
+        told = refused(client.post(f"{GUIDE}?action=init", json={"config": {"enableEncryption": True}}), 503, "HF-201")
+        assert "holdfast keys generate" in told["nextStep"]
+        refused(client.post("/v1/init", json={"config": {}, "key": "x"}), 422, "HF-207")
+    assert not (tmp_path / "home" / "repository").exists()
+    assert not (tmp_path / "home" / "postgres").exists()
