@@ -5,6 +5,7 @@ Routes say what they take; what they answer is said here, by their names, and te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from importlib.metadata import version
@@ -50,6 +51,7 @@ _PROBLEMS = {
     502: "A part that this needs failed, or what is stored is damaged",
     503: "A part that this needs can't be reached now, or too much is asked at once; try again",
 }
+_IDS = {"jobId": {"pattern": "^[A-Za-z0-9_-]{1,200}$", "maxLength": 200}}
 _BODY_PROBLEMS = {408, 413, 415}
 
 
@@ -64,8 +66,10 @@ def describe(app: FastAPI, root_path: str = "") -> Json:
     document["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "Made by 'holdfast tokens create NAME --scopes …'"}
     }
+    document["paths"] = {_in_camel_case(path): methods for path, methods in document["paths"].items()}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
+            operation["parameters"] = [_as_sent(one) for one in operation.get("parameters", [])]
             _complete(operation, path, method)
     _describe_guide(document["paths"][PATH])
     return document
@@ -94,6 +98,26 @@ def _schemas() -> Json:
     )
     found: Json = made["$defs"]
     return found
+
+
+def _in_camel_case(text: str) -> str:
+    """Name the parts of a path as fields are named."""
+    return re.sub(r"_([a-z])(?=[a-z_]*\})", lambda found: found[1].upper(), text)
+
+
+def _as_sent(parameter: Json) -> Json:
+    """Say of a parameter what can be sent: nothing stands for null in a URL, and an id has no other characters than ids have."""
+    schema = dict(parameter["schema"])
+    options = [one for one in schema.pop("anyOf", []) if one != {"type": "null"}]
+    if len(options) == 1:
+        schema |= options[0]
+    elif options:
+        schema["anyOf"] = options
+    name = parameter["name"]
+    if parameter["in"] == "path":
+        name = _in_camel_case(f"{{{name}}}")[1:-1]
+        schema |= {"minLength": 1, "maxLength": 100} | _IDS.get(name, {})
+    return {**parameter, "name": name, "schema": schema}
 
 
 def _complete(operation: Json, path: str, method: str) -> None:
@@ -171,4 +195,5 @@ def _query(actions: list[Action[Any]]) -> Iterator[Json]:
             heeded.setdefault(name, []).append(action.name)
     for name, schema in found.items():
         plain = {key: value for key, value in schema.items() if key != "title"}
-        yield {"name": name, "in": "query", "required": False, "schema": plain, "description": f"Of {', '.join(heeded[name])}"}
+        of = ", ".join(heeded[name])
+        yield _as_sent({"name": name, "in": "query", "required": False, "schema": plain, "description": f"Of {of}"})

@@ -37,7 +37,10 @@ def _moment(said: Any) -> Any:
     if found := _AGO.fullmatch(said):
         return datetime.now(UTC) - timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
     moment = datetime.fromisoformat(said)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:  # PostgreSQL knows fewer time zones than Python
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("is no time that can be told in UTC") from None
 
 
 Since = Annotated[datetime | None, BeforeValidator(_moment), Field(description="ISO 8601, or how long ago: 24h, 7d")]

@@ -1,4 +1,4 @@
-"""An API that answers for real, on a port of this machine."""
+"""An API that answers for real, on a port of this machine; each answer has to be as the OpenAPI document says."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import uvicorn
 
 from api.app import create_app
 from api.parts import Parts
+from tests.api.documented import require_documented
 
 
 @contextmanager
@@ -26,7 +28,11 @@ def answering(parts: Parts, token: str | None = None) -> Iterator[httpx.Client]:
         host, port = listening.getsockname()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            with httpx.Client(base_url=f"http://{host}:{port}", timeout=20, trust_env=False, headers=headers) as client:
+            hooks: dict[str, list[Any]] = {"response": [require_documented]}
+            client = httpx.Client(
+                base_url=f"http://{host}:{port}", timeout=20, trust_env=False, headers=headers, event_hooks=hooks
+            )
+            with client:
                 yield client
         finally:
             server.should_exit = True
