@@ -8,7 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
+from api.page.sessions import Session
+from api.page.showing import keep
 from api.parts import Parts
 from holdfast.tokens import Scope, Tokens
 from tests.api.answering import answering
@@ -66,7 +70,16 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(tokens: Tokens
     cookie = logged_in(tokens, client, "cookie", "read").headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
-    assert "secure" not in cookie  # by TLS it is, and this is plain HTTP
+    assert "secure" not in cookie  # this is plain HTTP
+
+
+def test_by_tls_the_cookie_is_sent_by_tls_alone_and_to_the_path_of_the_page() -> None:
+    scope = {"type": "http", "scheme": "https", "path": "/login", "root_path": "/backup", "headers": [], "query_string": b""}
+    answer = Response()
+    keep(Request(scope | {"server": ("backup.example", 443)}), answer, Session("an id", "a word", "digest", 0, 0))
+    cookie = answer.headers["set-cookie"]
+    assert "; Secure" in cookie
+    assert "Path=/backup;" in cookie
 
 
 def test_logging_in_leads_to_no_other_site(tokens: Tokens, client: httpx.Client) -> None:
