@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from api.json_body import is_plain
 from holdfast.errors import RequestInvalidError
 
 Place = tuple[datetime, str]
@@ -21,7 +22,7 @@ _SUM_BYTES = 6
 
 def to_cursor(place: Place, asked: dict[str, Any]) -> str:
     """Write a place in the list of what was asked for."""
-    said = json.dumps([place[0].isoformat(), place[1]]).encode()
+    said = json.dumps([place[0].astimezone(UTC).isoformat(), place[1]]).encode()
     return urlsafe_b64encode(_sum(said, asked) + said).decode().rstrip("=")
 
 
@@ -31,10 +32,10 @@ def from_cursor(cursor: str, asked: dict[str, Any]) -> Place:
         held = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         said = held[_SUM_BYTES:]
         at, job_id = json.loads(said)
-        place = datetime.fromisoformat(at), str(job_id)
-    except (ValueError, TypeError):
+        place = datetime.fromisoformat(at).astimezone(UTC), str(job_id)
+    except (ValueError, TypeError, OverflowError):
         raise _unknown() from None
-    if held[:_SUM_BYTES] != _sum(said, asked) or to_cursor(place, asked) != cursor:
+    if not is_plain(place[1]) or held[:_SUM_BYTES] != _sum(said, asked) or to_cursor(place, asked) != cursor:
         raise _unknown()
     return place
 
