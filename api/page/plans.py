@@ -21,7 +21,11 @@ _PAST = 10
 def list_plans(request: Request, parts: TheParts, person: ThePerson) -> Response:
     """List the plans, the most urgent first."""
     found, wrong = answer_or_error(parts, person, PLANS)
-    shown = {"plans": found["plans"] if found else [], "note": found and found["note"]}
+    shown = {
+        "plans": found["plans"] if found else [],
+        "note": found and found["note"],
+        "unreadable": found["unreadable"] if found else [],
+    }
     return page(request, person, "plans.html", section="Plans", wrong=wrong, **shown)
 
 

@@ -5,8 +5,6 @@ Beside what is live is what is offered first. What touches what is live takes a 
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
-
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
@@ -18,7 +16,7 @@ from api.handlers.restores import RESTORE
 from api.page.asking import answer, answer_or_error
 from api.page.jobs import OPEN
 from api.page.person import Person, TheForm, ThePerson, text_in, texts_in
-from api.page.showing import PageRoute, go_to, page, when
+from api.page.showing import PageRoute, database_in, go_to, page, when
 from api.parts import Parts
 from holdfast import figures
 from holdfast.errors import HoldfastError
@@ -105,8 +103,7 @@ def restore(request: Request, parts: TheParts, person: ThePerson, form: TheForm)
 
 def live_name(looked: Json, kind: str) -> str:
     """Name what is live and would be replaced: the database of the look's target, or what the type protects."""
-    path = urlsplit(str(looked.get("target") or "")).path
-    return (unquote(path.rsplit("/", 1)[-1]) if kind == "database" else "") or kind
+    return (database_in(looked.get("target")) if kind == "database" else "") or kind
 
 
 def ways_of(kind: str) -> tuple[_Way, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -40,6 +40,11 @@ def when(value: Any) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+def database_in(address: object) -> str:
+    """Name the database of an address; nothing where it has none."""
+    return unquote(urlsplit(str(address or "")).path.rsplit("/", 1)[-1])
+
+
 def _environment() -> Environment:
     """Make what renders. What a document lacks is shown as not known: half a page helps at night, an error does not."""
     made = Environment(
@@ -62,6 +67,8 @@ def _environment() -> Environment:
         "query": _query,
         "segment": lambda text: quote(str(text), safe=""),
         "took": _took,
+        "database": database_in,
+        "identifier": lambda name: '"' + str(name).replace('"', '""') + '"',
     }
     made.filters |= {name: _of_known(shown) for name, shown in filters.items()}
     made.globals["new_key"] = lambda: secrets.token_urlsafe(16)

@@ -203,8 +203,19 @@ def test_a_restore_says_where_it_landed_and_how_it_is_undone() -> None:
     assert "It is back" in text
     assert "This was lost" in text
     assert "content_before_20260102T030405Z" in text
+    back = 'ALTER DATABASE "content_before_20260102T030405Z" RENAME TO "content live";'
+    assert back.replace('"', "&#34;") in text
     files = a_look() | {"dryRun": False, "kept": "/srv/app_before_20260102T030405Z", "type": "config", "losses": None}
     assert "holdfast roll-back /srv/app_before_20260102T030405Z" in shown("job.html", section="Jobs", job=files, is_open=False)
+
+
+def test_a_plan_that_was_only_looked_at_says_what_would_be_done() -> None:
+    step = {"name": "Restore", "outcome": "waiting", "would": [HOSTILE], "notes": [], "attempts": 0, "error": None}
+    job = a_job(kind="recovery", type="recovery", mode="plan", steps=[step], asks=["it replaces what is live"])
+    text = shown("job.html", section="Recoveries", job=job, is_open=False)
+    assert "What would be done" in text
+    assert "A person would have to agree: it replaces what is live" in text
+    assert "Would: &lt;script&gt;" in text
 
 
 def test_what_would_be_lost_is_shown_before_it_can_be() -> None:
