@@ -5,6 +5,7 @@ Whoever shows no valid token is not in it, or a stranger could fill it: failed t
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ _ACCEPTED = 202
 _SELDOM_SECONDS = 3600.0
 _refused: dict[tuple[str, str], float] = {}
 _lock = threading.Lock()
+_log = logging.getLogger("holdfast.api")
 
 
 @contextmanager
@@ -78,7 +80,12 @@ def _write(name: str, action: Action[Any], asked: Asked[Any], answer: Json, erro
         code_of(error) or (HoldfastError.code if isinstance(error, Exception) else None),
         _details(asked.said),
     )
-    AuditBook(asked.parts.settings, asked.parts.catalog).write(entry)
+    try:
+        book = AuditBook(asked.parts.settings, asked.parts.catalog)
+    except HoldfastError as problem:  # without settings nobody knows where; the request has its own answer
+        _log.error("the audit log has no entry of %s by %s: %s", name, asked.caller.name, problem)
+        return
+    book.write(entry)
 
 
 def _subject(said: Json, answer: Json) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Annotated
 
@@ -12,7 +13,9 @@ from api.cursor import from_cursor, to_cursor
 from api.handlers.jobs import Since
 from holdfast.audit.reading import document_of, verified
 from holdfast.catalog.audit_log import place_of
+from holdfast.errors import BusyError
 
+_one_at_a_time = threading.Lock()
 _Filter = Annotated[str | None, Field(max_length=255)]
 
 
@@ -45,7 +48,16 @@ def _lines(asked: Asked[LinesWanted]) -> Json:
 
 
 def _verification(asked: Asked[Nothing]) -> Json:
-    return verified(asked.parts.settings).document()
+    if not _one_at_a_time.acquire(blocking=False):
+        raise BusyError(
+            "the audit log is just being proven for somebody else",
+            reason="it takes seconds where there are a hundred thousand lines",
+            next_step="Ask again in a moment",
+        )
+    try:
+        return verified(asked.parts.settings).document()
+    finally:
+        _one_at_a_time.release()
 
 
 def _before(said: LinesWanted) -> tuple[str, str, int]:

@@ -77,7 +77,11 @@ class Replication:
         self._target_storage.sync()
 
     def _copy_audit_log(self) -> None:
-        """Copy the lines of the audit log that the target lacks; nothing of it is ever replaced there, nor deleted."""
+        """Copy the lines of the audit log that the target lacks; nothing of it is ever replaced there, nor deleted.
+
+        They are not counted: the log grows by each replication, so that each would seem to have found something to copy.
+        """
+        counted = self.report.copied_objects, self.report.copied_bytes
         target, brought = self._target_storage, []
         theirs = {info.name for info in target.list(names.AUDIT)}
         for info in self._source_storage.list(names.AUDIT):
@@ -88,6 +92,7 @@ class Replication:
                 self.report.add_problem(f"{info.name} was not copied: {what}")
             elif what is None:
                 brought.append(info.name)
+        self.report.copied_objects, self.report.copied_bytes = counted
         target.sync()
         if target.immutable_days:
             lock_objects(target, brought, Term.of(target, target.clock()).backup)
