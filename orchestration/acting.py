@@ -34,10 +34,11 @@ def actor_of_this_run() -> Actor:
         return Actor("system", "holdfast")
     if run.deployment_id is None and _OF_THIS_PROCESS not in os.environ:
         return this_user()
-    return _actor_of(run)
+    return actor_of(run)
 
 
-def _actor_of(run: FlowRun) -> Actor:
+def actor_of(run: FlowRun) -> Actor:
+    """Name who had Prefect start a run of a deployment."""
     token = asked_by(run.tags)
     if token is not None:
         return Actor("token", token)
