@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
+
+import typer
 
 from cli.api_options import Certificate, Host, Key, Port, RootPath, TrustedProxies, api_settings
 from cli.app import Commands
 
 commands = Commands("")
+
+OpenApi = Annotated[bool, typer.Option("--openapi", help="Print the OpenAPI document, and serve nothing.")]
 
 
 @commands.command(rich_help_panel="Run")
@@ -19,11 +24,15 @@ def api(
     tls_key: Key = None,
     trusted_proxies: TrustedProxies = None,
     root_path: RootPath = None,
+    openapi: OpenApi = False,
 ) -> None:
     """Answer requests of other programs, and the page: all that the guide's API does, /metrics for Prometheus, /healthz.
 
     It stays in the foreground until Ctrl-C or SIGTERM. 'holdfast serve' runs it too.
     """
+    if openapi:
+        _print_openapi(root_path or "")
+        return
     loaded = api_settings(
         host=host,
         port=port,
@@ -39,3 +48,13 @@ def api(
     sys.stdout.write(f"ready api={url_of(listening, loaded)}\n")
     sys.stdout.flush()
     run(listening)
+
+
+def _print_openapi(root_path: str) -> None:
+    """Print the document for whoever makes a client of it; nothing has to be set for that."""
+    import json
+
+    from api.app import create_app
+    from api.openapi import describe
+
+    sys.stdout.write(json.dumps(describe(create_app(), root_path), indent=2) + "\n")

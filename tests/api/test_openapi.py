@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,11 @@ def test_it_is_shown_to_whoever_may_ask_and_knows_the_path_that_a_proxy_puts_bef
         assert client.get("/openapi.json").json()["paths"] == shown["paths"]
         del client.headers["Authorization"]
         assert client.get("/openapi.json").status_code == 401
+
+
+def test_it_can_be_had_without_a_server_and_with_nothing_set(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("holdfast")), "api", "--openapi", "--root-path", "/backup"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    printed = json.loads(done.stdout)
+    assert printed["paths"] == document()["paths"]
+    assert printed["servers"][0]["url"] == "/backup"
