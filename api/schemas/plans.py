@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from api.schemas.document import Document, Json
+from api.schemas.jobs import StartedJob
 
 
 class Plan(Document):
@@ -44,18 +44,12 @@ class ChangedPlan(Document):
     problem: str | None
 
 
-class StartedExecution(Document):
-    """An execution of a plan that was started; it is a job, too."""
+class StartedExecution(StartedJob):
+    """An execution of a plan that was started; it is a job, too, whose id is the execution's."""
 
-    job_id: str
     execution_id: str
-    kind: str
-    type: str
-    status: Literal["pending"]
     plan_id: str
     mode: str
-    flow_run_id: str
-    worker_online: bool | None = Field(description="Whether a worker is there to carry it out; null: that can't be known")
 
 
 class Execution(Document):
