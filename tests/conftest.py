@@ -35,6 +35,8 @@ _LONGEST = (
     "tests/acceptance/test_faults.py",
     "fleet",
     "tests/acceptance/test_killed_at_any_moment.py",
+    "tests/hosting/test_beside_prefect.py",
+    "tests/api/test_schemathesis.py",
     "tests/orchestration/test_serving.py",
     "tests/orchestration/test_prefect_objects.py",
     "tests/acceptance/test_every_storage.py",
