@@ -63,12 +63,18 @@ def _caller(request: Request, tokens: Tokens) -> Caller:
     if not tokens.all():
         require_this_machine(request)
         return Caller("loopback", frozenset(SCOPES), address, "loopback")
-    said = request.headers.get("Authorization")
+    said = _said(request)
     if said is None and COOKIE in request.cookies and (caller := caller_of_session(request)) is not None:
         return caller
     kind, _, shown = (said or "").partition(" ")
     token = require_token(request, shown.strip() if kind.lower() == "bearer" else "")
     return Caller(token.name, token.scopes, address)
+
+
+def _said(request: Request) -> str | None:
+    """Return what a request shows. Where it shows two things a proxy may have let in the one that is not looked at: neither counts."""
+    shown = request.headers.getlist("Authorization")
+    return shown[0] if len(shown) == 1 else "" if shown else None
 
 
 def address_from(request: Request) -> str:

@@ -18,6 +18,7 @@ from api.page.jobs import OPEN
 from api.page.person import Person, TheForm, ThePerson, text_in, texts_in
 from api.page.showing import PageRoute, database_in, go_to, page, when
 from api.parts import Parts
+from api.problems import status_of
 from holdfast import figures
 from holdfast.errors import HoldfastError
 
@@ -66,6 +67,7 @@ _WAYS: dict[str, tuple[_Way, ...]] = {
 @router.get("/restore")
 def choose(request: Request, parts: TheParts, person: ThePerson) -> Response:
     """Step 1: ask what is to be brought back, and to where."""
+    person.caller.require(BACKUP.scope)
     chosen = {name: request.query_params.get(name, "") for name in _FIELDS}
     return _choosing(request, parts, person, chosen)
 
@@ -121,7 +123,7 @@ def _choosing(
         request,
         person,
         "restore.html",
-        400 if wrong else 200,
+        status_of(wrong) if wrong else 200,
         section="Backups",
         step=1,
         chosen=chosen,

@@ -15,13 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, Undefined
+from starlette.exceptions import HTTPException
 
 from api.page.person import LoggedOutError, Person
 from api.page.sessions import COOKIE, LONGEST_SECONDS, Session
 from api.problems import as_invalid, status_of
 from api.request_record import this_request
 from holdfast import figures
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, RequestInvalidError
 
 _log = logging.getLogger("holdfast.api")
 _HERE = Path(__file__).parent
@@ -133,6 +134,8 @@ class PageRoute(APIRoute):
                 answer = _to_login(request)
             except RequestValidationError as error:
                 answer = _error_page(request, as_invalid(error.errors()))
+            except HTTPException as error:
+                answer = _error_page(request, _no_form(error), error.status_code)
             except HoldfastError as error:
                 answer = _error_page(request, error)
             except Exception as error:  # noqa: BLE001  a person is told in words, whatever it is
@@ -168,6 +171,11 @@ def _to_login(request: Request) -> Response:
     path = request.url.path.removeprefix(root)
     looks = request.method == "GET" and path not in ("/", "/login")
     return go_to(request, "/login", next=f"{path}?{request.url.query}".rstrip("?") if looks else "")
+
+
+def _no_form(error: HTTPException) -> HoldfastError:
+    """Anybody may send what is no form, to the one for a token: it is no fault of ours, and worth no traceback in the log."""
+    return RequestInvalidError("the form can't be understood", reason=error.detail, next_step="Send it from the page itself")
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

@@ -74,6 +74,13 @@ def test_why_a_token_is_refused_is_never_said(api: Running, settings: Settings, 
     assert not any(token in caplog.text for token in (valid, expired, revoked))
 
 
+def test_of_two_tokens_in_one_request_none_counts(api: Running, settings: Settings) -> None:
+    valid = Tokens.of(settings).create("ops", ["read"])
+    for second in (f"Bearer {valid}", "Bearer hf_wrong"):
+        answer = api.client().get(PLANS, headers=[("Authorization", f"Bearer {valid}"), ("Authorization", second)])
+        assert answer.status_code == 401
+
+
 def test_who_fails_too_often_waits_and_a_valid_token_never_does(api: Running, settings: Settings) -> None:
     valid = Tokens.of(settings).create("ops", ["read"])
     client = api.client("hf_wrong")

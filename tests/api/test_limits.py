@@ -168,6 +168,7 @@ def test_what_is_no_http_is_told_so(api: Running, raw: bytes) -> None:
     ("body", "why"),
     [
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "'c' twice"),
+        (rb'{"\ud800": 1, "\ud800": 2}', "'?' twice"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": 1', "no JSON"),
         (b'{"a": "\xff"}', "UTF-8"),
@@ -177,10 +178,17 @@ def test_what_is_no_http_is_told_so(api: Running, raw: bytes) -> None:
         (b"[" * 300_000 + b"]" * 300_000, f"deeper than {DEEPEST}"),
         (b"9" * 10_000, "no JSON"),
     ],
-    ids=["twice", "NaN", "cut", "bytes", "NUL", "half a pair", "deep", "very deep", "long number"],
+    ids=["twice", "half a pair twice", "NaN", "cut", "bytes", "NUL", "half a pair", "deep", "very deep", "long number"],
 )
 def test_json_that_others_would_read_otherwise_is_refused(api: Running, body: bytes, why: str) -> None:
     assert why in problem(posted(api, body), 422, "HF-207")["detail"]
+
+
+def test_a_name_that_comes_twice_is_found_quickly_among_very_many(api: Running) -> None:
+    names = ",".join(f'"{number:x}":0' for number in range(60_000))
+    began = time.monotonic()
+    assert "'ea5f' twice" in problem(posted(api, f'{{{names},"ea5f":0}}'.encode()), 422, "HF-207")["detail"]
+    assert time.monotonic() - began < 5  # one by one against all others it took more than a minute
 
 
 def test_json_as_deep_as_it_may_be_is_taken(api: Running) -> None:

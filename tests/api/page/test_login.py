@@ -66,6 +66,24 @@ def test_without_a_session_every_page_asks_for_a_token_and_then_goes_on(tokens: 
     assert "Database Failure Recovery" in client.get(answer.headers["location"]).text
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"--x"),
+        ("multipart/form-data; boundary=x", b"--x\r\n" * 1000),
+        ("application/x-www-form-urlencoded", b"a=&" * 2000),
+    ],
+    ids=["no boundary", "nothing but boundaries", "two thousand fields"],
+)
+def test_what_is_no_form_is_told_so_and_leaves_no_traceback(
+    tokens: Tokens, client: httpx.Client, caplog: pytest.LogCaptureFixture, kind: str, body: bytes
+) -> None:
+    answer = client.post("/login", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert "can&#39;t be understood" in answer.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(tokens: Tokens, client: httpx.Client) -> None:
     cookie = logged_in(tokens, client, "cookie", "read").headers["set-cookie"].lower()
     assert "httponly" in cookie
