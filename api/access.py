@@ -72,7 +72,7 @@ def _caller(request: Request, tokens: Tokens) -> Caller:
 
 
 def _said(request: Request) -> str | None:
-    """Return what a request shows. Where it shows two things a proxy may have let in the one that is not looked at: neither counts."""
+    """Return what a request shows; of two things neither counts, for a proxy in front may have looked at the other one."""
     shown = request.headers.getlist("Authorization")
     return shown[0] if len(shown) == 1 else "" if shown else None
 
