@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -41,7 +42,7 @@ from orchestration.job_record import JobEntries
 from orchestration.kinds import Kind
 from orchestration.masking import hide_all_of, masked
 from orchestration.progress import Progress
-from orchestration.rows import BackupRow, Json, MaintenanceRow, NoRow, RestoreRow, Row
+from orchestration.rows import BackupRow, End, Json, MaintenanceRow, NoRow, RestoreRow, Row
 from orchestration.run_names import id_for_this_run
 from orchestration.starting import begun
 
@@ -148,7 +149,7 @@ class Job:
     def completed(self, document: Json, *, metadata: Json | None = None, **figures: Any) -> Json:
         """Close the job as completed and return the document that the flow ends with."""
         ended = {**self.document("completed"), **document}
-        self._close("completed", metadata=metadata, document=ended, **figures)
+        self._close(End("completed", metadata=metadata or {}, document=ended, figures=figures))
         self._emit("completed", ended)
         self.log.info("%s %s is completed", self.kind, self.id)
         return ended
@@ -189,7 +190,7 @@ class Job:
         status, reason = outcome(error)
         found: Json = getattr(error, "found", None) or {}
         ended = {**self.document(status), **found, "error": reason, "code": getattr(error, "code", None)}
-        self._close(status, error, error_message=reason, document=ended)
+        self._close(End(status, reason, document=ended), error)
         self._emit(status, ended)
         if error is not None and not found and self.kind not in _QUIET:
             title = f"{self.kind.capitalize()} {self.id} is {status}"
@@ -200,12 +201,12 @@ class Job:
         if self._recorded:
             events.emit(f"{self.kind}.{what}", job_id=self.id, type=self.type, payload=payload, target=self.settings.target)
 
-    def _close(self, status: str, error: BaseException | None = None, *, metadata: Json | None = None, **figures: Any) -> None:
+    def _close(self, end: End, error: BaseException | None = None) -> None:
         self._closed = True
         took = (datetime.now(UTC) - self.started_at).total_seconds()
-        self._row.close(status, metadata={"durationSeconds": round(took, 3), **(metadata or {})}, **figures)
+        self._row.close(replace(end, metadata={"durationSeconds": round(took, 3), **end.metadata}))
         if self._record:
-            self._record.ended(status, error)
+            self._record.ended(end.status, error)
 
     def _new_row(self, backup_id: str | None, *, recorded: bool) -> Row:
         if self.kind in _QUIET or (self.kind == "recovery" and recorded):

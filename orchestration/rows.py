@@ -5,12 +5,24 @@ The mirror below keeps a job going when the catalog does not answer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from holdfast.catalog.mirror import Mirror
 from orchestration.masking import masked_all
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job ended. `figures` are what only the row of a backup has: size_bytes, checksum, location."""
+
+    status: str
+    error_message: str | None = None
+    metadata: Json = field(default_factory=dict)
+    document: Json | None = None
+    figures: Json = field(default_factory=dict)
 
 
 class Row(Protocol):
@@ -22,15 +34,7 @@ class Row(Protocol):
 
     def note(self, metadata: Json) -> None: ...
 
-    def close(
-        self,
-        status: str,
-        *,
-        error_message: str | None = None,
-        metadata: Json | None = None,
-        document: Json | None = None,
-        **figures: Any,
-    ) -> None: ...
+    def close(self, end: End) -> None: ...
 
 
 class BackupRow:
@@ -51,17 +55,9 @@ class BackupRow:
     def note(self, metadata: Json) -> None:
         self._mirror.note_job(self._job_id, metadata)
 
-    def close(
-        self,
-        status: str,
-        *,
-        error_message: str | None = None,
-        metadata: Json | None = None,
-        document: Json | None = None,
-        **figures: Any,
-    ) -> None:
-        del document  # the repository has it
-        self._mirror.close_job(self._job_id, status, error_message=error_message, metadata=metadata or {}, **figures)
+    def close(self, end: End) -> None:
+        named = {"error_message": end.error_message, "metadata": end.metadata, **end.figures}  # the repository has the document
+        self._mirror.close_job(self._job_id, end.status, **named)
 
 
 class RestoreRow:
@@ -82,17 +78,8 @@ class RestoreRow:
     def note(self, metadata: Json) -> None:
         self._mirror.note_restore(self._job_id, metadata)
 
-    def close(
-        self,
-        status: str,
-        *,
-        error_message: str | None = None,
-        metadata: Json | None = None,
-        document: Json | None = None,
-        **figures: Any,
-    ) -> None:
-        del document, figures
-        self._mirror.close_restore(self._job_id, status, error_message=error_message, metadata=metadata or {})
+    def close(self, end: End) -> None:
+        self._mirror.close_restore(self._job_id, end.status, error_message=end.error_message, metadata=end.metadata)
 
 
 class MaintenanceRow:
@@ -113,19 +100,10 @@ class MaintenanceRow:
     def note(self, metadata: Json) -> None:
         self._mirror.note_maintenance(self._job_id, metadata)
 
-    def close(
-        self,
-        status: str,
-        *,
-        error_message: str | None = None,
-        metadata: Json | None = None,
-        document: Json | None = None,
-        **figures: Any,
-    ) -> None:
-        del figures
-        found = None if document is None else masked_all(document)
-        named = {"error_message": error_message, "metadata": metadata or {}, "document": found}
-        self._mirror.close_maintenance(self._job_id, status, **named)
+    def close(self, end: End) -> None:
+        found = None if end.document is None else masked_all(end.document)
+        named = {"error_message": end.error_message, "metadata": end.metadata, "document": found}
+        self._mirror.close_maintenance(self._job_id, end.status, **named)
 
 
 class NoRow:
@@ -139,12 +117,4 @@ class NoRow:
 
     def note(self, metadata: Json) -> None: ...
 
-    def close(
-        self,
-        status: str,
-        *,
-        error_message: str | None = None,
-        metadata: Json | None = None,
-        document: Json | None = None,
-        **figures: Any,
-    ) -> None: ...
+    def close(self, end: End) -> None: ...

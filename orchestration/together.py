@@ -16,7 +16,7 @@ from holdfast.process_identity import this_process
 from holdfast.settings import load_settings
 from orchestration.job import outcome
 from orchestration.kinds import Kind
-from orchestration.rows import Json, MaintenanceRow
+from orchestration.rows import End, Json, MaintenanceRow
 from orchestration.run_names import id_for_this_run
 
 
@@ -46,10 +46,10 @@ def together(kind: Kind, of: str, job_id: str | None, parts: Sequence[Json]) -> 
             raise RefusedError(f"there is a completed job {known!r} already", next_step="Give another id, or none")
         row.start({}, None)
         yield work
-        row.close("completed", document=work.document)
+        row.close(End("completed", document=work.document))
     except BaseException as error:
         status, reason = outcome(error)
-        row.close(status, error_message=reason, document=_found(error) or work.document)
+        row.close(End(status, reason, document=_found(error) or work.document))
         raise
     finally:
         mirror.close()
