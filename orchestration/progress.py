@@ -5,10 +5,10 @@ Telling costs next to nothing: a thread of its own talks to Prefect, every few s
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -16,23 +16,19 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from orchestration import artifacts
+from orchestration.watchers import Watchers
 
 Watcher = Callable[[int, int | None], None]
 """Is told the bytes done so far and the bytes expected in all, None where nobody knows."""
 
 _SHOW_SECONDS = 2.0
 _log = logging.getLogger(__name__)
-_watchers: list[Watcher] = []
+_watchers: Watchers[int, int | None] = Watchers()
 
 
-@contextlib.contextmanager
-def watched_by(watcher: Watcher) -> Iterator[None]:
+def watched_by(watcher: Watcher) -> AbstractContextManager[None]:
     """Have the progress of jobs that run in this process told to `watcher`, from any thread."""
-    _watchers.append(watcher)
-    try:
-        yield
-    finally:
-        _watchers.remove(watcher)
+    return _watchers.joined_by(watcher)
 
 
 class Progress:
@@ -60,8 +56,7 @@ class Progress:
         def so_far(done_bytes: int) -> None:
             with self._lock:
                 self._streams[name] = done_bytes
-            for watcher in list(_watchers):
-                watcher(self.done_bytes, self._expected_bytes)
+            _watchers.tell(self.done_bytes, self._expected_bytes)
 
         return so_far
 

@@ -21,6 +21,7 @@ from holdfast.recovery.execution import Execution, StepRecord
 from holdfast.recovery.journal import Journal
 from holdfast.recovery.running import ended
 from holdfast.settings import load_settings
+from orchestration.watchers import Watchers
 
 if TYPE_CHECKING:
     from orchestration.job import Job  # brings Prefect with it, which nobody needs to look executions up
@@ -32,17 +33,12 @@ REVISION = "revision"
 """How often a record was written: of two that differ the higher one is newer."""
 
 _log = logging.getLogger(__name__)
-_watchers: list[Watcher] = []
+_watchers: Watchers[StepRecord] = Watchers()
 
 
-@contextlib.contextmanager
-def watched_by(watcher: Watcher) -> Iterator[None]:
+def watched_by(watcher: Watcher) -> contextlib.AbstractContextManager[None]:
     """Have every change of a step in this process told to `watcher`, from any thread."""
-    _watchers.append(watcher)
-    try:
-        yield
-    finally:
-        _watchers.remove(watcher)
+    return _watchers.joined_by(watcher)
 
 
 class Recording:
@@ -72,7 +68,7 @@ class Recording:
             if after is not before and after != before:
                 self._keep(after, self._mirror.note_execution)
             for record in (one for one in self.execution.steps if one not in before.steps):
-                _tell(record)
+                _watchers.tell(record)
             return self.execution
 
     def step(self, step_id: str, changed: Callable[[StepRecord], StepRecord]) -> StepRecord:
@@ -90,7 +86,7 @@ class Recording:
             before = self.execution
             self._keep(ended(before, datetime.now(UTC)), self._mirror.close_execution)
             for record in (one for one in self.execution.steps if one not in before.steps):
-                _tell(record)
+                _watchers.tell(record)
             self._journal.forget_old()
             return self.execution
 
@@ -162,8 +158,3 @@ def _places() -> Iterator[tuple[Journal, Mirror]]:
     settings = load_settings()
     with contextlib.closing(Mirror(lambda: open_catalog(settings))) as mirror:
         yield Journal(settings.home), mirror
-
-
-def _tell(record: StepRecord) -> None:
-    for watcher in list(_watchers):
-        watcher(record)
