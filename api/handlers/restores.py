@@ -27,6 +27,7 @@ TEST_BACKUP = "test_backup"
 """The guide's own example: where no backup is called so, the newest one is restored into scratch, compared, and thrown away."""
 
 _LONGEST_NAME_BYTES = 63
+_OF_THE_SERVER = ("postgres", "template0", "template1")
 _ROOM_FOR_TIME = 40
 
 
@@ -49,7 +50,7 @@ class RestoreRequest(Body):
         "new", description="new: beside what is live. promote: in the place of what is live, which is kept. in_place: into it"
     )
     target: BlockName | None = Field(None, description="The block of a database, or live; needed for promote and in_place")
-    database: DatabaseName | None = Field(None, description="Another database on the target's server")
+    database: DatabaseName | None = Field(None, description="Name of the new database on the target's server")
     tables: Names = Field(None, description="Only these tables of a database")
     only: Names = Field(None, description="Only these parts of functions, a configuration or secrets")
     dry_run: bool = Field(False, description="Only look, and say what would be lost")
@@ -76,6 +77,10 @@ def _require_sense(said: RestoreRequest) -> None:
     wrong: dict[str, str] = {}
     if said.mode != "new" and said.target is None:
         wrong["target"] = f"mode {said.mode} replaces what is there: name it, by a block or as {LIVE!r}"
+    if said.database is not None and said.mode != "new":
+        wrong["database"] = f"mode {said.mode} replaces the database of its target, and no other on that server"
+    if said.database in _OF_THE_SERVER:
+        wrong["database"] = "it belongs to the server itself: name one that there is not yet"
     if said.type == "database" and said.only:
         wrong["only"] = "a database is restored in part by tables"
     if said.type != "database":
