@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from fastapi import Header
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -21,10 +20,6 @@ from api.recording import recorded
 from holdfast.tokens import Scope
 
 Json = dict[str, Any]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(description="Any text of your own: a request that is repeated with it is answered as the first time", max_length=255),
-]
 
 
 class Body(BaseModel):

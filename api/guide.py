@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 
 from api.access import TheCaller, TheParts
-from api.action import Action, Asked, B, IdempotencyKey, perform
+from api.action import Action, Asked, B, perform
 from api.actions import ACTIONS
 from api.answer import JsonAnswer
+from api.idempotency_key import IdempotencyKey
 from api.problems import as_invalid
 from api.waiting import answered
 from holdfast.errors import RequestInvalidError

@@ -23,14 +23,19 @@ ExecutionId = Annotated[str, Field(min_length=1, max_length=100)]
 _TRIGGER = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$"
 
 
-class RecoveryRequest(Body):
-    """Which plan is to be carried out, and how."""
+class HowToRecover(Body):
+    """How a plan is to be carried out."""
 
-    plan_id: str = Field(min_length=1, max_length=100)
     trigger: str = Field("manual", pattern=_TRIGGER, description="What has happened; test_trigger makes it a drill")
     mode: Mode = Field("run", description="run: do it. plan: look, and say what would be done. drill: do it on scratch targets")
     force: bool = Field(False, description="Recover though nothing seems to be lost, and though the plan is switched off")
     facts: dict[str, Any] = Field(default_factory=dict, description="Facts for the plan; what looks like a secret is masked")
+
+
+class RecoveryRequest(HowToRecover):
+    """Which plan is to be carried out, and how."""
+
+    plan_id: str = Field(min_length=1, max_length=100)
 
 
 class ExecutionNamed(Body):
@@ -39,10 +44,14 @@ class ExecutionNamed(Body):
     execution_id: ExecutionId
 
 
-class Resumed(ExecutionNamed):
-    """Which execution is to be gone on with."""
+class HowToResume(Body):
+    """How an execution is to be gone on with."""
 
     force: bool = Field(False, description="Recover though nothing seems to be lost")
+
+
+class Resumed(ExecutionNamed, HowToResume):
+    """Which execution is to be gone on with, and how."""
 
 
 class ExecutionsWanted(Body):

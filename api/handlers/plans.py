@@ -31,17 +31,20 @@ class PlanNamed(Body):
     plan_id: str = Field(min_length=1, max_length=100)
 
 
-class NewPlan(Body):
+class ThePlan(Body):
     """A plan, in the guide's structure."""
 
     plan: dict[str, Any]
+
+
+class NewPlan(ThePlan):
+    """A plan that is to be added."""
+
     replace: bool = Field(False, description="Change the plan that has this id, if there is one; its executions stay")
 
 
-class ChangedPlan(PlanNamed):
+class ChangedPlan(PlanNamed, ThePlan):
     """A plan that takes the place of the one with its id."""
-
-    plan: dict[str, Any]
 
 
 def _plans(asked: Asked[Nothing]) -> Json:

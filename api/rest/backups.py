@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.access import TheCaller, TheParts
-from api.action import Asked, IdempotencyKey, perform
+from api.action import Asked, perform
 from api.answer import JsonAnswer
 from api.guide import understood
 from api.handlers import backups
+from api.idempotency_key import IdempotencyKey
 
 router = APIRouter(prefix="/v1/backups", tags=["backups"])
 

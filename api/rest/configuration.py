@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.access import TheCaller, TheParts
-from api.action import Asked, IdempotencyKey, Nothing, perform
+from api.action import Asked, Nothing, perform
 from api.answer import JsonAnswer
 from api.handlers import configuration, init
+from api.idempotency_key import IdempotencyKey
 
 router = APIRouter(prefix="/v1", tags=["configuration"])
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.access import TheCaller, TheParts
-from api.action import Asked, IdempotencyKey, perform
+from api.action import Asked, perform
 from api.answer import JsonAnswer
 from api.handlers import events
+from api.idempotency_key import IdempotencyKey
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 

@@ -7,25 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.access import TheCaller, TheParts
-from api.action import Asked, Body, IdempotencyKey, perform
+from api.action import Asked, perform
 from api.answer import JsonAnswer
 from api.guide import understood
 from api.handlers import approvals, executions
+from api.idempotency_key import IdempotencyKey
 
 router = APIRouter(prefix="/v1/executions", tags=["executions"])
-
-
-class Answer(Body):
-    """What a person says to an execution that waits for approval."""
-
-    approve: bool
-    comment: str = ""
-
-
-class HowToResume(Body):
-    """How an execution is to be gone on with."""
-
-    force: bool = False
 
 
 @router.get("", response_class=JsonAnswer)
@@ -42,7 +30,7 @@ def show_execution(execution_id: str, parts: TheParts, caller: TheCaller) -> Jso
 
 @router.post("/{execution_id}/approval", response_class=JsonAnswer)
 def answer_execution(
-    execution_id: str, said: Answer, parts: TheParts, caller: TheCaller, idempotency_key: IdempotencyKey = None
+    execution_id: str, said: approvals.Answer, parts: TheParts, caller: TheCaller, idempotency_key: IdempotencyKey = None
 ) -> JsonAnswer:
     """Agree to an execution that waits for it, or refuse it."""
     answered = understood(approvals.Answered, {"executionId": execution_id, **said.model_dump(by_alias=True)})
@@ -55,11 +43,11 @@ def resume_execution(
     execution_id: str,
     parts: TheParts,
     caller: TheCaller,
-    said: HowToResume | None = None,
+    said: executions.HowToResume | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> JsonAnswer:
     """Go on with an execution where it stopped; what is done is not done again."""
-    how = (said or HowToResume()).model_dump(by_alias=True)
+    how = (said or executions.HowToResume()).model_dump(by_alias=True)
     wanted = understood(executions.Resumed, {"executionId": execution_id, **how})
     return JsonAnswer(perform(executions.RESUME, Asked(parts, caller, wanted, idempotency_key)), executions.RESUME.status)
 

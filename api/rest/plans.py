@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
-from pydantic import Field
 
 from api.access import TheCaller, TheParts
-from api.action import Asked, Body, IdempotencyKey, Nothing, perform
+from api.action import Asked, Nothing, perform
 from api.answer import JsonAnswer
 from api.guide import understood
 from api.handlers import executions, plans
-from orchestration.recovery.asking import Mode
+from api.idempotency_key import IdempotencyKey
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
-
-
-class ThePlan(Body):
-    """A plan, in the guide's structure."""
-
-    plan: dict[str, Any]
-
-
-class HowToRecover(Body):
-    """How a plan is to be carried out."""
-
-    trigger: str = "manual"
-    mode: Mode = "run"
-    force: bool = False
-    facts: dict[str, Any] = Field(default_factory=dict)
 
 
 @router.get("", response_class=JsonAnswer)
@@ -52,7 +34,7 @@ def show_plan(plan_id: str, parts: TheParts, caller: TheCaller) -> JsonAnswer:
 
 @router.put("/{plan_id}", response_class=JsonAnswer)
 def replace_plan(
-    plan_id: str, said: ThePlan, parts: TheParts, caller: TheCaller, idempotency_key: IdempotencyKey = None
+    plan_id: str, said: plans.ThePlan, parts: TheParts, caller: TheCaller, idempotency_key: IdempotencyKey = None
 ) -> JsonAnswer:
     """Change a plan that is there; its executions stay."""
     changed = understood(plans.ChangedPlan, {"planId": plan_id, "plan": said.plan})
@@ -82,11 +64,11 @@ def carry_plan_out(
     plan_id: str,
     parts: TheParts,
     caller: TheCaller,
-    said: HowToRecover | None = None,
+    said: executions.HowToRecover | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> JsonAnswer:
     """Carry a plan out, drill it, or have it said what it would do. The answer has the id of the execution."""
-    how = (said or HowToRecover()).model_dump(by_alias=True)
+    how = (said or executions.HowToRecover()).model_dump(by_alias=True)
     wanted = understood(executions.RecoveryRequest, {"planId": plan_id, **how})
     return JsonAnswer(perform(executions.RECOVER, Asked(parts, caller, wanted, idempotency_key)), executions.RECOVER.status)
 

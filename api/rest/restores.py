@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.access import TheCaller, TheParts
-from api.action import Asked, IdempotencyKey, perform
+from api.action import Asked, perform
 from api.answer import JsonAnswer
 from api.guide import understood
 from api.handlers import restores
 from api.handlers.backups import BackupsWanted
+from api.idempotency_key import IdempotencyKey
 
 router = APIRouter(prefix="/v1/restores", tags=["restores"])
 
