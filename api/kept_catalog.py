@@ -1,7 +1,8 @@
 """The catalog with its connections kept open from request to request, whichever server it is in now.
 
 The embedded server may stop, start again elsewhere, or be restored: its address is looked up again every second, and after each
-failure. Connections that the server has closed are noticed before they are used.
+failure. Connections that the server has closed are noticed before they are used. Where it does not answer, those who came
+meanwhile are told what the one learned who tried: else each would wait for it in turn.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.errors import DatabaseUnreachableError, NotFoundError
+from holdfast.errors import CatalogMissingError, DatabaseUnreachableError, SettingsError, UnreachableError
 from holdfast.opening import CATALOG_DATABASE, embedded_server
 
 if TYPE_CHECKING:
@@ -39,16 +40,20 @@ class KeptCatalog:
         self._settings = settings
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
-        self._looked_up_at = float("-inf")
+        self._looked_up_at = self._failed_at = float("-inf")
+        self._failure: UnreachableError | None = None
 
     @contextmanager
     def opened(self) -> Iterator[Catalog]:
-        """Give the catalog, migrated. Raises DatabaseUnreachableError where it does not run, and what the body raises."""
+        """Give the catalog, migrated. Raises UnreachableError where it can't be used now, and what the body raises."""
         kept = self._now()
         try:
             yield kept.catalog
-        except (DatabaseUnreachableError, NotFoundError):
+        except DatabaseUnreachableError:
             self._forget(kept)
+            raise
+        except CatalogMissingError:  # it was made again, and the next who asks has it migrated
+            self._give_up(kept)
             raise
 
     def close(self) -> None:
@@ -57,21 +62,36 @@ class KeptCatalog:
             self._replace(None)
 
     def _now(self) -> _Kept:
+        came_at = time.monotonic()
         with self._lock:
-            kept = self._kept
-            if kept is not None and time.monotonic() - self._looked_up_at <= _LOOKED_UP_SECONDS:
-                return kept
-            address = _address(self._settings())
-            if kept is None or kept.address != address:
-                kept = _Kept(address, _opened(address))
-                self._replace(kept)
-            self._looked_up_at = time.monotonic()
+            if self._failure is not None and self._failed_at > came_at:
+                raise _again(self._failure)
+            try:
+                return self._looked_up()
+            except UnreachableError as error:
+                self._failure, self._failed_at = error, time.monotonic()
+                raise
+
+    def _looked_up(self) -> _Kept:
+        kept = self._kept
+        if kept is not None and time.monotonic() - self._looked_up_at <= _LOOKED_UP_SECONDS:
             return kept
+        address = _address(self._settings())
+        if kept is None or kept.address != address:
+            kept = _Kept(address, _opened(address))
+            self._replace(kept)
+        self._looked_up_at = time.monotonic()
+        return kept
 
     def _forget(self, kept: _Kept) -> None:
         with self._lock:
             if self._kept is kept:
                 self._looked_up_at = float("-inf")
+
+    def _give_up(self, kept: _Kept) -> None:
+        with self._lock:
+            if self._kept is kept:
+                self._replace(None)
 
     def _replace(self, kept: _Kept | None) -> None:
         """Take another; who still uses the former one's connections gives them back to be closed."""
@@ -99,7 +119,15 @@ def _opened(address: str | SecretStr) -> Catalog:
     catalog = Catalog(address, connections=CONNECTIONS)
     try:
         catalog.migrate()
+    except SettingsError as error:  # it is of a newer Holdfast, or can't be entered: that is no fault of the request
+        catalog.close()
+        raise UnreachableError(error.message, reason=error.reason, next_step=error.next_step) from error
     except BaseException:
         catalog.close()
         raise
     return catalog
+
+
+def _again(error: UnreachableError) -> UnreachableError:
+    """Make the same error once more: one that is raised in several threads gathers the traces of all."""
+    return type(error)(error.message, reason=error.reason, next_step=error.next_step)

@@ -17,6 +17,7 @@ from api.wording import for_outside
 from holdfast.errors import (
     AccessDeniedError,
     BusyError,
+    CatalogMissingError,
     DamagedError,
     HoldfastError,
     KeyMissingError,
@@ -53,6 +54,8 @@ _STATUS: tuple[tuple[type[HoldfastError], HTTPStatus], ...] = (
     (PlanNotAllowedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TooManyFailuresError, HTTPStatus.TOO_MANY_REQUESTS),
     (OverloadedError, HTTPStatus.SERVICE_UNAVAILABLE),
+    # What the catalog would know may well exist.
+    (CatalogMissingError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (RefusedError, HTTPStatus.CONFLICT),
     (BusyError, HTTPStatus.CONFLICT),

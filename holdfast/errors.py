@@ -22,7 +22,8 @@
      │   ├─ RequestTooLargeError          a request of the HTTP API is longer than it may be, or comes too slowly
      │   └─ TokenInvalidError             a request of the HTTP API shows no token that is valid now
      ├─ NotFoundError            exit 3   a backup, job, key or table of that name does not exist
-     │   └─ ObjectNotFoundError           storage has no object of that name
+     │   ├─ ObjectNotFoundError           storage has no object of that name
+     │   └─ CatalogMissingError           the database is there, and the catalog's tables are not
      ├─ RefusedError             exit 4   refused for safety; nothing was changed
      │   ├─ TargetNotEmptyError           a restore would land on something that exists
      │   ├─ TargetTooOldError             the target server is older than the source was
@@ -283,6 +284,12 @@ class ObjectNotFoundError(NotFoundError):
     """Storage has no object of this name."""
 
     code = "HF-301"
+
+
+class CatalogMissingError(NotFoundError):
+    """The catalog's database answers, and its tables are not there: nobody can say what does not exist."""
+
+    code = "HF-302"
 
 
 class RefusedError(HoldfastError):

@@ -14,7 +14,7 @@ from api.cursor import Place, from_cursor, to_cursor
 from api.handlers.runs import of_prefect, with_run
 from api.waiting import LONGEST_SECONDS
 from holdfast import documents
-from holdfast.errors import HoldfastError, NotFoundError, PrefectUnreachableError, UnreachableError
+from holdfast.errors import CatalogMissingError, HoldfastError, NotFoundError, PrefectUnreachableError, UnreachableError
 from orchestration.submitting import run_of_job
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ Kind = Literal["all", "backup", "restore", "verification", "check", "drill", "cl
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "success", "partial"]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 _AGO = re.compile(r"([1-9][0-9]{0,5})([hd])")
+_LONGEST_AGO = timedelta(days=365 * 100)
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +36,8 @@ def _moment(said: Any) -> Any:
     if not isinstance(said, str):
         return said
     if found := _AGO.fullmatch(said):
-        return datetime.now(UTC) - timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
+        ago = timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
+        return datetime.now(UTC) - min(ago, _LONGEST_AGO)
     moment = datetime.fromisoformat(said)
     try:  # PostgreSQL knows fewer time zones than Python
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -142,13 +144,16 @@ def _asked_by(metadata: Json) -> Json:
 
 
 def _job(asked: Asked[JobNamed]) -> Json:
-    """Describe a job as it is now. Raises NotFoundError, UnreachableError (who might know it can't be asked)."""
+    """Describe a job as it is now.
+
+    Raises NotFoundError; UnreachableError and CatalogMissingError where who might know it can't be asked.
+    """
     said, unasked = asked.said, list[HoldfastError]()
     found, run_id = None, None
     try:
         with asked.parts.catalog() as catalog:
             found, run_id = _in_catalog(catalog, said)
-    except UnreachableError as error:
+    except (UnreachableError, CatalogMissingError) as error:
         unasked.append(error)
     if found is None or ((found["kind"], found["status"]) == ("backup", "completed") and found["type"] != "all"):
         found = _in_repository(asked, said, found, unasked) or found

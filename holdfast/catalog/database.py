@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Row, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from holdfast.errors import AccessDeniedError, DatabaseUnreachableError, HoldfastError, NotFoundError
+from holdfast.errors import AccessDeniedError, CatalogMissingError, DatabaseUnreachableError, HoldfastError
 from holdfast.postgres.connection import DatabaseUrl, connect, database_error
 
 _APPLICATION_NAME = "holdfast-catalog"
@@ -71,7 +71,7 @@ class Database:
         code = driver_error.pgcode
         if code in _UNDEFINED:
             reason = "its tables or functions are missing"
-            return NotFoundError(
+            return CatalogMissingError(
                 f"there is no catalog in {self.url.redacted}", reason=reason, next_step="'holdfast init' makes them"
             )
         if code == _DENIED:
