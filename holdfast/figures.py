@@ -24,6 +24,12 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def either(names: Sequence[str]) -> str:
+    """Tell of several names that each is meant: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def moment(when: datetime | None) -> str:
     """Tell a time in UTC, to the second."""
     return "–" if when is None else when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

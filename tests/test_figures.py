@@ -20,3 +20,7 @@ def test_a_moment_is_never_told_as_no_time_and_a_minute_never_as_sixty_seconds()
 
 def test_one_is_not_told_as_many() -> None:
     assert [figures.count(number, "backup") for number in (0, 1, 2)] == ["0 backups", "1 backup", "2 backups"]
+
+
+def test_of_several_names_each_is_meant() -> None:
+    assert [figures.either(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a or b", "a, b or c"]

@@ -68,15 +68,17 @@ def sentence(status: Json) -> tuple[bool | None, str]:
     if not on:
         return False, "Nothing is protected: no type of backup is on."
     if lacking:
-        return False, f"Not everything is protected: there is no backup of type {', '.join(lacking)} yet."
+        return False, f"Not everything is protected: there is no backup of type {figures.either(lacking)} yet."
     stale = [one["type"] for one in on if one["overdue"] or one["bad"] or one["rpo"]["missed"]]
     if stale:
         return False, f"Not everything is protected: see {', '.join(stale)} below."
+    if failing := [one["type"] for one in on if one["failuresInARow"]]:
+        return None, f"Everything is protected so far, but the last backup of type {', '.join(failing)} failed: see below."
     if at_rest := [name for name in ("prefect", "worker") if not status["parts"].get(name, {"ok": True})["ok"]]:
         return None, f"Everything is protected so far, but nothing that is due will run: no {_IDLE[at_rest[0]]}."
     unproven = [one["type"] for one in on if one["rpo"]["provenBackup"] is None]
     if unproven:
-        return True, f"Everything is backed up. No backup of type {', '.join(unproven)} is proven yet."
+        return True, f"Everything is backed up. No backup of type {figures.either(unproven)} is proven yet."
     return True, "Everything is protected."
 
 

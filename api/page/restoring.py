@@ -97,8 +97,7 @@ def restore(request: Request, parts: TheParts, person: ThePerson, form: TheForm)
     job_id = text_in(form, "looked")
     name = live_name(answer(parts, person, JOB, jobId=job_id), chosen["type"])
     if chosen["mode"] != "new" and text_in(form, "confirm") != name:
-        wrong = f"That is not {name}. Nothing was done."
-        return _looking(request, parts, person, chosen, job_id, wrong=wrong)
+        return _looking(request, parts, person, chosen, job_id, wrong=True)
     begun = _begin(parts, person, form, dry_run=False)
     return go_to(request, f"/jobs/{begun['jobId']}")
 
@@ -134,7 +133,7 @@ def _choosing(
 
 
 def _looking(
-    request: Request, parts: Parts, person: Person, chosen: dict[str, str], job_id: str, *, wrong: str | None = None
+    request: Request, parts: Parts, person: Person, chosen: dict[str, str], job_id: str, *, wrong: bool = False
 ) -> Response:
     chosen = _sensible(chosen)
     job = answer(parts, person, JOB, jobId=job_id)

@@ -100,7 +100,7 @@ def _alarm(trouble: Trouble) -> Alarm:
     return Alarm(
         key(trouble.subject),
         f"{_NAMED[trouble.subject]} {trouble.state}",
-        f"{trouble.reason.rstrip('.')}. {_done(trouble)}",
+        f"{trouble.reason.rstrip('.')}. {_done(trouble)}.",
         _next_step(trouble),
         since=trouble.first_seen_at,
     )

@@ -49,7 +49,7 @@ def a_look(**more: Any) -> Json:
     return a_job(jobId="restore_1", kind="restore", losses=losses, rows=5000, notes=["a note"], **said, **more)
 
 
-def the_look_page(job: Json, mode: str = "promote", *scopes: Any, wrong: str | None = None) -> str:
+def the_look_page(job: Json, mode: str = "promote", *scopes: Any, wrong: bool = False) -> str:
     chosen = {"backup": "backup_1", "type": "database", "mode": mode, "target": "", "tables": "", "only": "", "replica": ""}
     return shown(
         "restore_look.html",
@@ -156,6 +156,26 @@ def test_what_waits_for_a_person_is_on_the_first_page(standing: Json) -> None:
     assert 'href="/executions/r1"' in text
 
 
+def test_a_backup_that_failed_last_is_said_before_that_all_is_protected(standing: Json) -> None:
+    """The sentence and the card below it say the same."""
+    kept = [{**one, "failuresInARow": 1} for one in standing["types"] if one["type"] == "database"]
+    failed = {**standing, "alarms": [], "types": kept, "parts": {"storage": {"ok": True}}}
+    assert sentence(failed) == (
+        None,
+        "Everything is protected so far, but the last backup of type database failed: see below.",
+    )
+    assert "not well" in overview_of(failed)
+
+
+def test_what_is_in_trouble_is_not_called_well_because_its_backups_are(standing: Json) -> None:
+    alarm = {"key": "trouble-database", "title": "The database is incomplete", "what": "x is gone.", "nextStep": "See"}
+    kept = [one for one in standing["types"] if one["type"] == "database"]
+    text = overview_of({**standing, "types": kept, "alarms": [alarm]})
+    assert "in trouble" in text
+    assert ">well<" not in text
+    assert ">well<" in overview_of({**standing, "types": kept, "alarms": []})
+
+
 def test_behind_a_proxy_every_link_has_its_path(standing: Json) -> None:
     text = overview_of(standing, root_path="/backup")
     assert 'href="/backup/backups/newer"' in text
@@ -226,6 +246,7 @@ def test_what_would_be_lost_is_shown_before_it_can_be() -> None:
     assert "a table that the backup has not" in text
     assert text.index("This would be lost") < text.index("Restore, and change what is live")
     assert "Type <code>content live</code> to confirm" in text
+    assert "That is not <code>content live</code>. Nothing was done." in the_look_page(a_look(), wrong=True)
     unknown = the_look_page(a_look() | {"losses": None})
     assert "What would be lost could not be counted" in unknown
 
@@ -250,6 +271,7 @@ def test_a_person_is_asked_with_what_would_be_lost_and_only_once() -> None:
     waits = an_execution(waiting_for="approval")
     text = the_execution_page(waits)
     assert "At least 12 rows would be lost" in text
+    assert '<li class="text under">public.articles: 12 of 20 rows</li>' in text
     assert "Open connections to the live database: 3." in text
     assert 'name="approve" value="yes"' in text
     assert 'name="approve" value="no"' in text
