@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.access import TheParts
 from api.action import Json
 from api.handlers.backups import BACK_UP, BACKUP, BACKUPS
+from api.handlers.held_backups import HELD
 from api.handlers.maintenance import VERIFY
 from api.handlers.status import STATUS
 from api.page.asking import answer, answer_or_error
@@ -14,27 +15,21 @@ from api.page.jobs import PAGE
 from api.page.person import Person, TheForm, ThePerson, text_in
 from api.page.showing import PageRoute, go_to, page
 from api.parts import Parts
-from holdfast import documents
 from holdfast.backup_types import TYPES
-from holdfast.errors import HoldfastError
-from holdfast.repository import Repository
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_LONGEST_NUMBER = 9
 
 
 @router.get("/backups")
 def list_backups(request: Request, parts: TheParts, person: ThePerson) -> Response:
     """List what there is to bring back, the newest first: by the repository, or where that does not answer by the catalog."""
-    person.caller.require(BACKUPS.scope)
     kind = request.query_params.get("type", "")
-    number = request.query_params.get("page", "1")
-    wrong: HoldfastError | None = None
-    try:
-        found, more = _held(parts, kind, max(1, int(number)) if number.isdecimal() else 1)
-    except HoldfastError as error:
-        wrong = error
-        listed, _ = answer_or_error(parts, person, BACKUPS, type=kind, status="completed", limit=str(PAGE))
-        found, more = listed["backups"] if listed else [], False
+    number = _number(request.query_params.get("page", ""))
+    found, wrong = answer_or_error(parts, person, HELD, type=kind, page=number, limit=PAGE)
+    if found is None:
+        found, _ = answer_or_error(parts, person, BACKUPS, type=kind, status="completed", limit=PAGE)
     return page(
         request,
         person,
@@ -42,25 +37,12 @@ def list_backups(request: Request, parts: TheParts, person: ThePerson) -> Respon
         section="Backups",
         types=TYPES,
         chosen={"type": kind},
-        first=number in ("", "1"),
-        backups=found,
+        first=number == 1,
+        backups=found["backups"] if found else [],
         copies=_placed(parts, person),
-        next_page={"type": kind, "page": int(number) + 1} if more else None,
+        next_page={"type": kind, "page": number + 1} if found and found.get("more") else None,
         wrong=wrong,
     )
-
-
-def _held(parts: Parts, kind: str, number: int) -> tuple[list[Json], bool]:
-    """Describe one page of the backups that the repository holds, and tell whether there are more."""
-    after = PAGE * (number - 1)
-
-    def read(repository: Repository) -> tuple[list[Json], bool]:
-        summaries, pins = [one for one in repository.backups() if kind in ("", one.type)], repository.pins()
-        shown = summaries[after : after + PAGE]
-        described = [documents.of_backup(repository, one) | {"pinned": documents.pinned(pins.get(one.id))} for one in shown]
-        return described, len(summaries) > after + PAGE
-
-    return parts.ask_repository(read)
 
 
 @router.get("/backups/{backup_id}")
@@ -84,6 +66,11 @@ def prove(request: Request, parts: TheParts, person: ThePerson, form: TheForm) -
     said = {"backupId": text_in(form, "backup"), "type": text_in(form, "type"), "level": "proven"}
     begun = answer(parts, person, VERIFY, text_in(form, "key"), **said)
     return go_to(request, f"/jobs/{begun['jobId']}")
+
+
+def _number(said: str) -> int:
+    """Read the number of a page of the list; whatever is none is the first."""
+    return max(1, int(said[:_LONGEST_NUMBER])) if said.isdecimal() else 1
 
 
 def _placed(parts: Parts, person: Person) -> dict[str, Json]:

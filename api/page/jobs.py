@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 
 from api.access import TheParts
-from api.handlers.jobs import JOB, JOBS
+from api.handlers.jobs import JOB, JOBS, Kind, Status
 from api.page.asking import answer, answer_or_error
 from api.page.person import ThePerson
 from api.page.showing import PageRoute, page
@@ -17,19 +17,17 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 OPEN = {"pending", "running"}
 PAGE = 30
-_KINDS = ("backup", "restore", "verification", "drill", "cleanup", "replication", "check", "report", "recovery")
-_STATUSES = ("pending", "running", "completed", "failed", "cancelled", "success", "partial")
 _SINCE = (("", "ever"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
 
 
 def _choices(names: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [("", "all"), *((name, name) for name in names)]
+    return [("", "all"), *((name, name) for name in names if name != "all")]
 
 
 _FILTERS = (
-    ("kind", "Kind", _choices(_KINDS)),
+    ("kind", "Kind", _choices(get_args(Kind))),
     ("type", "Type", _choices(TYPES)),
-    ("status", "State", _choices(_STATUSES)),
+    ("status", "State", _choices(get_args(Status))),
     ("since", "Since", _SINCE),
 )
 
