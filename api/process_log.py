@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 from logging.handlers import RotatingFileHandler
@@ -14,13 +15,14 @@ from pathlib import Path
 
 LONGEST_BYTES = 10 * 1024 * 1024
 FORMER = 2
+_STEERS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _LOGGERS = ("", "holdfast", "orchestration")
 
 
 def begin_log(file: Path | None = None, longest_bytes: int = LONGEST_BYTES) -> None:
     """Have ours and other logs go there, whatever the command that we run in does with them."""
     handler: logging.Handler = logging.StreamHandler(sys.stderr) if file is None else _ShortFile(file, longest_bytes)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    form = _OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     form.converter = time.gmtime
     handler.setFormatter(form)
     for name in _LOGGERS:
@@ -29,6 +31,14 @@ def begin_log(file: Path | None = None, longest_bytes: int = LONGEST_BYTES) -> N
         logger.propagate = False
     logging.getLogger("holdfast.api").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what clients send wrong is no warning of ours
+
+
+class _OneLine(logging.Formatter):
+    """Writes each message on a line of its own, whatever it quotes of a request, and none that steers a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  its name in logging
+        """Write what is said, without the traceback that may follow."""
+        return _STEERS.sub(lambda found: found[0].encode("unicode_escape").decode(), super().formatMessage(record))
 
 
 class _ShortFile(RotatingFileHandler):

@@ -35,6 +35,14 @@ def is_this_machine(host: str) -> bool:
     return address.is_loopback if address is not None else host.rstrip(".").lower() == "localhost"
 
 
+def host_in(url: str) -> str | None:
+    """Name the host of a URL; None where it has none, or is no URL."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 def _by_address(request: Request) -> str | None:
     address = address_of(request.client.host if request.client else "")
     return None if address is not None and address.is_loopback else "the request comes from another one"
@@ -49,8 +57,10 @@ def _by_proxy(request: Request) -> str | None:
 
 
 def _by_name(request: Request) -> str | None:
-    host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
-    return None if is_this_machine(host) else "the request names another host than this machine's 'localhost'"
+    host = host_in("//" + request.headers.get("host", ""))
+    return (
+        None if host is not None and is_this_machine(host) else "the request names another host than this machine's 'localhost'"
+    )
 
 
 def _by_page(request: Request) -> str | None:

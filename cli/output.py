@@ -140,11 +140,11 @@ def failure(code: str, message: str, reason: str | None, next_step: str | None) 
 
 def console(*, stderr: bool = False) -> Console:
     """Make a console for a stream; wide where no terminal cuts the lines."""
-    from rich.console import Console
+    from cli.terminal import Terminal
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return Terminal(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def table(*columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:

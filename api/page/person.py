@@ -17,6 +17,7 @@ from api.access import caller_of, tokens_of
 from api.caller import Caller
 from api.page.sessions import HEADER, Session, caller_in, session_of, sessions_of
 from api.request_record import this_request
+from api.this_machine import host_in
 from holdfast.errors import OutsideRefusedError, TokenInvalidError
 from holdfast.tokens import Scope
 
@@ -75,8 +76,14 @@ TheForm = Annotated[FormData, Depends(said_by)]
 
 
 def require_ours(request: Request) -> None:
-    """Refuse what the browser says another site has sent. Raises OutsideRefusedError."""
-    if request.headers.get("Sec-Fetch-Site") not in _OURS:
+    """Refuse what the browser says another site has sent. Raises OutsideRefusedError.
+
+    An older browser names its page by Origin alone; of that the host counts, for a proxy may leave the port out of Host.
+    """
+    origin = request.headers.get("Origin")
+    ours = host_in(f"//{request.headers.get('Host', '')}")
+    from_elsewhere = origin is not None and (ours is None or host_in(origin) != ours)
+    if from_elsewhere or request.headers.get("Sec-Fetch-Site") not in _OURS:
         raise OutsideRefusedError("another web page has sent this", next_step="Nothing was done. Open this page itself")
 
 

@@ -136,6 +136,7 @@ def test_without_a_token_this_machine_may_ask_and_a_first_token_ends_that(api: R
     [
         {"Host": "backup.attacker.example"},
         {"Host": "127.0.0.1.attacker.example"},
+        {"Host": "["},
         {"X-Forwarded-For": "203.0.113.9"},
         {"X-Forwarded-Host": "backup.example.com"},
         {"Forwarded": "for=203.0.113.9"},

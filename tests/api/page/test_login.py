@@ -121,9 +121,12 @@ def test_a_wrong_token_is_refused_in_words_and_counts_as_a_failure(tmp_path: Pat
     assert tried[-1] == 429
 
 
-def test_logging_in_from_another_site_is_refused(tokens: Tokens, client: httpx.Client) -> None:
-    token = tokens.create("of-an-attacker", ["read"])
-    answer = client.post("/login", data={"token": token}, headers={"Sec-Fetch-Site": "cross-site"})
+@pytest.mark.parametrize(
+    ("name", "said"), [("Sec-Fetch-Site", "cross-site"), ("Origin", "https://attacker.example"), ("Origin", "null")]
+)
+def test_logging_in_from_another_site_is_refused(tokens: Tokens, client: httpx.Client, name: str, said: str) -> None:
+    token = tokens.create(f"of-an-attacker-{name}-{said[:5].strip(':')}", ["read"])
+    answer = client.post("/login", data={"token": token}, headers={name: said})
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
 
