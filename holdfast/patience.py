@@ -46,7 +46,9 @@ class Question(Generic[T]):
         if self._thread.is_alive():
             _leave_behind(self._thread)
             waited = max(seconds, round(time.monotonic() - self.began))
-            raise UnreachableError(f"{self.name} did not answer within {waited:g} seconds")
+            raise UnreachableError(
+                f"{self.name} did not answer within {waited:g} seconds", next_step="See whether it hangs, or has too much to do"
+            )
         if self._error is not None:
             raise self._error
         return self._answer[0]

@@ -20,7 +20,6 @@ from holdfast.errors import HoldfastError
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_IDLE = {"prefect": "Prefect server answers", "worker": "worker takes runs"}
 _STAKES_SHOWN, _LINES_SHOWN = 3, 6
 
 
@@ -72,10 +71,14 @@ def sentence(status: Json) -> tuple[bool | None, str]:
     stale = [one["type"] for one in on if one["overdue"] or one["bad"] or one["rpo"]["missed"]]
     if stale:
         return False, f"Not everything is protected: see {', '.join(stale)} below."
+    silent = {name for name, part in status["parts"].items() if not part["ok"]}
+    if "prefect" in silent:  # it keeps the alarms, too
+        idle = "whether anything is in trouble nobody can tell, and nothing that is due will run"
+        return None, f"Each type has its backup, but {idle}: no Prefect server answers."
     if failing := [one["type"] for one in on if one["failuresInARow"]]:
         return None, f"Everything is protected so far, but the last backup of type {', '.join(failing)} failed: see below."
-    if at_rest := [name for name in ("prefect", "worker") if not status["parts"].get(name, {"ok": True})["ok"]]:
-        return None, f"Everything is protected so far, but nothing that is due will run: no {_IDLE[at_rest[0]]}."
+    if "worker" in silent:
+        return None, "Everything is protected so far, but nothing that is due will run: no worker takes runs."
     unproven = [one["type"] for one in on if one["rpo"]["provenBackup"] is None]
     if unproven:
         return True, f"Everything is backed up. No backup of type {figures.either(unproven)} is proven yet."

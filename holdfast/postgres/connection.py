@@ -57,6 +57,7 @@ _DENIED = re.compile(
     r'|role ".*" does not exist|is not permitted to log in|pg_hba\.conf rejects|permission denied for database'
     r"|server requested a hashed password|server requires? .*authentication"
 )
+_QUESTION = re.compile(r"\n\s*Is the server running[^\n]*\?")  # libpq's: the next step says it
 _GONE = re.compile(
     r"connection to server .*failed|could not connect|server closed the connection|terminating connection"
     r"|the database system is|could not (receive|send) data|no connection to the server|connection timed out|timeout expired"
@@ -146,7 +147,7 @@ def refusal(text: str, url: DatabaseUrl) -> HoldfastError | None:
         step = "Check user, password and pg_hba.conf"
         return AccessDeniedError(f"the server refuses to connect us to {place}", reason=reason, next_step=step)
     if _GONE.search(text):
-        return DatabaseUnreachableError(f"the database {place} does not answer", reason=reason)
+        return _silent(url, reason)
     return None
 
 
@@ -188,6 +189,12 @@ def masked(text: str, url: DatabaseUrl) -> str:
 
 
 def _connect_error(text: str, url: DatabaseUrl) -> HoldfastError:
-    return refusal(text, url) or DatabaseUnreachableError(
-        f"the database {url.redacted} does not answer", reason=masked(text, url).strip()
+    return refusal(text, url) or _silent(url, masked(text, url).strip())
+
+
+def _silent(url: DatabaseUrl, reason: str) -> DatabaseUnreachableError:
+    return DatabaseUnreachableError(
+        f"the database {url.redacted} does not answer",
+        reason=_QUESTION.sub("", reason),
+        next_step="See whether its server runs, and whether this host reaches that address",
     )

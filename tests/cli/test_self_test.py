@@ -17,6 +17,7 @@ def test_it_ends_with_1_says_what_failed_and_what_to_do_and_starts_nothing(home:
     assert told.code == 1
     assert "✓ key encrypted" in told.out
     assert "✗ database the database postgresql://backup@127.0.0.1:1/content does not answer (HF-702)" in told.out
+    assert "See whether its server runs" in told.out
     assert "'holdfast serve' starts it" in told.out
     assert "5 of 9 failed" in told.out
     assert PASSWORD not in told.out + told.err

@@ -123,8 +123,11 @@ def test_the_first_sentence_says_what_is_wrong_first(standing: Json) -> None:
     well["types"] = [one for one in well["types"] if one["type"] == "database"]
     assert sentence(well) == (
         None,
-        "Everything is protected so far, but nothing that is due will run: no Prefect server answers.",
+        "Each type has its backup, but whether anything is in trouble nobody can tell, and nothing that is due will run: "
+        "no Prefect server answers.",
     )
+    well["parts"] = {"storage": {"ok": True}, "worker": {"ok": False}}
+    assert sentence(well)[1] == "Everything is protected so far, but nothing that is due will run: no worker takes runs."
     well["parts"] = {"storage": {"ok": True}}
     assert sentence(well) == (True, "Everything is protected.")
     two = {**standing, "alarms": standing["alarms"] * 2}
@@ -173,6 +176,7 @@ def test_what_is_in_trouble_is_not_called_well_because_its_backups_are(standing:
     text = overview_of({**standing, "types": kept, "alarms": [alarm]})
     assert "in trouble" in text
     assert ">well<" not in text
+    assert 'href="/executions">The recoveries</a>' in text
     assert ">well<" in overview_of({**standing, "types": kept, "alarms": []})
 
 
