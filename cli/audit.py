@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ from cli import figures, jobs, output, progress
 from cli.app import Commands
 from cli.session import settings
 from holdfast.errors import SettingsError
+from holdfast.since import moment_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,14 +67,10 @@ def verify() -> None:
 def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
-    number, unit = text[:-1], text[-1:]
-    if number.isascii() and number.isdecimal() and len(number) < 6 and unit in ("h", "d"):
-        return datetime.now(UTC) - timedelta(**{"hours" if unit == "h" else "days": int(number)})
     try:
-        moment = datetime.fromisoformat(text)
+        return moment_of(text)
     except ValueError:
         raise SettingsError(f"{text!r} is no time", next_step="Write it as 24h, 7d or 2027-01-31T08:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _table(found: list[dict[str, Any]]) -> RenderableType:
@@ -95,7 +92,7 @@ def _verdict(found: Verification) -> Iterator[RenderableType]:
         yield jobs.headline("The audit log was changed", f"(first at {found.faults[0]})", good=False)
     for chain in found.chains:
         yield output.facts(
-            ("  Chain", chain.chain + ("" if chain.goes_on else ", a former one")),
+            ("  Chain", chain.chain + (", a former one" if chain.in_catalog and not chain.goes_on else "")),
             ("  Lines", f"{chain.lines:,}, {chain.mirrored_to:,} of them in the repository too"),
             ("  Wrong", "\n".join(str(fault) for fault in chain.faults) or None),
         )

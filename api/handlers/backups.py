@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from api.action import Action, Asked, Body, Json, Nothing
-from api.handlers.jobs import JOB, JobId, JobNamed, JobsWanted, Since, Status, page_of
+from api.handlers.jobs import JOB, JobId, JobNamed, JobsWanted, Status, page_of
+from api.handlers.pages import PageWanted
 from api.starting import start
 from holdfast.backup_types import types_on, why_off
 from holdfast.errors import RefusedError, SettingsError
@@ -26,14 +27,11 @@ class BackupRequest(Body):
     type: What = Field(description="A type, or all that are on")
 
 
-class BackupsWanted(Body):
+class BackupsWanted(PageWanted):
     """Which backups."""
 
     type: BackupType | None = None
     status: Status | None = None
-    since: Since = None
-    limit: Annotated[int, Field(ge=1, le=200, strict=False)] = 50
-    cursor: Annotated[str | None, Field(max_length=500, description="nextCursor of the page before")] = None
 
 
 class BackupNamed(Body):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from api.action import Action, Asked, Body, Json
-from api.cursor import from_cursor, to_cursor
-from api.handlers.jobs import Since
+from api.handlers.pages import PageWanted
 from api.handlers.plans import book_of
 from api.starting import answer_of
 from holdfast.recovery.execution import Status
@@ -54,19 +53,11 @@ class Resumed(ExecutionNamed, HowToResume):
     """Which execution is to be gone on with, and how."""
 
 
-class ExecutionsWanted(Body):
+class ExecutionsWanted(PageWanted):
     """Which executions."""
 
     plan_id: str | None = None
     status: Status | None = None
-    since: Since = None
-    limit: Annotated[int, Field(ge=1, le=200, strict=False)] = 50
-    cursor: str | None = Field(None, description="nextCursor of the page before", max_length=500)
-
-    @property
-    def filters(self) -> Json:
-        """What a cursor is bound to; since as it was said may be another moment by now."""
-        return {"planId": self.plan_id, "status": self.status}
 
 
 def _recover(asked: Asked[RecoveryRequest]) -> Json:
@@ -89,10 +80,9 @@ def _roll_back(asked: Asked[ExecutionNamed]) -> Json:
 
 def _list(asked: Asked[ExecutionsWanted]) -> Json:
     said = asked.said
-    before = None if said.cursor is None else from_cursor(said.cursor, said.filters)
-    wanted = Wanted(said.plan_id, said.status, said.since, said.limit, before)
+    wanted = Wanted(said.plan_id, said.status, said.since, said.limit, said.before)
     page = known_executions(asked.parts.settings, wanted)
-    after = to_cursor(place_of(page.executions[-1]), said.filters) if page.more else None
+    after = said.cursor_at(place_of(page.executions[-1])) if page.more else None
     return {"executions": [_short(one) for one in page.executions], "nextCursor": after, "note": page.note}
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from api.action import Action, Asked, Body, Json
-from api.cursor import Place, from_cursor, to_cursor
+from api.cursor import Place
+from api.handlers.pages import PageWanted
 from api.handlers.runs import of_prefect, with_run
 from api.waiting import LONGEST_SECONDS
 from holdfast import documents
@@ -26,48 +26,24 @@ if TYPE_CHECKING:
 Kind = Literal["all", "backup", "restore", "verification", "check", "drill", "cleanup", "replication", "report", "recovery"]
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "success", "partial"]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
-_AGO = re.compile(r"([1-9][0-9]{0,5})([hd])")
-_LONGEST_AGO = timedelta(days=365 * 100)
 _log = logging.getLogger(__name__)
 
 
-def _moment(said: Any) -> Any:
-    """Read a time, or how long ago: 24h, 7d."""
-    if not isinstance(said, str):
-        return said
-    if found := _AGO.fullmatch(said):
-        ago = timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
-        return datetime.now(UTC) - min(ago, _LONGEST_AGO)
-    moment = datetime.fromisoformat(said)
-    try:  # PostgreSQL knows fewer time zones than Python
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError:
-        raise ValueError("is no time that can be told in UTC") from None
-
-
-Since = Annotated[datetime | None, BeforeValidator(_moment), Field(description="ISO 8601, or how long ago: 24h, 7d")]
-
-
-class JobsWanted(Body):
+class JobsWanted(PageWanted):
     """Which jobs."""
 
     kind: Kind = Field("all", description="What they do")
     type: Annotated[str | None, Field(max_length=50, description="database, function, config or secrets")] = None
     status: Status | None = None
-    since: Since = None
-    limit: Annotated[int, Field(ge=1, le=200, strict=False)] = 50
-    cursor: Annotated[str | None, Field(max_length=500, description="nextCursor of the page before")] = None
-
-    @property
-    def filters(self) -> Json:
-        """What a cursor is bound to; since as it was said may be another moment by now."""
-        return {"kind": self.kind, "type": self.type, "status": self.status}
 
 
 class BackupJobsWanted(JobsWanted):
     """Which jobs; the guide's are those of backups."""
 
     kind: Kind = "backup"
+
+
+W = TypeVar("W", bound=JobsWanted)
 
 
 class JobNamed(Body):
@@ -80,21 +56,16 @@ class JobNamed(Body):
 
 def page_of(asked: Asked[Any], said: JobsWanted) -> tuple[list[Json], str | None]:
     """List jobs, and where the next page begins."""
-    before = from_cursor(said.cursor, said.filters) if said.cursor else None
+    before = said.before
     with asked.parts.catalog() as catalog:
         found = _newest(catalog, said, before)
     shown, more = found[: said.limit], len(found) > said.limit
     last = shown[-1] if shown else None
-    following = to_cursor((last["startedAt"], last["jobId"]), said.filters) if more and last else None
+    following = said.cursor_at((last["startedAt"], last["jobId"])) if more and last else None
     return shown, following
 
 
-def _jobs(asked: Asked[JobsWanted]) -> Json:
-    shown, following = page_of(asked, asked.said)
-    return {"jobs": shown, "nextCursor": following}
-
-
-def _backup_jobs(asked: Asked[BackupJobsWanted]) -> Json:
+def _jobs(asked: Asked[W]) -> Json:
     shown, following = page_of(asked, asked.said)
     return {"jobs": shown, "nextCursor": following}
 
@@ -206,5 +177,5 @@ def _in_prefect(asked: Asked[JobNamed], job_id: str, unasked: list[HoldfastError
 
 
 JOBS = Action("list-jobs", "GET", "read", JobsWanted, _jobs)
-GUIDE_JOBS = Action("jobs", "GET", "read", BackupJobsWanted, _backup_jobs)
+GUIDE_JOBS = Action("jobs", "GET", "read", BackupJobsWanted, _jobs)
 JOB = Action("job", "GET", "read", JobNamed, _job)
