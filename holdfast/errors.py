@@ -11,6 +11,9 @@
      │   ├─ BackupsFailedError            of several backups at once at least one failed; the others are made
      │   ├─ NotifyingFailedError          no channel, or not every channel that had to, took a message
      │   ├─ CleanupFailedError            a clean-up could not carry out all of its plan; the rest is done
+     │   ├─ RecoveryFailedError           an execution of a recovery plan did not reach its end
+     │   ├─ ServiceFailedError            a managed service could not be started, stopped or restarted, or is not healthy
+     │   ├─ MigrationDiffersError         what a data migration brought to its destination is not what the source holds
      │   └─ SourceFailedError             a service that is backed up or restored to refused the work or answered nonsense
      ├─ SettingsError            exit 2   a setting or an argument is wrong or missing
      │   ├─ KeyMissingError               encryption is on and there is no key
@@ -18,6 +21,7 @@
      │   ├─ AccessDeniedError             the database refuses the user, or a right that the work needs
      │   ├─ StorageDeniedError            the storage refuses our credentials, or a right that the work needs
      │   ├─ SourceDeniedError             what is backed up can't be read, or restored to, with our rights
+     │   ├─ PlanInvalidError              a recovery plan can't be carried out as it is written
      │   ├─ RequestInvalidError           a request of the HTTP API can't be understood
      │   ├─ RequestTooLargeError          a request of the HTTP API is longer than it may be, or comes too slowly
      │   └─ TokenInvalidError             a request of the HTTP API shows no token that is valid now
@@ -35,6 +39,8 @@
      │   ├─ RolesMissingError             the target server lacks roles, and we may not make them
      │   ├─ SourceEmptyError              the source holds nothing, and a backup of nothing was not allowed
      │   ├─ UnsafePathError               a path in a backup or an answer would leave the folder that it belongs in
+     │   ├─ ApprovalNeededError           an execution waits for a person's approval
+     │   ├─ ApprovalDeniedError           a person refused an execution
      │   ├─ ScopeMissingError             a token does not allow what was asked
      │   ├─ OutsideRefusedError           a request from elsewhere, where no token protects the HTTP API
      │   ├─ KeyReusedError                an Idempotency-Key was used before for something else
