@@ -6,10 +6,12 @@ Whoever shows no valid token is not in it, or a stranger could fill it: failed t
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.audit import Actor, AuditBook, Entry, Outcome
@@ -30,7 +32,7 @@ REFUSED = "access.refuse"
 _SUBJECTS = ("jobId", "executionId", "planId", "event")
 _DETAILS = ("type", "types", "mode", "level", "backup_id", "plan_id", "dry_run")
 _ACCEPTED = 202
-_SELDOM_SECONDS = 3600.0
+_SELDOM_SECONDS, _CHANGES_SELDOM_SECONDS = 3600.0, 60.0
 _refused: dict[tuple[str, str], float] = {}
 _lock = threading.Lock()
 _log = logging.getLogger("holdfast.api")
@@ -46,15 +48,27 @@ def recorded(action: Action[Any], asked: Asked[Any]) -> Iterator[Callable[[Json]
         return answer
 
     error: BaseException | None = None
-    try:
-        yield answered
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        name = _action_to_record(action, asked, error)
-        if name is not None:
-            _write(name, action, asked, answers[0] if answers else {}, error)
+    with _begun(action, asked) as entry_id:
+        try:
+            yield answered
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            name = _action_to_record(action, asked, error)
+            if name is not None:
+                entry = _entry(name, action, asked, answers[0] if answers else {}, error)
+                _write(asked, replace(entry, id=entry_id))
+
+
+@contextmanager
+def _begun(action: Action[Any], asked: Asked[Any]) -> Iterator[str]:
+    """Keep what is changed here and now until it has its line; yield the line's id. A run writes lines of its own."""
+    entry_id = secrets.token_hex(16)
+    with ExitStack() as held:
+        if action.audited is not None and action.status != _ACCEPTED and (book := _book(action.audited, asked)):
+            held.enter_context(book.begun(replace(_entry(action.audited, action, asked, {}, None), id=entry_id)))
+        yield entry_id
 
 
 def actor_of(caller: Caller) -> Actor:
@@ -63,15 +77,23 @@ def actor_of(caller: Caller) -> Actor:
 
 
 def _action_to_record(action: Action[Any], asked: Asked[Any], error: BaseException | None) -> str | None:
-    if action.audited is not None:
-        return action.audited
-    return REFUSED if isinstance(error, ScopeMissingError) and _is_new((asked.caller.name, action.name)) else None
+    """Name what goes into the log; None where nothing does. Who may nothing can't fill it by trying again and again."""
+    name, seldom = (REFUSED, _SELDOM_SECONDS) if action.audited is None else (action.audited, _CHANGES_SELDOM_SECONDS)
+    if isinstance(error, ScopeMissingError):
+        return name if _is_new((asked.caller.name, action.name), seldom) else None
+    return action.audited
 
 
-def _write(name: str, action: Action[Any], asked: Asked[Any], answer: Json, error: BaseException | None) -> None:
+def _write(asked: Asked[Any], entry: Entry) -> None:
+    book = _book(entry.action, asked)
+    if book is not None:
+        book.write(entry)
+
+
+def _entry(name: str, action: Action[Any], asked: Asked[Any], answer: Json, error: BaseException | None) -> Entry:
     outcome: Outcome = "accepted" if error is None and action.status == _ACCEPTED else outcome_of(error)
     subject = action.name if name == REFUSED else _subject(asked.said.model_dump(by_alias=True), answer)
-    entry = Entry(
+    return Entry(
         name,
         actor_of(asked.caller),
         asked.caller.address,
@@ -80,12 +102,14 @@ def _write(name: str, action: Action[Any], asked: Asked[Any], answer: Json, erro
         code_of(error) or (HoldfastError.code if isinstance(error, Exception) else None),
         _details(asked.said),
     )
+
+
+def _book(name: str, asked: Asked[Any]) -> AuditBook | None:
     try:
-        book = AuditBook(asked.parts.settings, asked.parts.catalog)
+        return AuditBook(asked.parts.settings, asked.parts.catalog)
     except HoldfastError as problem:  # without settings nobody knows where; the request has its own answer
         _log.error("the audit log has no entry of %s by %s: %s", name, asked.caller.name, problem)
-        return
-    book.write(entry)
+        return None
 
 
 def _subject(said: Json, answer: Json) -> str | None:
@@ -108,11 +132,11 @@ def _text(value: object) -> str:
     return ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
 
 
-def _is_new(refusal: tuple[str, str]) -> bool:
-    """Tell whether it is worth a line: what asks in vain every few seconds has one an hour."""
+def _is_new(refusal: tuple[str, str], seldom_seconds: float) -> bool:
+    """Tell whether it is worth a line: what asks in vain every few seconds has one in that time."""
     with _lock:
         now = time.monotonic()
         if now < _refused.get(refusal, 0.0):
             return False
-        _refused[refusal] = now + _SELDOM_SECONDS
+        _refused[refusal] = now + seldom_seconds
         return True

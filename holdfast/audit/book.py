@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.audit.begun import UNTOLD, Begun
 from holdfast.audit.entry import Entry, Json
 from holdfast.audit.waiting import Waiting, WaitingEntry
 from holdfast.errors import HoldfastError, UnreachableError
@@ -45,6 +46,7 @@ class AuditBook:
         self._opened: Opener = opened or ((lambda: opened_catalog(settings)) if asks_catalog else nullcontext)
         self._place = (settings.home.absolute(), settings.catalog_url)
         self.waiting = Waiting(waiting_folder(settings))
+        self._begun = Begun(waiting_folder(settings) / "begun")
 
     def write(self, entry: Entry) -> None:
         """Have an entry in the log, now or when the catalog takes it."""
@@ -52,6 +54,20 @@ class AuditBook:
             self._write(self._without_secrets(entry.record()))
         except Exception:  # noqa: BLE001  the work itself must go on, whatever happens to its record
             _log.exception("the audit log has no entry of %s %s, and nowhere to keep it", entry.action, entry.subject or "")
+
+    @contextmanager
+    def begun(self, entry: Entry) -> Iterator[None]:
+        """Have a change in the log though this process should die inside the block, which is to write its line: of the same id.
+
+        Where that can't be kept the change is made all the same.
+        """
+        untold = replace(entry, outcome="accepted", code=None, details={**entry.details, "note": UNTOLD})
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._begun.kept(self._without_secrets(untold.record())))
+            except OSError as error:
+                _log.error("that %s was begun can't be kept: %s", entry.action, error)
+            yield
 
     def take_in(self) -> int:
         """Take what waits into the chain; return how many entries. Raises DatabaseUnreachableError and the like."""
@@ -79,6 +95,7 @@ class AuditBook:
 
     def _take_in(self, log: AuditLog) -> int:
         """Take in what waits; a file goes when its line is there, and not before."""
+        self._take_up_abandoned()
         taken = 0
         while found := self.waiting.all()[:_AT_ONCE]:
             readable = [(one.path, one.record) for one in found if one.record is not None]
@@ -88,6 +105,12 @@ class AuditBook:
             for one in found:
                 _set_aside(one)
         return taken
+
+    def _take_up_abandoned(self) -> None:
+        """Let what processes that died were at wait for its line; one that has its line gets no second."""
+        with self._begun.abandoned() as records:
+            for record in records:
+                self.waiting.put(record)
 
     @contextmanager
     def _open(self) -> Iterator[AuditLog | None]:

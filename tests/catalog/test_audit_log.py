@@ -213,6 +213,32 @@ def test_killed_while_it_takes_in_what_waits_nothing_is_lost_and_nothing_is_ther
     assert verify(log, None).ok
 
 
+DIES_WITHIN = """
+import os, sys
+from holdfast.audit import Actor, AuditBook, Entry
+from holdfast.settings import Settings
+book, entry = AuditBook(Settings(_env_file=None)), Entry("plan.remove", Actor("token", "ops"), "192.0.2.7", "done", "orders_lost")
+with book.begun(entry):
+    if sys.argv[1] == "after it was written":
+        book.write(entry)
+    os._exit(9)
+"""
+
+
+@pytest.mark.parametrize(("when", "outcome"), [("before it was written", "accepted"), ("after it was written", "done")])
+def test_a_change_whose_process_dies_has_one_line_all_the_same(
+    settings: Settings, log: AuditLog, when: str, outcome: str
+) -> None:
+    died = subprocess.run([sys.executable, "-c", DIES_WITHIN, when], env=os.environ, check=False)
+    assert died.returncode == 9
+    book = AuditBook(settings)
+    with book.begun(entry(subject="of one that lives")):
+        book.take_in()
+        assert [(line.content()["action"], line.content()["outcome"]) for line in log.newest()] == [("plan.remove", outcome)]
+    assert ("may have been done" in log.newest()[0].text) == (outcome == "accepted")
+    assert [one for one in settings.home.rglob("*") if one.is_file()] == []
+
+
 def test_no_secret_of_the_settings_is_in_it_even_where_one_is_handed_over(settings: Settings, log: AuditLog) -> None:
     secret = "canary4e77-hook-0123456789"
     holding = Settings(_env_file=None, BACKUP_SLACK_WEBHOOK_URL=f"https://hooks.example.org/{secret}")
