@@ -57,7 +57,7 @@ def read_catalog(settings: Settings) -> CatalogSeen:
     try:
         with catalog_if_running(settings) as catalog:
             if catalog is None:
-                return _silent(settings, where, DatabaseUnreachableError("the catalog does not run", next_step=_START))
+                return _silent(settings, where, DatabaseUnreachableError("the catalog does not run", next_step=CATALOG_START))
             return _seen(catalog, where)
     except UnreachableError as error:
         return _silent(settings, where, error)
@@ -73,7 +73,8 @@ def configuration_without_catalog() -> Report:
     return effective_configuration(cast("Catalog", _NothingKept()))
 
 
-_START = "'holdfast serve' starts it, and so does a backup"
+CATALOG_START = "'holdfast serve' starts it, and so does a backup; while it is served, the health monitor does within minutes"
+"""What to do where the embedded server of the catalog is down."""
 
 
 class _NothingKept:

@@ -12,6 +12,7 @@ from holdfast.opening import catalog_if_running, embedded_server
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, denied, rows_of, server_version
 from holdfast.postgres.rights import unreadable
 from holdfast.postgres.tools import ToolName, find_tool
+from orchestration.standing.catalog import CATALOG_START
 from orchestration.standing.part import Report
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def catalog(settings: Settings) -> Report:
     """Ask the catalog whether it is there and up to date."""
     with catalog_if_running(settings) as opened:
         if opened is None:
-            raise DatabaseUnreachableError(
-                "the catalog does not run", next_step="'holdfast serve' starts it, and so does a backup"
-            )
+            raise DatabaseUnreachableError("the catalog does not run", next_step=CATALOG_START)
         if missing := opened.missing_migrations():
             raise SettingsError(
                 "the catalog is not up to date", reason=f"missing: {', '.join(missing)}", next_step="Run: holdfast init"
