@@ -52,16 +52,19 @@ def next_runs(ask: Ask, target: str | None) -> dict[str, datetime]:
 
 def all_next_runs(ask: Ask, target: str | None) -> dict[str, datetime]:
     """Tell for each deployment of this target that has a schedule, by its name, when its next run is due, the first first."""
-    ours = {"tags": {"all_": [TAG, *([target_tag(target)] if target else [])]}}
     try:
-        names = {
-            found["id"]: found["name"] for found in ask("/deployments/filter", {"deployments": ours}) if _is_of(found, target)
-        }
+        names = {found["id"]: found["name"] for found in our_deployments(ask, target)}
         runs = ask("/flow_runs/filter", _planned({"id": {"any_": list(names)}}))
         return _earliest((names[run["deployment_id"]], _due(run)) for run in runs)
     except (OSError, ValueError, KeyError, TypeError) as error:
         _log.info("when the next runs are due can't be asked now: %s", type(error).__name__)
         return {}
+
+
+def our_deployments(ask: Ask, target: str | None, *more_tags: str) -> list[Json]:
+    """List the deployments of this target, or of the one installation, that have these tags, too. Raises OSError, ValueError."""
+    ours = {"tags": {"all_": [TAG, *([target_tag(target)] if target else []), *more_tags]}}
+    return [found for found in ask("/deployments/filter", {"deployments": ours}) if _is_of(found, target)]
 
 
 def _planned(deployments: Json) -> Json:

@@ -12,15 +12,16 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import SERVICE_UNAVAILABLE
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 
 from holdfast.errors import BusyError, KeyReusedError, NotFoundError, PrefectUnreachableError, WorkFailedError
-from orchestration.declared import TAG, deployment_name, plan_tag, target_tag
+from orchestration.declared import TAG, deployment_name, plan_tag
 from orchestration.kinds import Kind, new_id_of
-from orchestration.next_runs import Ask
+from orchestration.next_runs import Ask, our_deployments
 
 Json = dict[str, Any]
 
@@ -127,10 +128,8 @@ def kind_and_type(tags: Iterable[str]) -> tuple[str, str]:
 
 def _deployment(ask: Ask, target: str | None, order: Order) -> Json:
     if order.plan_id is not None:
-        ours = {"tags": {"all_": [TAG, plan_tag(order.plan_id), *([target_tag(target)] if target else [])]}}
-        for one in _answer(ask, "/deployments/filter", {"deployments": ours}):
-            if target or not any(tag.startswith(target_tag("")) for tag in one["tags"]):
-                return dict(one)
+        for one in our_deployments(partial(_answer, ask), target, plan_tag(order.plan_id)):
+            return one
     name = deployment_name(order.deployment, target)
     found: list[Json] = _answer(ask, "/deployments/filter", {"deployments": {"name": {"any_": [name]}, "tags": {"all_": [TAG]}}})
     if not found:

@@ -10,9 +10,10 @@ from api.handlers.approvals import APPROVE, DENY
 from api.handlers.executions import EXECUTION, EXECUTIONS, RESUME, ROLL_BACK
 from api.handlers.jobs import JOB
 from api.page.asking import answer, answer_or_error
-from api.page.jobs import OPEN, PAGE
+from api.page.jobs import PAGE
 from api.page.person import TheForm, ThePerson, text_in
 from api.page.showing import PageRoute, go_to, page
+from api.waiting import OPEN
 from holdfast.errors import NotFoundError, RequestInvalidError
 from holdfast.recovery.stakes import stakes_text
 

@@ -11,11 +11,11 @@ from api.handlers.jobs import JOB, JOBS, Kind, Status
 from api.page.asking import answer, answer_or_error
 from api.page.person import ThePerson
 from api.page.showing import PageRoute, page
+from api.waiting import OPEN
 from holdfast.backup_types import TYPES
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-OPEN = {"pending", "running"}
 PAGE = 30
 _SINCE = (("", "ever"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
 

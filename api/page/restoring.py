@@ -14,11 +14,11 @@ from api.handlers.backups import BACKUP
 from api.handlers.jobs import JOB
 from api.handlers.restores import RESTORE
 from api.page.asking import answer, answer_or_error
-from api.page.jobs import OPEN
 from api.page.person import Person, TheForm, ThePerson, text_in, texts_in
 from api.page.showing import PageRoute, database_in, go_to, page, when
 from api.parts import Parts
 from api.problems import status_of
+from api.waiting import OPEN
 from holdfast import figures
 from holdfast.errors import HoldfastError
 

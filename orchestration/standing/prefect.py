@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 import urllib.error
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from holdfast.alarms import Judgement
 from holdfast.errors import HoldfastError, PrefectUnreachableError
-from orchestration.declared import TAG, target_tag
 from orchestration.looking import remembered
-from orchestration.next_runs import Ask, next_runs, over_http
+from orchestration.next_runs import Ask, next_runs, our_deployments, over_http
 from orchestration.server import prefect_address
 from orchestration.standing.part import Report, wrong
 
@@ -66,8 +66,7 @@ def _at_work(ask: Ask, target: str | None) -> Report:
     """Tell how many deployments are registered, and whether each of their work pools has a worker that takes runs."""
     try:
         deployments = our_deployments(ask, target)
-        pools = sorted({one["work_pool_name"] for one in deployments if one.get("work_pool_name")}) or [OUR_POOL]
-        workers = [{"name": pool, "workersOnline": workers_online(ask, pool)} for pool in pools]
+        workers = [{"name": pool, "workersOnline": workers_online(ask, pool)} for pool in work_pools_of(deployments)]
     except (OSError, ValueError, KeyError, TypeError):
         return _UNKNOWN
     return {
@@ -77,11 +76,9 @@ def _at_work(ask: Ask, target: str | None) -> Report:
     }
 
 
-def our_deployments(ask: Ask, target: str | None) -> list[dict[str, Any]]:
-    """List the deployments of this installation. Raises OSError, ValueError."""
-    ours = {"tags": {"all_": [TAG, *([target_tag(target)] if target else [])]}}
-    found: list[dict[str, Any]] = ask("/deployments/filter", {"deployments": ours})
-    return [one for one in found if target is not None or not any(tag.startswith(target_tag("")) for tag in one["tags"])]
+def work_pools_of(deployments: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Name the work pools that take the runs of these deployments, or would take those that are registered next."""
+    return sorted({one["work_pool_name"] for one in deployments if one.get("work_pool_name")}) or [OUR_POOL]
 
 
 def workers_online(ask: Ask, pool: str) -> int:

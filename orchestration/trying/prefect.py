@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import NotFoundError, PrefectUnreachableError
 from orchestration.declared import declared
-from orchestration.next_runs import Ask, over_http
+from orchestration.next_runs import Ask, our_deployments, over_http
 from orchestration.server import prefect_address
 from orchestration.standing.part import Report
-from orchestration.standing.prefect import OUR_POOL, our_deployments, shown, workers_online
+from orchestration.standing.prefect import shown, work_pools_of, workers_online
 
 if TYPE_CHECKING:
     from holdfast.settings import Settings
@@ -47,8 +47,7 @@ def worker(settings: Settings) -> Report:
     """Look whether a worker takes runs from each work pool that our deployments name."""
     _, ask = _to_ask(settings)
     found = _answered(lambda: our_deployments(ask, settings.target))
-    pools = sorted({one["work_pool_name"] for one in found if one.get("work_pool_name")}) or [OUR_POOL]
-    online = _answered(lambda: {pool: workers_online(ask, pool) for pool in pools})
+    online = _answered(lambda: {pool: workers_online(ask, pool) for pool in work_pools_of(found)})
     idle = [pool for pool, number in online.items() if not number]
     if idle:
         raise PrefectUnreachableError(
