@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import figures, jobs, output, progress
+from cli.audited import audited
 from cli.replicas import named
 from cli.session import repository_settings
 from holdfast.documents import Document
@@ -44,22 +45,19 @@ def replicate(to: To = None, no_read_back: NoReadBack = False) -> None:
     Stored bytes are copied as they are: no key is needed, though with it damage is found before it spreads. Replicas that
     fail hinder no other; then it ends with 1.
     """
-    from holdfast.jobs import new_job_id
-    from holdfast.replication import not_up_to_date, replicated
+    from holdfast.replication import not_up_to_date
 
     loaded = repository_settings()
     names = list(dict.fromkeys(to or loaded.replicas))
     if not names:
         raise SettingsError("There is no replica to copy to", next_step="Name one with --to, or set BACKUP_REPLICAS")
-    job_id, began = new_job_id("replicate"), datetime.now(UTC)
-    with _opened_source(loaded) as (storage, repository):
-        outcomes = [_bring_up_to_date(name, loaded, storage, repository, read_back=not no_read_back) for name in names]
-        _record(loaded, repository, outcomes, names)
-    document = replicated(job_id, outcomes) | {"startedAt": began, "completedAt": datetime.now(UTC)}
-    output.result(document, lambda: replication_text(document))
-    if document["status"] != "completed":
-        output.warn(str(not_up_to_date(document)))
-        raise typer.Exit(ExitCode.WORK_FAILED)
+    recorded = audited("replication.by_hand", loaded, ", ".join(names), announced=True)
+    with recorded if loaded.home.is_dir() else contextlib.nullcontext():  # a home is not made for it
+        document = _replicated(loaded, names, read_back=not no_read_back)
+        output.result(document, lambda: replication_text(document))
+        if document["status"] != "completed":
+            output.warn(str(not_up_to_date(document)))
+            raise typer.Exit(ExitCode.WORK_FAILED)
 
 
 def replication_text(document: Document) -> Iterator[RenderableType]:
@@ -71,6 +69,17 @@ def replication_text(document: Document) -> Iterator[RenderableType]:
         yield jobs.headline(one["name"], told + (f" in {figures.duration(one['seconds'])}" if one["ok"] else ""), good=one["ok"])
         for problem in one["problems"]:
             yield f"  {problem}"
+
+
+def _replicated(loaded: Settings, names: Sequence[str], *, read_back: bool) -> Document:
+    from holdfast.jobs import new_job_id
+    from holdfast.replication import replicated
+
+    job_id, began = new_job_id("replicate"), datetime.now(UTC)
+    with _opened_source(loaded) as (storage, repository):
+        outcomes = [_bring_up_to_date(name, loaded, storage, repository, read_back=read_back) for name in names]
+        _record(loaded, repository, outcomes, names)
+    return replicated(job_id, outcomes) | {"startedAt": began, "completedAt": datetime.now(UTC)}
 
 
 @contextlib.contextmanager

@@ -79,6 +79,9 @@ def test_the_log_is_for_admins_and_asking_in_vain_again_and_again_adds_one_line(
     for _ in range(3):
         assert api.client.get("/v1/audit", headers=api.reader).status_code == 403
     assert [said(line)[4:] for line in api.lines(action="access.refuse")] == [("audit", "refused", "HF-413")]
+    for _ in range(3):
+        assert api.client.post("/v1/plans/mine/disable", headers=api.reader).status_code == 403
+    assert [said(line)[4:] for line in api.lines(action="plan.disable")] == [("mine", "refused", "HF-413")]
     before = len(api.lines(limit=200))
     assert api.client.get("/v1/audit", headers={"Authorization": "Bearer hf_nobodys"}).status_code == 401
     assert len(api.lines(limit=200)) == before, "a stranger can't fill the log"

@@ -70,3 +70,10 @@ def test_it_is_said_what_could_not_be_proven(used: Home, tmp_path: Path) -> None
     assert shown.code == 0
     assert "repository's copy could not be looked at" in " ".join(shown.err.split())
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_copying_the_repository_elsewhere_by_hand_is_in_the_log(used: Home, tmp_path: Path) -> None:
+    place = (tmp_path / "copy").as_uri()
+    used.json("repo", "replicate", "--to", place)
+    lines = used.json("audit", "list", "--action", "replication.by_hand")["lines"]
+    assert [(one["subject"], one["outcome"]) for one in lines] == [(place, "done"), (place, "accepted")]
