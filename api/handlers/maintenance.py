@@ -28,7 +28,9 @@ class VerificationRequest(Body):
 class DrillRequest(Body):
     """What is to be brought back into scratch."""
 
-    types: Annotated[list[BackupType] | None, Field(min_length=1, description="Unset, all types that are on")] = None
+    types: Annotated[list[BackupType] | None, Field(min_length=1, max_length=4, description="Unset, all types that are on")] = (
+        None
+    )
 
 
 class CleanupRequest(Body):
@@ -40,7 +42,9 @@ class CleanupRequest(Body):
 class ReplicationRequest(Body):
     """Which replicas are to be brought up to date."""
 
-    replicas: Annotated[list[BlockName] | None, Field(min_length=1, description="Blocks; unset, those of the settings")] = None
+    replicas: Annotated[
+        list[BlockName] | None, Field(min_length=1, max_length=100, description="Blocks; unset, those of the settings")
+    ] = None
 
 
 def verification(backup_id: str, kind: BackupType, level: Level = "proven", from_replica: str | None = None) -> Order:

@@ -1,4 +1,4 @@
-"""Restores that no request may ask for: refused by field, before anything is begun."""
+"""Restores and other work that no request may ask for: refused by field, before anything is begun."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ def test_a_restore_replaces_the_database_of_a_block_and_no_other_on_its_server(a
 @pytest.mark.parametrize("name", ["postgres", "template0", "template1"])
 def test_a_restore_never_lands_in_what_belongs_to_the_server_itself(api: Running, name: str) -> None:
     assert "belongs to the server" in _wrong(api, {"database": name})["database"]
+
+
+@pytest.mark.parametrize(("route", "field"), [("drills", "types"), ("replications", "replicas")])
+def test_a_list_that_no_run_could_take_starts_none(api: Running, route: str, field: str) -> None:
+    answer = api.client().post(f"/v1/{route}", json={field: ["database"] * 1000})
+    assert answer.status_code == 422, answer.text
+    assert field in next(iter(answer.json()["fields"]))
 
 
 def _wrong(api: Running, more: dict[str, Any]) -> dict[str, str]:
