@@ -100,7 +100,8 @@ def of_restore_row(row: RestoreRecord) -> Json:
 
 
 def of_maintenance_row(row: MaintenanceRecord) -> Json:
-    return {**documents.of_maintenance_row(row), "kind": row.kind, **_asked_by(row.metadata)}
+    looked = {"dryRun": True} if row.kind == "restore" else {}  # the others are in a table of their own
+    return {**documents.of_maintenance_row(row), **looked, "kind": row.kind, **_asked_by(row.metadata)}
 
 
 def of_execution(row: Execution) -> Json:

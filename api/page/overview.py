@@ -54,7 +54,17 @@ def _stakes(parts: Parts, person: Person, execution_id: str) -> list[str]:
 
 
 def sentence(status: Json) -> tuple[bool | None, str]:
-    """Say in one sentence whether everything is protected, what is wrong first; None: nobody can tell now."""
+    """Say in one sentence whether everything is protected, what is wrong first, and whether a person has to do something.
+
+    None: nobody can tell now, or all is well but for what somebody has to decide.
+    """
+    good, said = _protected(status)
+    if any(one["waitingFor"] == "approval" for one in status["executions"]):
+        return None if good else good, f"{said} A recovery waits for a person."
+    return good, said
+
+
+def _protected(status: Json) -> tuple[bool | None, str]:
     if status["alarms"]:
         first, more = status["alarms"][0], len(status["alarms"]) - 1
         return False, f"Not everything is protected. {first['title']}" + (f", and {more} more" if more else "") + "."

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from api.handlers.jobs import of_maintenance_row
 from api.page.executions import at_stake
 from api.page.overview import parts_down, sentence
 from api.page.restoring import live_name, ways_of
 from holdfast.backup_types import TYPES
+from holdfast.catalog.records import MaintenanceRecord
 from holdfast.recovery.execution import Execution, StepRecord
 from orchestration.standing.gathering import gathered
 from tests.api.page.showing_to import shown
@@ -153,7 +155,9 @@ def test_the_overview_names_the_half_that_is_down_and_shows_the_other(standing: 
 
 def test_what_waits_for_a_person_is_on_the_first_page(standing: Json) -> None:
     one = {"executionId": "r1", "planId": "database_failure", "mode": "run", "startedAt": NOW, "waitingFor": "approval"}
-    text = overview_of({**standing, "executions": [{**one, "status": "running"}]})
+    waits = {**standing, "executions": [{**one, "status": "running"}]}
+    assert sentence(waits)[1].endswith("A recovery waits for a person.")
+    text = overview_of(waits)
     assert "Waiting for a person" in text
     assert "At least 12 rows would be lost" in text
     assert 'href="/executions/r1"' in text
@@ -219,6 +223,18 @@ def test_a_failed_job_says_why_what_to_do_and_where_its_run_is() -> None:
 def test_only_a_job_that_is_open_is_asked_for_again() -> None:
     assert "hx-get" in shown("job.html", section="Jobs", job=a_job(status="running", completedAt=None), is_open=True)
     assert "hx-get" not in shown("job.html", section="Jobs", job=a_job(), is_open=False)
+
+
+def test_a_look_before_a_restore_is_not_taken_for_a_restore() -> None:
+    """A list of jobs has no documents, and a tired person would read that the restore was made."""
+    listed = of_maintenance_row(MaintenanceRecord("restore_1", "restore", "database", "completed", NOW))
+    texts = [
+        shown("jobs.html", section="Jobs", filters=(), chosen={}, cursor="", jobs=[listed], next_page=None, wrong=None),
+        shown("job.html", section="Jobs", job=a_look(), is_open=False),
+    ]
+    assert "only looked" in texts[0]
+    assert all("look before a restore of type database" in text.lower() for text in texts)
+    assert "<h1>Cleanup</h1>" in shown("job.html", section="Jobs", job=a_job(kind="cleanup", type="cleanup"), is_open=False)
 
 
 def test_a_restore_says_where_it_landed_and_how_it_is_undone() -> None:
