@@ -13,6 +13,7 @@ from typing import Any
 from api.action import Asked, Json
 from holdfast.catalog import Catalog
 from holdfast.errors import HoldfastError
+from orchestration.server import prefect_place
 from orchestration.submitting import Order, Repeatable, Submitted, submit, submitted_before
 
 _NO_WORKER = "no worker is there now: the job waits until one is, such as that of 'holdfast serve'"
@@ -44,7 +45,8 @@ def _announce(asked: Asked[Any], submitted: Submitted) -> None:
 
     Done for a repeated request too: the first may have died in between.
     """
-    known = {"flowRunId": submitted.flow_run_id, "askedBy": asked.caller.name}
+    place = prefect_place(asked.parts.settings)
+    known = {"flowRunId": submitted.flow_run_id, "askedBy": asked.caller.name, **({"prefect": place} if place else {})}
     try:
         with asked.parts.catalog() as catalog:
             _rows(catalog, submitted, known)

@@ -17,6 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
+from prefect.states import Crashed
 
 from holdfast.catalog.catalog import Ending
 from holdfast.catalog.mirror import Mirror
@@ -29,10 +30,12 @@ from orchestration.dead_runs import close_dead_runs, crash_run
 from orchestration.job import time_text
 from orchestration.job_record import JobEntries
 from orchestration.recovery.dead_executions import close_dead_executions
+from orchestration.server import prefect_place
 from orchestration.slots import free_stuck_slots
 
 REASON = "its process died before it had ended"
 CANCELLED = "its run was cancelled before it began"
+GONE = "Gone from Prefect"
 UNTOLD = "the catalog could not be told of it: this is how its run ended, by what Prefect says"
 
 _log = logging.getLogger(__name__)
@@ -112,10 +115,18 @@ class Judgement:
         if known.get("leaseId"):
             return not self._was_leased_here(known) or known["leaseId"] in self._living_leases
         run_id = known.get("flowRunId")
-        state = _final_state(run_id)
+        state = _final_state(run_id, gone=self._waits_here(known))
         if state is not None and "pid" not in known:
             self._untold[str(run_id)] = _ending_of(state)
         return state is None
+
+    def _waits_here(self, known: Metadata) -> bool:
+        """Tell whether it is work that never began, and whose run this Prefect server would know if it were still there."""
+        return "pid" not in known and "prefect" in known and known["prefect"] == self._prefect
+
+    @cached_property
+    def _prefect(self) -> str | None:
+        return prefect_place(load_settings())
 
     def _was_leased_here(self, known: Metadata) -> bool:
         """Tell whether the lease was taken in this storage: a replica has the same repository in it, and other leases."""
@@ -133,15 +144,18 @@ def _ending_of(state: State) -> Ending:
     return ("cancelled", CANCELLED) if state.is_cancelled() else ("failed", f"its run ended before it began: {state.name}")
 
 
-def _final_state(flow_run_id: object) -> State | None:
-    """Ask Prefect for the state that a run has ended in; None: it goes on, or waits, or nobody could be asked."""
+def _final_state(flow_run_id: object, *, gone: bool) -> State | None:
+    """Ask Prefect for the state that a run has ended in; None: it goes on, or waits, or nobody could be asked.
+
+    `gone`: one that this server does not know was deleted there, and is no other server's.
+    """
     if not isinstance(flow_run_id, str):
         return None
     try:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(UUID(flow_run_id)).state
     except ObjectNotFound:
-        return None  # another server's run, perhaps
+        return Crashed(name=GONE) if gone else None  # another server's run, perhaps
     except Exception as error:  # noqa: BLE001  whatever Prefect's client raises
         _log.warning("Prefect could not be asked about flow run %s: %s", flow_run_id, error)
         return None

@@ -39,8 +39,8 @@ class LocalServer:
     """The Prefect server of one home."""
 
     def __init__(self, home: Path) -> None:
-        self._folder = home.absolute() / "prefect"
-        self._state = self._folder / "server.json"
+        self.folder = home.absolute() / "prefect"
+        self._state = self.folder / "server.json"
         self.log = home.absolute() / "logs" / "prefect-server.log"
 
     @property
@@ -67,7 +67,7 @@ class LocalServer:
 
     def stop(self) -> bool:
         """End the server; tell whether there was one."""
-        if not self._folder.exists():
+        if not self.folder.exists():
             return False
         with self._locked():
             return self._stop()
@@ -76,7 +76,7 @@ class LocalServer:
         """Return what leads Prefect in any process of this home to this server, and keeps it from calling anybody else."""
         without_proxy = ",".join(dict.fromkeys(filter(None, [*os.environ.get("NO_PROXY", "").split(","), _HOST])))
         return {
-            "PREFECT_HOME": str(self._folder),
+            "PREFECT_HOME": str(self.folder),
             "PREFECT_API_URL": url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
@@ -96,8 +96,8 @@ class LocalServer:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the home's lock, and yield its file descriptor."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._folder / "server.lock").open("ab") as lock:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.folder / "server.lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock.fileno()
 
@@ -110,7 +110,7 @@ class LocalServer:
             arguments = [str(self._state), url, str(listening.fileno())]
             done = subprocess.run(
                 [sys.executable, "-P", "-m", "orchestration.prefect_process", *arguments],
-                cwd=self._folder,
+                cwd=self.folder,
                 env=self._server_environment(url),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -134,7 +134,7 @@ class LocalServer:
 
     def _block_key(self) -> str:
         """The key that Prefect encrypts blocks with: beside its database, not in it."""
-        path = self._folder / "encryption.key"
+        path = self.folder / "encryption.key"
         if not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(urlsafe_b64encode(secrets.token_bytes(32)).decode())

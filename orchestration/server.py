@@ -5,7 +5,9 @@ Nothing here imports Prefect before the environment is set: Prefect reads its se
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,18 @@ def prefect_address(settings: Settings) -> str | None:
     """Return the API's address where a server answers now; start nothing."""
     url = given_address() or _home_server(settings).url
     return url if url and answers(url) else None
+
+
+def prefect_place(settings: Settings) -> str | None:
+    """Name the server that answers now so that it is known again: the home's own has another port each time that it starts.
+
+    It is a digest, for an address may hold a password.
+    """
+    url, server = prefect_address(settings), _home_server(settings)
+    if url is None:
+        return None
+    place = f"{socket.gethostname()}:{server.folder}" if url == server.url else url
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 def use_running_prefect(settings: Settings) -> str | None:

@@ -29,7 +29,7 @@ from flows.verification import verification
 from holdfast.catalog import Mirror
 from holdfast.opening import open_catalog
 from holdfast.settings import load_settings
-from orchestration.dead_work import CANCELLED, close_dead_work
+from orchestration.dead_work import CANCELLED, GONE, close_dead_work
 from orchestration.declared import declared
 from orchestration.deployments import remove
 from orchestration.registering import Place, Registering, flow_of
@@ -149,20 +149,23 @@ def test_an_api_that_is_killed_before_it_answers_has_the_work_done_once(
     assert api.get(f"/v1/jobs/{answer['jobId']}").json()["status"] == "pending"
 
 
-def test_a_run_that_was_cancelled_before_it_began_ends_its_job_and_one_that_waits_goes_on_waiting(
+def test_a_run_that_was_cancelled_or_deleted_before_it_began_ends_its_job_and_one_that_waits_goes_on_waiting(
     installation: Installation, prefect: SyncPrefectClient, api: httpx.Client
 ) -> None:
-    cancelled, untold, waits = (api.post("/v1/cleanups", json={"dryRun": True}).json()["jobId"] for _ in range(3))
+    cancelled, untold, gone, waits = (api.post("/v1/cleanups", json={"dryRun": True}).json()["jobId"] for _ in range(4))
     prefect.set_flow_run_state(_run_of(prefect, cancelled).id, Cancelled(), force=True)
     prefect.set_flow_run_state(_run_of(prefect, untold).id, Completed(), force=True)
+    prefect.delete_flow_run(_run_of(prefect, gone).id)
     mirror = Mirror(lambda: open_catalog(installation.settings))
     try:
-        assert {cancelled, untold} <= set(close_dead_work(mirror, installation.repository))
+        assert {cancelled, untold, gone} <= set(close_dead_work(mirror, installation.repository))
     finally:
         mirror.close()
     found = api.get(f"/v1/jobs/{cancelled}").json()
     assert (found["kind"], found["status"], found["error"]) == ("cleanup", "cancelled", CANCELLED)
     assert api.get(f"/v1/jobs/{untold}").json()["status"] == "completed"
+    found = api.get(f"/v1/jobs/{gone}").json()
+    assert (found["status"], found["error"]) == ("failed", f"its run ended before it began: {GONE}")
     assert api.get(f"/v1/jobs/{waits}").json()["status"] == "pending"
     assert _carry_out(prefect, waits)["dryRun"]
     assert api.get(f"/v1/jobs/{waits}").json()["dryRun"]
