@@ -44,7 +44,7 @@ def list_lines(
     waiting = len(AuditBook(loaded).waiting.paths())
     if waiting:
         output.warn(f"{waiting} more entries wait for the catalog")
-    output.result({"lines": found, "waiting": waiting}, lambda: _table(found) if found else "Nothing was done yet.")
+    output.result({"lines": found, "waiting": waiting}, lambda: _table(found) if found else "There is no such line.")
 
 
 @commands.command()

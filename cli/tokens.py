@@ -50,6 +50,7 @@ def create(name: Name, scopes: Scopes = "read", expires: Expires = None) -> None
     with audited("token.create", loaded, name, scopes=", ".join(wanted), expiresAt=ends_at.isoformat() if ends_at else None):
         token = tokens.create(name, wanted, ends_at)
     made = next(one for one in tokens.all() if one.name == name)
+    output.note(f"It allows {', '.join(wanted)}, {f'until {figures.moment(ends_at)} UTC' if ends_at else 'and never ends'}.")
     output.note(f"Keep it where only {name} finds it: it can't be shown again. It goes into 'Authorization: Bearer TOKEN'.")
     output.result(made.document() | {"token": token}, lambda: token)
 
@@ -128,7 +129,7 @@ def _table(tokens: list[Token], now: datetime) -> Iterator[RenderableType]:
         yield "There is no token: the HTTP API answers this machine only. Make one with: holdfast tokens create NAME"
         return
     said = {"expired": "expired", "expiresSoon": "expires soon", "valid": ""}
-    table = output.table("Token", "Scopes", "Made", "Ends", "", whole=("Token",))
+    table = output.table("Token", "Scopes", "Made (UTC)", "Ends (UTC)", "", whole=("Token",))
     for one in tokens:
         ends = figures.moment(one.expires_at) if one.expires_at else "never"
         scopes = ", ".join(one.document()["scopes"])
