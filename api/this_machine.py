@@ -16,6 +16,7 @@ from holdfast.errors import OutsideRefusedError
 _OF_A_PROXY = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
 _OURS = {"same-origin", "none"}
 _SAFE = {"GET", "HEAD"}
+_ANOTHER_PAGE = "a web page of another site has sent the request"
 
 
 def require_this_machine(request: Request) -> None:
@@ -58,20 +59,16 @@ def _by_proxy(request: Request) -> str | None:
 
 def _by_name(request: Request) -> str | None:
     host = host_in("//" + request.headers.get("host", ""))
-    return (
-        None if host is not None and is_this_machine(host) else "the request names another host than this machine's 'localhost'"
-    )
+    ours = host is not None and is_this_machine(host)
+    return None if ours else "the request names another host than this machine's 'localhost'"
 
 
 def _by_page(request: Request) -> str | None:
     """Let a link to us be followed; all else that a browser sends has to come from our own pages."""
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
-        return "a web page of another site has sent the request"
+        return _ANOTHER_PAGE
     site = request.headers.get("sec-fetch-site", "none")
-    followed = request.method in _SAFE and request.headers.get("sec-fetch-mode") == "navigate"
-    return (
-        None
-        if site in _OURS or (followed and request.headers.get("sec-fetch-dest") == "document")
-        else ("a web page of another site has sent the request")
-    )
+    goes_there = (request.headers.get("sec-fetch-mode"), request.headers.get("sec-fetch-dest")) == ("navigate", "document")
+    followed = request.method in _SAFE and goes_there
+    return None if site in _OURS or followed else _ANOTHER_PAGE

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from holdfast.recovery.execution import Execution
     from holdfast.settings import Settings
 
+CATALOG_START = "'holdfast serve' starts it, and so does a backup; while it is served, the health monitor does within minutes"
+"""What to do where the embedded server of the catalog is down."""
 _ROWS_OF_A_TYPE = 50
 
 
@@ -71,10 +73,6 @@ def not_read(settings: Settings, error: HoldfastError) -> CatalogSeen:
 def configuration_without_catalog() -> Report:
     """Return what is in force as far as environment, `.env` and defaults say."""
     return effective_configuration(cast("Catalog", _NothingKept()))
-
-
-CATALOG_START = "'holdfast serve' starts it, and so does a backup; while it is served, the health monitor does within minutes"
-"""What to do where the embedded server of the catalog is down."""
 
 
 class _NothingKept:
