@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from cli.flow_runs import shown
+from holdfast import errors
 from holdfast.errors import PrefectUnreachableError
 from tests.cli.conftest import HOLDFAST, Home
 
@@ -66,6 +67,14 @@ def test_the_document_of_the_commands_names_each_of_them() -> None:
         assert words[-1] in document, words
     for code in ("| 130, 143 |", "HF-000", "HF-001"):
         assert code in document
+
+
+def test_a_code_means_one_error_and_the_list_of_errors_is_whole() -> None:
+    known = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.HoldfastError)]
+    codes = [one.code for one in known]
+    assert sorted(set(codes)) == sorted(codes)
+    for one in known:
+        assert f"{one.__name__} " in f"{errors.__doc__} ".replace("\n", " "), one
 
 
 @pytest.mark.parametrize(
