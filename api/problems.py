@@ -116,7 +116,10 @@ def handle_errors(app: FastAPI) -> None:
     async def http(_request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         code = {404: NotFoundError.code}.get(error.status_code, RequestInvalidError.code)
-        return _answer(status, {"detail": str(error.detail), "code": code}, dict(error.headers or {}))
+        said = {"detail": str(error.detail), "code": code}
+        if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            said["nextStep"] = "GET /openapi.json lists the routes and what each takes"
+        return _answer(status, said, dict(error.headers or {}))
 
 
 def unforeseen(error: Exception) -> Response:
@@ -128,7 +131,9 @@ def unforeseen(error: Exception) -> Response:
 
 def as_invalid(problems: Any) -> RequestInvalidError:
     """Take what pydantic found, field by field, without the values: one may be a secret in the wrong place."""
-    fields = {".".join(str(part) for part in one["loc"]) or "body": str(one["msg"]) for one in problems}
+    fields = {
+        ".".join(str(part) for part in one["loc"]) or "body": str(one["msg"]).removeprefix("Value error, ") for one in problems
+    }
     return RequestInvalidError(
         "the request can't be understood", reason="; ".join(f"{name}: {why}" for name, why in fields.items()), fields=fields
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from api.action import Action, Asked, Body, Json
 from api.handlers.known_backups import require_known
@@ -12,7 +13,17 @@ from api.starting import start
 from holdfast.repository import BackupType, Level
 from orchestration.submitting import Order
 
-BlockName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,99})$")]
+_BLOCK_NAME = r"^[a-z0-9](?:[a-z0-9-]{0,99})$"
+
+
+def _as_block_name(value: Any) -> Any:
+    """Say in words what the pattern refuses, to whoever gives an address."""
+    if isinstance(value, str) and not re.match(_BLOCK_NAME, value):
+        raise ValueError("only the name of a block may stand there, of small letters, digits and '-': no address, and no path")
+    return value
+
+
+BlockName = Annotated[str, Field(pattern=_BLOCK_NAME), BeforeValidator(_as_block_name)]
 BackupId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$", description="A backup, or latest")]
 
 

@@ -27,3 +27,16 @@ def test_an_unknown_field_is_refused_by_name(tmp_path: Path, monkeypatch: pytest
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "HF-207"
     assert "limt" in answer.json()["fields"]
+
+
+def test_an_address_as_target_and_a_route_that_there_is_not_are_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(tmp_path, monkeypatch)
+    said = {"backupId": "latest", "type": "database", "target": "postgresql://elsewhere/x"}
+    with answering(Parts(lambda: settings)) as client:
+        refused = client.post("/functions/v1/backup?action=restore", json=said)
+        nowhere = client.get("/v1/nowhere")
+    assert refused.json()["fields"]["target"].startswith("only the name of a block may stand there")
+    assert "elsewhere" not in refused.text
+    assert (nowhere.status_code, nowhere.json()["nextStep"]) == (404, "GET /openapi.json lists the routes and what each takes")
