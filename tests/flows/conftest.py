@@ -19,7 +19,7 @@ from uuid import UUID
 
 import psutil
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterKey,
@@ -44,6 +44,8 @@ from tests.prefect_homes import used_prefect
 KEY = base64.b64encode(hashlib.sha256(b"the key of the tests of flows").digest()).decode()
 """No passphrase: each time that one opens a repository it is stretched, which takes a third of a second of CPU."""
 PASSWORD = "canary-of-the-password-591785b7"
+
+Planned = Callable[..., Plan]
 
 SOURCE = """
 CREATE TABLE articles (id int PRIMARY KEY, body text);
@@ -234,3 +236,47 @@ def hung_children(hung_tools: Path, sleep_seconds: str) -> Callable[[], list[psu
         return sleeping
 
     return find
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the scripted types of steps, and a step that fails tried again at once."""
+    from orchestration.recovery import steps as step_tasks
+    from tests.recovery.scripting import scripted_types
+
+    monkeypatch.setattr(step_tasks, "FIRST_DELAY_SECONDS", 0.01)
+    with scripted_types():
+        yield
+
+
+@pytest.fixture
+def planned(installation: Installation, tmp_path: Path) -> Planned:
+    """Put a plan of these steps into the catalog."""
+    from tests.recovery.scripting import plan
+
+    def put(plan_id: str, *steps: dict[str, Any], **more: Any) -> Plan:
+        made = plan(plan_id, tmp_path, *steps, **more)
+        with installation.catalog() as catalog:
+            catalog.plans.put(made)
+        return made
+
+    return put
+
+
+@contextmanager
+def deployed(prefect: SyncPrefectClient, *names: str) -> Iterator[None]:
+    """Have these deployments inside the block, with a pool that no worker takes runs from; nothing runs by schedule."""
+    from orchestration.declared import declared
+    from orchestration.deployments import remove
+    from orchestration.registering import Place, Registering, flow_of
+    from orchestration.schedules import AS_DECLARED
+    from orchestration.work_pool import WORK_POOL, work_pool
+
+    work_pool(prefect, WORK_POOL)
+    for one in declared(None):
+        if one.base in names:
+            made = Registering(prefect, one, None, AS_DECLARED).register(flow_of(one), Place())
+            for schedule in prefect.read_deployment_schedules(made.id):
+                prefect.update_deployment_schedule(made.id, schedule.id, active=False)
+    yield
+    remove(None)

@@ -34,17 +34,16 @@ from holdfast.errors import (
 from holdfast.postgres.connection import connect
 from holdfast.recovery.execution import APPROVAL, Execution
 from holdfast.recovery.journal import Journal
-from holdfast.recovery.plan import Plan
 from orchestration.recovery import steps as step_tasks
 from orchestration.recovery.approval import Answer, asked_by, give, question, state_of
 from orchestration.recovery.dead_executions import close_dead_executions
 from orchestration.recovery.record import find_execution
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, Planned
 from tests.receivers import http_receiver
-from tests.recovery.scripting import FOLDER, log, plan, scripted_types, step
+from tests.recovery.scripting import FOLDER, log, scripted_types, step
 
 Json = dict[str, Any]
-Planned = Callable[..., Plan]
+pytestmark = pytest.mark.usefixtures("scripted")
 
 ON_ITS_OWN = """
 import holdfast.recovery.steps
@@ -53,26 +52,6 @@ from flows.disaster_recovery import disaster_recovery
 disaster_recovery({plan!r}, job_id={job_id!r})
 """
 LOOK = step("look", type="scripted_look")
-
-
-@pytest.fixture(autouse=True)
-def _types(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(step_tasks, "FIRST_DELAY_SECONDS", 0.01)
-    with scripted_types():
-        yield
-
-
-@pytest.fixture
-def planned(installation: Installation, tmp_path: Path) -> Planned:
-    """Put a plan of these steps into the catalog."""
-
-    def put(plan_id: str, *steps: Json, **more: Any) -> Plan:
-        made = plan(plan_id, tmp_path, *steps, **more)
-        with installation.catalog() as catalog:
-            catalog.plans.put(made)
-        return made
-
-    return put
 
 
 def _row(installation: Installation, execution_id: str) -> Execution:

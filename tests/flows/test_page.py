@@ -21,17 +21,12 @@ from flows.database_backup import database_backup
 from flows.disaster_recovery import disaster_recovery
 from flows.restore import restore
 from holdfast.settings import load_settings
-from orchestration.declared import declared
-from orchestration.deployments import remove
 from orchestration.next_runs import over_http
 from orchestration.recovery import steps as step_tasks
-from orchestration.registering import Place, Registering, flow_of
-from orchestration.schedules import AS_DECLARED
 from orchestration.submitting import run_of_job
-from orchestration.work_pool import WORK_POOL, work_pool
 from tests.api.answering import answering
 from tests.api.page.seeing import Eyes
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, deployed
 from tests.postgres.servers import drop_database
 from tests.recovery.scripting import log, plan, scripted_types, step
 
@@ -70,16 +65,13 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def seen(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    with get_client(sync_client=True) as prefect:
-        work_pool(prefect, WORK_POOL)
-        for one in declared(None):
-            if one.base in {"restore", "disaster-recovery"}:
-                made = Registering(prefect, one, None, AS_DECLARED).register(flow_of(one), Place())
-                for schedule in prefect.read_deployment_schedules(made.id):
-                    prefect.update_deployment_schedule(made.id, schedule.id, active=False)
-        with answering(Parts(load_settings)) as client, Eyes(tmp_path_factory.mktemp("browser")) as eyes:
-            yield Seen(eyes, str(client.base_url).rstrip("/"), installation, prefect)
-        remove(None)
+    with (
+        get_client(sync_client=True) as prefect,
+        deployed(prefect, "restore", "disaster-recovery"),
+        answering(Parts(load_settings)) as client,
+        Eyes(tmp_path_factory.mktemp("browser")) as eyes,
+    ):
+        yield Seen(eyes, str(client.base_url).rstrip("/"), installation, prefect)
 
 
 @pytest.fixture(autouse=True)

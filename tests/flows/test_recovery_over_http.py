@@ -22,22 +22,15 @@ from flows.disaster_recovery import disaster_recovery
 from holdfast.errors import RecoveryFailedError
 from holdfast.recovery.defaults import default_plans
 from holdfast.recovery.execution import Execution
-from holdfast.recovery.plan import Plan
 from holdfast.settings import load_settings
-from orchestration.declared import declared
-from orchestration.deployments import remove
-from orchestration.recovery import steps as step_tasks
 from orchestration.recovery.deployments import apply_plans, plan_deployments
-from orchestration.registering import Place, Registering, flow_of
-from orchestration.schedules import AS_DECLARED
-from orchestration.work_pool import WORK_POOL, work_pool
 from tests.api.answering import answering
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, Planned, deployed
 from tests.recovery.sample_plans import document
-from tests.recovery.scripting import log, plan, scripted_types, step
+from tests.recovery.scripting import log, step
 
 GUIDE = "/functions/v1/backup?action=disaster-recovery"
-Planned = Callable[..., Plan]
+pytestmark = pytest.mark.usefixtures("scripted")
 
 
 @pytest.fixture(scope="module")
@@ -50,37 +43,11 @@ def prefect(installation: Installation) -> Iterator[SyncPrefectClient]:
 def client(installation: Installation, prefect: SyncPrefectClient) -> Iterator[httpx.Client]:
     """An API beside a Prefect server where plans are deployed; no worker takes their runs, but for the tests themselves."""
     installation.only_plans(*default_plans().values())
-    work_pool(prefect, WORK_POOL)
-    for one in declared(None):
-        if one.base in {"health-monitor", "disaster-recovery"}:
-            made = Registering(prefect, one, None, AS_DECLARED).register(flow_of(one), Place())
-            for schedule in prefect.read_deployment_schedules(made.id):
-                prefect.update_deployment_schedule(made.id, schedule.id, active=False)
-    apply_plans(installation.settings)
-    with answering(Parts(load_settings)) as client:
-        yield client
-    remove(None)
+    with deployed(prefect, "health-monitor", "disaster-recovery"):
+        apply_plans(installation.settings)
+        with answering(Parts(load_settings)) as client:
+            yield client
     installation.only_plans()
-
-
-@pytest.fixture(autouse=True)
-def _types(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(step_tasks, "FIRST_DELAY_SECONDS", 0.01)
-    with scripted_types():
-        yield
-
-
-@pytest.fixture
-def planned(installation: Installation, tmp_path: Path) -> Planned:
-    """Put a plan of these steps into the catalog."""
-
-    def put(plan_id: str, *steps: dict[str, Any], **more: Any) -> Plan:
-        made = plan(plan_id, tmp_path, *steps, **more)
-        with installation.catalog() as catalog:
-            catalog.plans.put(made)
-        return made
-
-    return put
 
 
 @pytest.fixture
@@ -182,7 +149,9 @@ def test_a_plan_names_only_channels_that_there_are(client: httpx.Client, prefect
     why = answer.json()["fields"]["steps.tell.parameters.channels"]
     assert "no notification block nobodys-channel" in why
     assert "set BACKUP_SMTP_URL" in why
-    SlackWebhook(url=SecretStr("https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX")).save("shop-oncall")
+    SlackWebhook(url=SecretStr("https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX")).save(
+        "shop-oncall"
+    )
     try:
         assert client.post("/v1/plans", json={"plan": told_by("shop-oncall")}).status_code == 201
     finally:

@@ -26,18 +26,17 @@ from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.process_identity import is_known_dead_holder
 from holdfast.recovery import running
 from holdfast.recovery.execution import Execution
-from holdfast.recovery.plan import Plan
 from holdfast.repository import names
 from holdfast.storage import LocalStorage
 from orchestration.recovery import request as requests
 from orchestration.recovery import steps as step_tasks
 from orchestration.recovery.approval import Answer, asked_by, give, question
 from orchestration.recovery.record import executions, find_execution
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, Planned
 from tests.postgres.servers import drop_database
-from tests.recovery.scripting import FOLDER, log, plan, scripted_types, step
+from tests.recovery.scripting import FOLDER, log, step
 
-Planned = Callable[..., Plan]
+pytestmark = pytest.mark.usefixtures("scripted")
 
 LOOK = step("look", type="scripted_look")
 KILLED_AFTER_ITS_SWAP = """
@@ -53,26 +52,6 @@ NewDatabase.promote = then_killed
 from flows.disaster_recovery import disaster_recovery
 disaster_recovery({plan!r}, job_id={job_id!r})
 """
-
-
-@pytest.fixture(autouse=True)
-def _types(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(step_tasks, "FIRST_DELAY_SECONDS", 0.01)
-    with scripted_types():
-        yield
-
-
-@pytest.fixture
-def planned(installation: Installation, tmp_path: Path) -> Planned:
-    """Put a plan of these steps into the catalog."""
-
-    def put(plan_id: str, *steps: dict[str, Any], **more: Any) -> Plan:
-        made = plan(plan_id, tmp_path, *steps, **more)
-        with installation.catalog() as catalog:
-            catalog.plans.put(made)
-        return made
-
-    return put
 
 
 @pytest.fixture
