@@ -6,7 +6,9 @@ from typing import Literal
 
 from holdfast.jobs import new_job_id
 
-Kind = Literal["backup", "restore", "verification", "replication", "check", "drill", "cleanup", "monitor", "report", "recovery"]
+RecordedKind = Literal["backup", "restore", "verification", "check", "drill", "cleanup", "replication", "report", "recovery"]
+"""The kinds whose jobs have a row."""
+Kind = Literal[RecordedKind, "monitor"]
 
 _ID_PREFIX: dict[str, str] = {"verification": "verify", "replication": "replicate"}
 """How the ids of jobs begin, where not with the kind itself."""

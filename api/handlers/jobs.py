@@ -15,6 +15,7 @@ from api.handlers.runs import of_prefect, with_run
 from api.waiting import LONGEST_SECONDS
 from holdfast import documents
 from holdfast.errors import CatalogMissingError, HoldfastError, NotFoundError, PrefectUnreachableError, UnreachableError
+from orchestration.kinds import RecordedKind
 from orchestration.submitting import run_of_job
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.catalog import Catalog, JobRecord, MaintenanceRecord, RestoreRecord
     from holdfast.recovery.execution import Execution
 
-Kind = Literal["all", "backup", "restore", "verification", "check", "drill", "cleanup", "replication", "report", "recovery"]
+Kind = Literal["all", RecordedKind]
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "success", "partial"]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 _log = logging.getLogger(__name__)

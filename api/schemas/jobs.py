@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from api.schemas.document import Document, Json
-
-Kind = Literal["backup", "restore", "verification", "check", "drill", "cleanup", "replication", "report", "recovery"]
+from orchestration.kinds import RecordedKind
 
 
 class Run(Document):
@@ -24,7 +23,7 @@ class StartedJob(Document):
     """A job that was started. Nobody waits for it: follow it by its id."""
 
     job_id: str
-    kind: Kind
+    kind: RecordedKind
     type: str
     status: Literal["pending"]
     run: Run
@@ -62,7 +61,7 @@ class Job(Document):
     model_config = ConfigDict(extra="allow")
 
     job_id: str
-    kind: Kind
+    kind: RecordedKind
     type: str | None = Field(description="database, function, config, secrets, all, or what its kind is about")
     status: str = Field(
         description="pending, running; then completed, failed, cancelled (of a recovery success, partial). Of a backup also what "
