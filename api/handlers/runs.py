@@ -21,6 +21,7 @@ _STATES = {
     "CRASHED": "failed",
     "CANCELLED": "cancelled",
 }
+_CLOSED_SOON = "its run has ended and could not say so: the job is closed when the next one begins, or the health monitor looks"
 
 
 def with_run(asked: Asked[Any], job: Json, run_id: str | None) -> Json:
@@ -32,11 +33,12 @@ def with_run(asked: Asked[Any], job: Json, run_id: str | None) -> Json:
         return job | {"run": run}
     try:
         ask = asked.parts.prefect()
-        run["state"] = _state_name(ask, run_id)
+        state_type, run["state"] = _state(ask, run_id)
         progress = _progress(ask, run_id) if job["status"] == "running" else None
     except (PrefectUnreachableError, OSError, ValueError, KeyError, TypeError):
         return job | {"run": run | {"state": None}, "progress": None}
-    return job | {"run": run, "progress": progress}
+    notes = [*(job.get("notes") or []), *([_CLOSED_SOON] if _has_ended(state_type) else [])]
+    return job | {"run": run, "progress": progress, "notes": notes}
 
 
 def of_prefect(asked: Asked[Any], job_id: str, run: Json) -> Json:
@@ -57,9 +59,14 @@ def of_prefect(asked: Asked[Any], job_id: str, run: Json) -> Json:
     }
 
 
-def _state_name(ask: Ask, run_id: str) -> str | None:
+def _state(ask: Ask, run_id: str) -> tuple[str, str | None]:
+    """Return type and name of a run's state; one that Prefect does not know has none, and goes on elsewhere, or nowhere."""
     found = ask("/flow_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}, "limit": 1})
-    return found[0]["state_name"] if found else None
+    return (found[0]["state_type"], found[0]["state_name"]) if found else ("", None)
+
+
+def _has_ended(state_type: str) -> bool:
+    return _STATES.get(state_type) in ("completed", "failed", "cancelled")
 
 
 def _progress(ask: Ask, run_id: str) -> Json | None:

@@ -156,6 +156,8 @@ def test_a_run_that_was_cancelled_or_deleted_before_it_began_ends_its_job_and_on
     prefect.set_flow_run_state(_run_of(prefect, cancelled).id, Cancelled(), force=True)
     prefect.set_flow_run_state(_run_of(prefect, untold).id, Completed(), force=True)
     prefect.delete_flow_run(_run_of(prefect, gone).id)
+    soon = api.get(f"/v1/jobs/{cancelled}").json()
+    assert (soon["status"], "is closed when the next one begins" in soon["notes"][0]) == ("pending", True)
     mirror = Mirror(lambda: open_catalog(installation.settings))
     try:
         assert {cancelled, untold, gone} <= set(close_dead_work(mirror, installation.repository))
