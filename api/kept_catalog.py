@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import CatalogMissingError, DatabaseUnreachableError, SettingsError, UnreachableError
-from holdfast.opening import CATALOG_DATABASE, embedded_server
+from holdfast.opening import running_catalog_address
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -76,7 +76,7 @@ class KeptCatalog:
         kept = self._kept
         if kept is not None and time.monotonic() - self._looked_up_at <= _LOOKED_UP_SECONDS:
             return kept
-        address = _address(self._settings())
+        address = running_catalog_address(self._settings())
         if kept is None or kept.address != address:
             kept = _Kept(address, _opened(address))
             self._replace(kept)
@@ -98,19 +98,6 @@ class KeptCatalog:
         former, self._kept = self._kept, kept
         if former is not None:
             former.catalog.close()
-
-
-def _address(settings: Settings) -> str | SecretStr:
-    if settings.catalog_url is not None:
-        return settings.catalog_url
-    server = embedded_server(settings)
-    if not server.is_running():
-        raise DatabaseUnreachableError(
-            "the catalog does not run",
-            reason="the embedded PostgreSQL of this home is down",
-            next_step="'holdfast serve' starts it, and so does 'holdfast init'",
-        )
-    return server.url(CATALOG_DATABASE).without_password()
 
 
 def _opened(address: str | SecretStr) -> Catalog:

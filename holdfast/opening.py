@@ -26,6 +26,8 @@ from holdfast.repository import CheckLevel, CheckReport, Repository, check_stora
 from holdfast.storage.opening import open_storage, require_folder
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from holdfast.catalog import Catalog
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.embedded import EmbeddedServer
@@ -250,15 +252,21 @@ def open_running_catalog(settings: Settings) -> Catalog:
     """Open the catalog as it is; nothing is started or migrated. Raises DatabaseUnreachableError where its server is down."""
     from holdfast.catalog import Catalog
 
-    if not _catalog_runs(settings):
+    return Catalog(running_catalog_address(settings))
+
+
+def running_catalog_address(settings: Settings) -> str | SecretStr:
+    """Return where the catalog is now. Raises DatabaseUnreachableError where that is the embedded server, and it is down."""
+    if settings.catalog_url is not None:
+        return settings.catalog_url
+    server = embedded_server(settings)
+    if not server.is_running():
         raise DatabaseUnreachableError(
             "the catalog does not run",
             reason="the embedded PostgreSQL of this home is down",
             next_step="'holdfast serve' starts it, and so does 'holdfast init'",
         )
-    if settings.catalog_url is not None:
-        return Catalog(settings.catalog_url.get_secret_value())
-    return Catalog(embedded_server(settings).url(CATALOG_DATABASE).without_password())
+    return server.url(CATALOG_DATABASE).without_password()
 
 
 def _catalog_runs(settings: Settings) -> bool:

@@ -21,7 +21,7 @@ from prefect.states import Crashed
 
 from holdfast.catalog.catalog import Ending
 from holdfast.catalog.mirror import Mirror
-from holdfast.catalog.records import JobRecord, MaintenanceRecord, Metadata, Record
+from holdfast.catalog.records import JobRecord, Metadata, Record
 from holdfast.process_identity import is_known_dead
 from holdfast.repository import Repository
 from holdfast.settings import load_settings
@@ -65,11 +65,10 @@ def close_dead_work(mirror: Mirror, repository: Repository, target: str | None =
 def _tell(record: Record, target: str | None, status: str, reason: str) -> None:
     """Tell Prefect of a row that was closed, as its own process would have."""
     crash_run(record.metadata.get("flowRunId"), reason)
-    kind = record.kind if isinstance(record, MaintenanceRecord) else "backup" if isinstance(record, JobRecord) else "restore"
     ended = {"completedAt": time_text(datetime.now(UTC)), "startedAt": time_text(record.started_at)}
     payload = {"jobId": record.job_id, "type": record.type, "status": status, "error": reason, **ended}
-    events.emit(f"{kind}.{status}", job_id=record.job_id, type=record.type, payload=payload, target=target)
-    JobEntries.of_dead_work(load_settings(), kind, record.type, record.job_id).ended(status)
+    events.emit(f"{record.kind}.{status}", job_id=record.job_id, type=record.type, payload=payload, target=target)
+    JobEntries.of_dead_work(load_settings(), record.kind, record.type, record.job_id).ended(status)
 
 
 def _put_prefect_right() -> None:

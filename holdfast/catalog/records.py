@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 JobType = Literal["database", "function", "config", "secrets"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
@@ -22,6 +22,8 @@ Metadata = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """A backup job; `size_bytes` is what was read from the source."""
+
+    kind: ClassVar[str] = "backup"
 
     job_id: str
     type: str
@@ -38,6 +40,8 @@ class JobRecord:
 @dataclass(frozen=True, slots=True)
 class RestoreRecord:
     """A restore job."""
+
+    kind: ClassVar[str] = "restore"
 
     job_id: str
     backup_id: str

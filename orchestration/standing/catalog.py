@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import documents
 from holdfast.backup_types import TYPES
-from holdfast.catalog.records import MaintenanceRecord, RestoreRecord
 from holdfast.configuration import effective_configuration
 from holdfast.errors import DatabaseUnreachableError, HoldfastError, NotFoundError, UnreachableError
 from holdfast.opening import catalog_if_running
@@ -121,17 +120,11 @@ def jobs_at_work(seen: CatalogSeen) -> list[Report]:
 def _job(row: Record) -> Report:
     return {
         "jobId": row.job_id,
-        "kind": _kind(row),
+        "kind": row.kind,
         "type": row.type,
         "status": row.status,
         "startedAt": row.started_at,
     }
-
-
-def _kind(row: Record) -> str:
-    if isinstance(row, MaintenanceRecord):
-        return row.kind
-    return "restore" if isinstance(row, RestoreRecord) else "backup"
 
 
 def executions_at_work(seen: CatalogSeen) -> list[Report]:
