@@ -81,7 +81,7 @@ def an_execution(**more: Any) -> Execution:
         StepRecord("look", "Look", "assessment", "done", 1, summary="the database is damaged"),
         StepRecord("restore", "Restore", "backup_restore", "failed", 2, error=HOSTILE, undo={"kept": "x"}),
     )
-    said: Json = {"started_at": NOW, "steps": steps, "metadata": {"stakes": stakes}, **more}
+    said: Json = {"started_at": NOW, "steps": steps, "metadata": {"stakes": stakes}} | more
     return Execution("recovery_1", "database_failure", "manual", "run", **said)
 
 
@@ -314,6 +314,15 @@ def test_an_execution_that_failed_can_be_gone_on_with_and_undone() -> None:
     assert "/executions/recovery_1/resumption" in text
     assert "/executions/recovery_1/roll-back" in text
     assert "attempt 2" in text
+
+
+def test_what_was_not_done_when_a_recovery_ended_does_not_seem_to_wait() -> None:
+    steps = (
+        StepRecord("look", "Look", "assessment", "done", 1),
+        StepRecord("restore", "Restore", "backup_restore", "waiting", 0),
+    )
+    assert "waiting</span> <strong>Restore" in the_execution_page(an_execution(steps=steps))
+    assert "not done</span> <strong>Restore" in the_execution_page(an_execution(steps=steps, status="failed", completed_at=NOW))
 
 
 def test_the_files_that_the_page_is_made_of_are_packaged() -> None:
