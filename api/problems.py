@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -72,6 +73,8 @@ _STATUS: tuple[tuple[type[HoldfastError], HTTPStatus], ...] = (
 )
 """The first that fits counts."""
 
+_CARRIERS = ("body", "query", "path", "header")
+"""What FastAPI names before a field that came in it."""
 _log = logging.getLogger("holdfast.api")
 
 
@@ -131,12 +134,16 @@ def unforeseen(error: Exception) -> Response:
 
 def as_invalid(problems: Any) -> RequestInvalidError:
     """Take what pydantic found, field by field, without the values: one may be a secret in the wrong place."""
-    fields = {
-        ".".join(str(part) for part in one["loc"]) or "body": str(one["msg"]).removeprefix("Value error, ") for one in problems
-    }
+    fields = {_field(one["loc"]): str(one["msg"]).removeprefix("Value error, ") for one in problems}
     return RequestInvalidError(
         "the request can't be understood", reason="; ".join(f"{name}: {why}" for name, why in fields.items()), fields=fields
     )
+
+
+def _field(place: Sequence[str | int]) -> str:
+    """Name a field as whoever asked has written it, the same by a REST route as by the guide's path."""
+    within = place[1:] if place[:1] and place[0] in _CARRIERS else place
+    return ".".join(str(part) for part in within or place) or "body"
 
 
 def _headers(error: HoldfastError) -> dict[str, str]:

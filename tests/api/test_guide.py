@@ -36,7 +36,9 @@ def test_an_address_as_target_and_a_route_that_there_is_not_are_refused_in_words
     said = {"backupId": "latest", "type": "database", "target": "postgresql://elsewhere/x"}
     with answering(Parts(lambda: settings)) as client:
         refused = client.post("/functions/v1/backup?action=restore", json=said)
+        by_route = client.post("/v1/restores", json=said)
         nowhere = client.get("/v1/nowhere")
     assert refused.json()["fields"]["target"].startswith("only the name of a block may stand there")
     assert "elsewhere" not in refused.text
+    assert by_route.json()["fields"] == refused.json()["fields"]
     assert (nowhere.status_code, nowhere.json()["nextStep"]) == (404, "GET /openapi.json lists the routes and what each takes")
