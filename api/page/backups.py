@@ -16,6 +16,7 @@ from api.page.person import Person, TheForm, ThePerson, text_in
 from api.page.showing import PageRoute, go_to, page
 from api.parts import Parts
 from holdfast.backup_types import TYPES
+from holdfast.errors import NotFoundError
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -27,7 +28,11 @@ def list_backups(request: Request, parts: TheParts, person: ThePerson) -> Respon
     """List what there is to bring back, the newest first: by the repository, or where that does not answer by the catalog."""
     kind = request.query_params.get("type", "")
     number = _number(request.query_params.get("page", ""))
-    found, wrong = answer_or_error(parts, person, HELD, type=kind, page=number, limit=PAGE)
+    found: Json | None = None
+    try:
+        found, wrong = answer_or_error(parts, person, HELD, type=kind, page=number, limit=PAGE)
+    except NotFoundError as error:  # no repository is there: a disk that is not mounted
+        wrong = error
     if found is None:
         found, _ = answer_or_error(parts, person, BACKUPS, type=kind, status="completed", limit=PAGE)
     return page(

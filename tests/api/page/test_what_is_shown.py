@@ -12,10 +12,12 @@ from api.handlers.jobs import of_maintenance_row
 from api.page.executions import at_stake
 from api.page.overview import parts_down, sentence
 from api.page.restoring import live_name, ways_of
+from api.parts import Parts
 from holdfast.backup_types import TYPES
 from holdfast.catalog.records import MaintenanceRecord
 from holdfast.recovery.execution import Execution, StepRecord
 from orchestration.standing.gathering import gathered
+from tests.api.answering import answering
 from tests.api.page.showing_to import shown
 from tests.standing import settings_in, some_backups
 
@@ -323,6 +325,17 @@ def test_what_was_not_done_when_a_recovery_ended_does_not_seem_to_wait() -> None
     )
     assert "waiting</span> <strong>Restore" in the_execution_page(an_execution(steps=steps))
     assert "not done</span> <strong>Restore" in the_execution_page(an_execution(steps=steps, status="failed", completed_at=NOW))
+
+
+def test_the_backups_are_a_page_though_the_disk_of_the_repository_is_not_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(tmp_path, monkeypatch)  # and no repository is made
+    with answering(Parts(lambda: settings)) as client:
+        shown_then = client.get("/backups")
+    assert shown_then.status_code == 200
+    assert "there is no folder" in shown_then.text
+    assert 'aria-label="Pages"' in shown_then.text
 
 
 def test_the_files_that_the_page_is_made_of_are_packaged() -> None:
