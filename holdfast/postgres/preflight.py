@@ -11,6 +11,7 @@ from holdfast.errors import (
     DamagedError,
     ExtensionMissingError,
     NotFoundError,
+    RefusedError,
     SettingsError,
     TargetNotEmptyError,
     TargetTooOldError,
@@ -19,6 +20,7 @@ from holdfast.postgres.connection import DatabaseUrl, ServerVersion, connect
 from holdfast.repository import Manifest, Repository
 
 _NAME_BYTES = 63
+_IS_TEMPLATE = "SELECT 1 FROM pg_database WHERE datname = current_database() AND datistemplate"
 _EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)"
 _AVAILABLE = "SELECT name::text, default_version FROM pg_available_extensions"
 # Objects that a user made: whatever initdb makes has a number below 16384. Extensions alone do not count as content.
@@ -108,10 +110,18 @@ def require_existing(connection: Connection, target: DatabaseUrl, mode: str) -> 
 
 
 def refuse_not_empty(target: DatabaseUrl) -> None:
-    """Raise TargetNotEmptyError when somebody made anything in the target database."""
+    """Raise TargetNotEmptyError when somebody made anything in the target database, RefusedError when others are made from it."""
     with closing(connect(target)) as connection, connection.cursor() as cursor:
+        cursor.execute(_IS_TEMPLATE)
+        template = cursor.fetchone()
         cursor.execute(_USER_OBJECTS)
         row = cursor.fetchone()
+    if template is not None:
+        raise RefusedError(
+            f"the database {target.database!r} is a template, from which the server makes its new databases",
+            reason="what is restored there would be in each of them",
+            next_step="Name a database that does not exist yet",
+        )
     if row is not None:
         raise TargetNotEmptyError(
             f"the database {target.database!r} exists and is not empty",

@@ -18,6 +18,7 @@ from holdfast.errors import (
     ExtensionMissingError,
     LocaleMissingError,
     NotFoundError,
+    RefusedError,
     RolesMissingError,
     SettingsError,
     TargetNotEmptyError,
@@ -285,6 +286,11 @@ def test_anything_that_somebody_made_counts_as_something(database: DatabaseUrl, 
     rows(database, something)
     with pytest.raises(TargetNotEmptyError):
         preflight.refuse_not_empty(database)
+
+
+def test_an_empty_database_that_the_server_makes_others_from_is_never_replaced(database: DatabaseUrl) -> None:
+    with pytest.raises(RefusedError, match="template1"):
+        preflight.refuse_not_empty(database.with_database("template1"))
 
 
 def test_an_empty_database_is_accepted(backup: Backup, everything: DatabaseUrl, database: DatabaseUrl, tmp_path: Path) -> None:
