@@ -41,8 +41,8 @@ def api_settings(
     given = {
         "BACKUP_API_HOST": host,
         "BACKUP_API_PORT": port,
-        "BACKUP_API_TLS_CERTIFICATE": tls_certificate and tls_certificate.absolute(),
-        "BACKUP_API_TLS_KEY": tls_key and tls_key.absolute(),
+        "BACKUP_API_TLS_CERTIFICATE_FILE": tls_certificate and tls_certificate.absolute(),
+        "BACKUP_API_TLS_KEY_FILE": tls_key and tls_key.absolute(),
         "BACKUP_API_TRUSTED_PROXIES": trusted_proxies,
         "BACKUP_API_ROOT_PATH": root_path,
     }

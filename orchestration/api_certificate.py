@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from holdfast.settings import Settings
 
-_CERTIFICATE, _KEY = "BACKUP_API_TLS_CERTIFICATE", "BACKUP_API_TLS_KEY"
+_CERTIFICATE, _KEY = "BACKUP_API_TLS_CERTIFICATE_FILE", "BACKUP_API_TLS_KEY_FILE"
 _READABLE_BY_ALL = stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP
 
 
@@ -33,7 +33,7 @@ class ApiCertificate:
     @classmethod
     def of(cls, settings: Settings) -> ApiCertificate | None:
         """Return those that the settings name, None where they name none. Raises SettingsError where one is missing."""
-        certificate, key = settings.api_tls_certificate, settings.api_tls_key
+        certificate, key = settings.api_tls_certificate_file, settings.api_tls_key_file
         if certificate is not None and key is not None:
             return cls(certificate, key)
         if certificate is None and key is None:

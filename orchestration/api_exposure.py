@@ -31,7 +31,7 @@ def told_of_access(settings: Settings) -> str:
         return f"The HTTP API lets nobody in: {error}"
     if not tokens:
         return "No token is configured: the HTTP API answers this machine only, and asks it for none"
-    if settings.api_tls_certificate is None and reaches_others(settings.api_host) and not settings.api_trusted_proxies:
+    if settings.api_tls_certificate_file is None and reaches_others(settings.api_host) and not settings.api_trusted_proxies:
         return "The HTTP API asks for a token, and without TLS: whoever is on the way can read the tokens"
     return "The HTTP API asks for a token"
 

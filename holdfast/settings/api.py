@@ -22,11 +22,13 @@ class ApiSettings(BaseModel):
         validation_alias="BACKUP_API_TOKENS_FILE",
         description="File of the HTTP API's tokens, as digests; unset, api/tokens.json in HOLDFAST_HOME",
     )
-    api_tls_certificate: OptionalPath = Field(
-        None, validation_alias="BACKUP_API_TLS_CERTIFICATE", description="PEM file of the certificate that the HTTP API shows"
+    api_tls_certificate_file: OptionalPath = Field(
+        None,
+        validation_alias="BACKUP_API_TLS_CERTIFICATE_FILE",
+        description="PEM file of the certificate that the HTTP API shows",
     )
-    api_tls_key: OptionalPath = Field(
-        None, validation_alias="BACKUP_API_TLS_KEY", description="PEM file of that certificate's private key"
+    api_tls_key_file: OptionalPath = Field(
+        None, validation_alias="BACKUP_API_TLS_KEY_FILE", description="PEM file of that certificate's private key"
     )
     api_trusted_proxies: Proxies = Field(
         [],

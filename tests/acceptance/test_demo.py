@@ -115,8 +115,8 @@ def test_the_ui_shows_every_deployment(browser: Browser, kept: Kept) -> None:
 
 
 def test_the_ui_shows_a_finished_database_backup_with_its_summary_and_entries(browser: Browser, kept: Kept) -> None:
-    browser.open(f"{kept.address}/runs", "back up holdfast-database")
-    browser.click("back up holdfast-database")
+    shown = browser.open(f"{kept.address}/runs", "back up holdfast-database")
+    browser.click(next(line.strip() for line in shown.splitlines() if "back up holdfast-database" in line))  # with its job's id
     browser.wait_for("database_backup", "Completed", "Artifacts")
     run = browser.address
     browser.click("Artifacts")

@@ -56,7 +56,7 @@ def certificate_in(folder: Path, *, days: int = 10, passphrase: bytes | None = N
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, sealed)
     (folder / "api.key").write_bytes(pem)
     (folder / "api.key").chmod(0o600)
-    return {"BACKUP_API_TLS_CERTIFICATE": str(folder / "api.crt"), "BACKUP_API_TLS_KEY": str(folder / "api.key")}
+    return {"BACKUP_API_TLS_CERTIFICATE_FILE": str(folder / "api.crt"), "BACKUP_API_TLS_KEY_FILE": str(folder / "api.key")}
 
 
 def shown_name(address: tuple[str, int], certificate: Path) -> str:
@@ -90,11 +90,11 @@ def test_tls_is_spoken_and_a_renewed_certificate_is_shown_without_a_restart(
 
 
 def only_one(folder: Path) -> dict[str, str]:
-    return {"BACKUP_API_TLS_KEY": certificate_in(folder)["BACKUP_API_TLS_KEY"]}
+    return {"BACKUP_API_TLS_KEY_FILE": certificate_in(folder)["BACKUP_API_TLS_KEY_FILE"]}
 
 
 def missing(folder: Path) -> dict[str, str]:
-    return certificate_in(folder) | {"BACKUP_API_TLS_CERTIFICATE": str(folder / "none.crt")}
+    return certificate_in(folder) | {"BACKUP_API_TLS_CERTIFICATE_FILE": str(folder / "none.crt")}
 
 
 def no_pem(folder: Path) -> dict[str, str]:
@@ -110,7 +110,7 @@ def no_key(folder: Path) -> dict[str, str]:
 
 
 def of_another(folder: Path) -> dict[str, str]:
-    return certificate_in(folder) | {"BACKUP_API_TLS_KEY": certificate_in(folder / "other")["BACKUP_API_TLS_KEY"]}
+    return certificate_in(folder) | {"BACKUP_API_TLS_KEY_FILE": certificate_in(folder / "other")["BACKUP_API_TLS_KEY_FILE"]}
 
 
 def readable(folder: Path) -> dict[str, str]:
@@ -130,7 +130,7 @@ def expired(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        (only_one, "BACKUP_API_TLS_KEY is set and BACKUP_API_TLS_CERTIFICATE is not"),
+        (only_one, "BACKUP_API_TLS_KEY_FILE is set and BACKUP_API_TLS_CERTIFICATE_FILE is not"),
         (missing, "none.crt can't be read"),
         (no_pem, "holds no certificate"),
         (no_key, "no key in PEM"),

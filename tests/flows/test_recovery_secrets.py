@@ -30,8 +30,8 @@ from holdfast.postgres.connection import connect, rows_of
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.recovery.defaults import default_plans
 from holdfast.recovery.services.description import ServiceDescription
-from orchestration.recovery import emitting
 from orchestration.recovery import steps as step_tasks
+from orchestration.recovery.asking import checked_facts
 from tests.flows.conftest import KEY, PASSWORD, Installation
 from tests.flows.sources import SECRET, make_configuration, make_env_file, make_functions
 from tests.receivers import Receiver, http_receiver
@@ -173,7 +173,7 @@ def test_no_secret_is_in_anything_that_a_default_plan_leaves_behind(
         "rows": _rows(installation),
         "journal": "\n".join(one.read_text() for one in (installation.home / "recovery").rglob("*.json")),
         "messages": "\n".join(receiver.texts),
-        "payload": json.dumps(emitting._checked(FACTS)),
+        "payload": json.dumps(checked_facts(FACTS)),
         **_prefect(installation.home),
     }
     del told["flow_run.parameters"]  # which are what this test itself has given
