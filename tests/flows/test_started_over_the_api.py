@@ -112,7 +112,8 @@ def test_a_backup_is_pending_at_once_then_followed_to_its_end(
         _carry_out(prefect, job_id)
         ended = [one.result().json() for one in waiting]
     assert {one["status"] for one in ended} == {"completed"}
-    assert {entry["name"] for entry in ended[0]["entries"]} >= {"base"}
+    alone = api.get(f"/v1/jobs/{job_id}").json()  # of ten who ask at once some are told what the catalog has noted
+    assert {entry["name"] for entry in alone["entries"]} >= {"base"}
     assert (ended[0]["kind"], ended[0]["askedBy"]) == ("backup", "loopback")
     assert ended[0]["run"]["url"].endswith(begun["run"]["id"])
     assert _run_of(prefect, job_id).name == f"back up holdfast-database, {job_id}"
