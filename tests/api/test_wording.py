@@ -16,7 +16,7 @@ from orchestration.masking import hide
     ("said", "outside"),
     [
         ("the tokens in /home/x/api/tokens.json can't be used", "the tokens in …/tokens.json can't be used"),
-        ("[Errno 2] No such file or directory: '/root/.holdfast/key'", "[Errno 2] No such file or directory: '…/key'"),
+        ("[Errno 2] No such file or directory: '/var/holdfast/key'", "[Errno 2] No such file or directory: '…/key'"),
         ("at file:///tmp/backups/repository", "at …/repository"),
         ("(/var/lib/a.b), /etc/passwd: no", "(…/a.b), …/passwd: no"),
         ("see https://example.com/tmp/a and /v1/plans/x", "see https://example.com/tmp/a and /v1/plans/x"),
