@@ -181,7 +181,7 @@ def test_schedules_follow_the_settings_and_deploying_again_changes_nothing(serve
     assert {name: _as_said(one) for name, one in after.items()} == {name: _as_said(one) for name, one in before.items()}
     assert all(one["pull_steps"][0].popitem()[1] == {"directory": str(ROOT)} for one in after.values())
     with temporary_settings({PREFECT_API_URL: f"{served.address}/api"}):
-        reconcile_schedules(load_settings())  # the home's health monitor does the same every few minutes, and may have been quicker
+        reconcile_schedules(load_settings())  # or the home's health monitor was quicker
     (backup,) = _deployments(served)["database-backup"]["schedules"]
     assert backup["schedule"]["interval"] == 6 * 3600, "prefect.yaml says 24"
 
