@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-_SAMPLE_SECONDS = 0.1
-_MAXRSS_UNIT = 1024 if os.uname().sysname == "Linux" else 1
+from benchmarks.memory import sampled
+
+MB = 1_000_000
 
 
 class FailedError(Exception):
@@ -27,14 +27,16 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    """One run. `peak_tree_bytes` is the largest sum of resident memory that a sample found (shared pages count in each process);
-    `peak_process_bytes` the largest process's own peak, as the kernel knows it."""
+    """One run. Memory is as `memory.py` has it: `own_bytes` is the largest sum over its processes that are not PostgreSQL's
+    programs, `postgres_bytes` over those that are, `process_bytes` the largest of the former; `memory_by` is `pss` or `rss`."""
 
     wall_seconds: float
     cpu_seconds: float
-    peak_tree_bytes: int
-    peak_process_bytes: int
+    own_bytes: int
+    postgres_bytes: int
+    process_bytes: int
     load_before: float
+    memory_by: str = "pss"
 
 
 def measured(command: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdout: Path | None = None) -> Cost:
@@ -47,7 +49,7 @@ def measured(command: Sequence[str], *, environment: Mapping[str, str], folder: 
             command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=stderr
         )
         try:
-            with _sampled(process.pid) as peak:
+            with sampled(process.pid) as memory:
                 _, status, usage = os.wait4(process.pid, 0)
                 wall = time.monotonic() - started
         except BaseException:
@@ -58,36 +60,8 @@ def measured(command: Sequence[str], *, environment: Mapping[str, str], folder: 
     if process.returncode != 0:
         said = errors.read_text(errors="replace") + (stdout.read_text(errors="replace")[-2000:] if stdout else "")
         raise FailedError(f"{' '.join(command)[:300]} ended with {process.returncode}:\n{said[-4000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, peak[0], usage.ru_maxrss * _MAXRSS_UNIT, load)
-
-
-@contextmanager
-def _sampled(pid: int) -> Iterator[list[int]]:
-    """Yield a list whose only member grows to the largest sum of resident memory."""
-    peak, stop = [0], threading.Event()
-
-    def sample() -> None:
-        while not stop.wait(_SAMPLE_SECONDS):
-            peak[0] = max(peak[0], _tree_bytes(pid))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _tree_bytes(pid: int) -> int:
-    total = 0
-    with suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            with suppress(psutil.Error):
-                if process.name() != "postgres":
-                    total += int(process.memory_info().rss)
-    return total
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(wall, cpu, memory.own_bytes, memory.postgres_bytes, memory.process_bytes, load, memory.by)
 
 
 def cpu_of_home(home: Path) -> float:
@@ -98,6 +72,16 @@ def cpu_of_home(home: Path) -> float:
             named = str(home) in " ".join(process.cmdline()) or process.environ().get("HOLDFAST_HOME") == str(home)
             if named:
                 seconds += sum(process.cpu_times()[:4])  # its own, and that of the children it has outlived
+    return seconds
+
+
+def cpu_of_server(pid: int) -> float:
+    """Processor seconds spent so far by the PostgreSQL server of this postmaster, sessions that have ended included."""
+    postmaster = psutil.Process(pid)
+    seconds = sum(postmaster.cpu_times()[:4])
+    for process in postmaster.children():
+        with suppress(psutil.Error):
+            seconds += sum(process.cpu_times()[:4])
     return seconds
 
 

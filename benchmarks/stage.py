@@ -6,18 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from examples.content_pipeline.facts import PipelineFacts, measure
-from examples.content_pipeline.generate import build
+from examples.content_pipeline.generate import SEED, build, change
 from holdfast.postgres.connection import DatabaseUrl, connect_to_server, quote_identifier
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.tools import ToolName, find_tool
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
-SOURCE, RESTORED = "source", "restored"
+SOURCE, PRISTINE, RESTORED = "source", "pristine", "restored"
 
 
 class Stage:
@@ -47,6 +47,41 @@ class Stage:
         build(self.source, megabytes=megabytes)
         return measure(self.source)
 
+    def keep_pristine(self) -> None:
+        """Keep the source as it is now, for `pristine_source`."""
+        self.drop(PRISTINE)
+        self._on_server(f"ALTER DATABASE {SOURCE} RENAME TO {PRISTINE}")
+
+    def pristine_source(self) -> None:
+        """Have the source be what it was, file by file."""
+        self.drop(SOURCE)
+        self._on_server(f"CREATE DATABASE {SOURCE} TEMPLATE {PRISTINE} STRATEGY FILE_COPY")
+
+    def change_source(self, *, percent_appended: float = 0.0, percent_rows_updated: float = 0.0, seed: int = SEED) -> None:
+        """Work on the source as a day would, and vacuum, so that no backup pays for that, or is disturbed by it."""
+        change(self.source, percent_appended=percent_appended, percent_rows_updated=percent_rows_updated, seed=seed)
+        with closing(connect_to_server(self.source)) as connection, connection.cursor() as cursor:
+            cursor.execute("VACUUM (ANALYZE)")
+
+    def dump_source(self) -> None:
+        """Make the local dump that pg_restore reads."""
+        subprocess.run([self.tool("pg_dump"), "-Fc", "-f", str(self.dump), "-d", str(self.source)], check=True)
+
+    def source_bytes(self) -> int:
+        """What the source takes on the server's disk."""
+        with closing(connect_to_server(self.source)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return int((cursor.fetchone() or (0,))[0])
+
+    def fresh_restored(self) -> None:
+        """Make the empty database that is restored to."""
+        self.drop_restored()
+        self.server.create_database(RESTORED)
+
+    def drop_restored(self) -> None:
+        """Drop what was restored, so that the server does not see to it while the next is measured."""
+        self.drop(RESTORED)
+
     def drop(self, database: str) -> None:
         """Drop a database where there is one."""
         self._on_server(f"DROP DATABASE IF EXISTS {quote_identifier(database)} WITH (FORCE)")
@@ -60,13 +95,18 @@ class Stage:
         """The folder of one of the repositories."""
         return self.folder / "repositories" / name
 
+    def empty(self, folder: Path) -> None:
+        """Have an empty folder there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
     def forget_repository(self, name: str) -> None:
         """Remove a repository."""
         shutil.rmtree(self.repository(name), ignore_errors=True)
 
     def environment(self, repository: str = "none", algorithm: str = "zstd") -> dict[str, str]:
         """What every process that is measured gets: the machine's own environment without its settings, and ours."""
-        strangers = ("BACKUP_", "HOLDFAST_", "PREFECT_", "PG", "PYTHONDONTWRITEBYTECODE")
+        strangers = ("BACKUP_", "HOLDFAST_", "PREFECT_", "PG", "RESTIC_", "BORG_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(strangers)}
         return kept | {
             "DO_NOT_TRACK": "1",
@@ -90,6 +130,16 @@ class Stage:
         """Make an empty repository, and the blocks that name it."""
         self.forget_repository(name)
         self.holdfast("init", repository=name, algorithm=algorithm)
+
+    def said(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
+        """What a command says that is not measured."""
+        return subprocess.run(
+            command, env=dict(environment), cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        ).stdout
+
+    def server_pid(self) -> int:
+        """The process of the server that its sessions are children of."""
+        return int((self.server.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
 
     def tool(self, name: ToolName) -> str:
         """The PostgreSQL tool that fits the server."""

@@ -25,9 +25,23 @@ def _child_of_a_child(program: str) -> list[str]:
 
 def test_the_memory_of_a_child_counts(tmp_path: Path) -> None:
     cost = measured(_child_of_a_child(_HOLD_MEMORY), environment=os.environ, folder=tmp_path)
-    assert 150 * MIB < cost.peak_tree_bytes < 250 * MIB
-    assert cost.peak_process_bytes > 150 * MIB  # no upper bound: the kernel counts what this process had at the fork
+    assert 150 * MIB < cost.own_bytes < 200 * MIB
+    assert 150 * MIB < cost.process_bytes < 200 * MIB
+    assert (cost.postgres_bytes, cost.memory_by) == (0, "pss")
     assert cost.wall_seconds > 0.6
+
+
+def test_a_page_that_two_processes_share_counts_once(tmp_path: Path) -> None:
+    cost = measured(_python(f"import os\n{_HOLD_MEMORY}\nos.fork()\ntime.sleep(0.6)"), environment=os.environ, folder=tmp_path)
+    assert 150 * MIB < cost.own_bytes < 200 * MIB
+
+
+def test_the_memory_of_postgres_programs_is_told_apart(tmp_path: Path) -> None:
+    program = tmp_path / "pg_dump"
+    program.symlink_to(sys.executable)
+    cost = measured([str(program), "-I", "-S", "-c", _HOLD_MEMORY], environment=os.environ, folder=tmp_path)
+    assert 150 * MIB < cost.postgres_bytes < 200 * MIB
+    assert cost.own_bytes < 20 * MIB
 
 
 def test_the_processor_time_of_a_child_counts_and_waiting_does_not(tmp_path: Path) -> None:
