@@ -57,6 +57,8 @@ lint: test-setup
 	$(BIN)/lint-imports
 
 bench: test-setup
+	@for program in restic borg pgbackrest; do command -v $$program >/dev/null || \
+	  echo "Without $$program its rows will say that it is absent. Debian: apt-get install restic borgbackup pgbackrest" >&2; done
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(BIN)/uv

@@ -73,12 +73,19 @@ class Section:
 
     def as_markdown(self, *, level: int = 3) -> str:
         """Title, tables, targets and notes for people."""
-        parts = [f"{'#' * level} {self.title}", *(table.as_markdown() for table in self.tables)]
+        parts = [f"{'#' * level} {self.title}", self.tables_as_markdown()]
         if self.targets:
             parts.append(targets_table(self.targets).as_markdown())
-        if self.notes:
-            parts.append("\n".join(f"- {note}" for note in self.notes))
-        return "\n\n".join(parts) + "\n"
+        parts.append(self.notes_as_markdown())
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    def tables_as_markdown(self) -> str:
+        """The tables alone."""
+        return "\n\n".join(table.as_markdown() for table in self.tables)
+
+    def notes_as_markdown(self) -> str:
+        """The notes alone."""
+        return "\n".join(f"- {note}" for note in self.notes)
 
 
 def targets_table(targets: Sequence[Target]) -> Table:
