@@ -70,9 +70,8 @@ def merged(held: Repository, rows: Sequence[JobRecord], kind: BackupType | None,
     summaries = held.backups(kind)
     known = {summary.id for summary in summaries}
     pins = held.pins()
-    kept = [
-        documents.of_backup(held, summary) | {"pinned": documents.pinned(pins.get(summary.id))} for summary in summaries[:limit]
-    ]
+    described = documents.of_backups(held, summaries[:limit])
+    kept = [document | {"pinned": documents.pinned(pins.get(document["jobId"]))} for document in described]
     others = [documents.of_row(row) | {"pinned": None} for row in rows if row.job_id not in known]
     return sorted(kept + others, key=_newest_last, reverse=True)[:limit]
 

@@ -67,7 +67,7 @@ def init() -> None:
 def list_backups(kind: KindFilter = None, limit: Limit = 1000, source: FromReplica = None) -> None:
     """List the backups, newest first."""
     held = opened(repository_settings(), source)
-    found = [documents.of_backup(held, summary) for summary in held.backups(kind)[:limit]]
+    found = documents.of_backups(held, held.backups(kind)[:limit])
     output.result(found, lambda: jobs.table(found) if found else f"There is no backup in {held.location}.")
 
 

@@ -11,32 +11,44 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import DamagedError, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from holdfast.catalog import JobRecord, MaintenanceRecord, RestoreRecord
     from holdfast.postgres.connection import DatabaseUrl
     from holdfast.postgres.restore import RestoreReport
-    from holdfast.repository import BackupSummary, Entry, Manifest, Pin, Proof, Repository
+    from holdfast.repository import BackupSummary, Entry, Level, Manifest, Pin, Proof, Repository
     from holdfast.source_restore import SourceRestore
 
 Document = dict[str, Any]
+_FEW = 50  # backups of each of which the proofs are listed by themselves
 
 
-def of_backup(repository: Repository, summary: BackupSummary) -> Document:
-    """Describe a backup from the repository alone. A damaged one is described as such, never left out."""
+def of_backup(repository: Repository, summary: BackupSummary, levels: Mapping[str, Level | None] | None = None) -> Document:
+    """Describe a backup from the repository alone, and its level from `levels` where these are known already.
+
+    A damaged one is described as such, never left out.
+    """
     document = _empty(summary.id, summary.type)
     document["location"] = f"{repository.location.rstrip('/')}/manifests/{summary.type}/{summary.id}"
-    if summary.intact is None:
+    known = summary.brief
+    if known is None:
         return document | {"status": "damaged", "error": summary.damaged}
-    manifest = summary.intact
     return document | {
         "status": "completed",
-        "sizeBytes": manifest.size_bytes,
-        "storedBytes": manifest.stored_bytes,
-        "checksum": manifest.checksum,
-        "startedAt": manifest.started_at,
-        "completedAt": manifest.finished_at,
-        "verifiedLevel": repository.verified_level(summary.id),
-        "snapshotAt": manifest.snapshot_at,
+        "sizeBytes": known.size_bytes,
+        "storedBytes": known.stored_bytes,
+        "checksum": known.checksum,
+        "startedAt": known.started_at,
+        "completedAt": known.finished_at,
+        "verifiedLevel": repository.verified_level(summary.id) if levels is None else levels.get(summary.id),
+        "snapshotAt": known.snapshot_at,
     }
+
+
+def of_backups(repository: Repository, summaries: Sequence[BackupSummary]) -> list[Document]:
+    """Describe several; where they are many, the proofs of all are listed at once."""
+    levels = repository.verified_levels() if len(summaries) > _FEW else None
+    return [of_backup(repository, summary, levels) for summary in summaries]
 
 
 def in_full(held: Repository, job_id: str, kind: str) -> Document | None:

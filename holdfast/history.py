@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from holdfast.repository import BackupSummary, Manifest, Pin, Repository, canonical
+from holdfast.repository import BackupSummary, Level, Pin, Repository
+from holdfast.repository.backups import Brief
 from holdfast.repository.pins import later
 from holdfast.retention import Attempt, Judged, KnownBackup, Refusal, Rules, judge
 
@@ -15,6 +16,7 @@ _APART = timedelta(days=1)
 """So far the clocks of a database, of the host that backs it up and of the storage may be apart."""
 
 _THREADS = 8  # to overlap the waits of a storage that is far away
+_AT_ONCE = 32  # backups that a thread asks for one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,16 @@ class History:
 
     def backups(self) -> list[KnownBackup]:
         """Gather all, without their locks."""
-        summaries = self.repository.backups()
-        pins = self.repository.pin_records()
-        with ThreadPoolExecutor(_THREADS, "holdfast-history") as pool:
-            return list(pool.map(lambda one: self._known(one, pins.get(one.id)), summaries))
+        summaries, pins = self.repository.backups(), self.repository.pin_records()
+        levels = self.repository.verified_levels()
+        return [self._known(one, pins.get(one.id), levels.get(one.id)) for one in summaries]
 
     def backup(self, known: KnownBackup) -> KnownBackup | None:
         """Look at one again, in the storage itself; None where it is gone."""
         summary = self.repository.look_again(known.type, known.id)
-        return None if summary is None else self._known(summary, self.repository.pin_record(known.id))
+        if summary is None:
+            return None
+        return self._known(summary, self.repository.pin_record(known.id), self.repository.verified_level(known.id))
 
     def judged(self, rules: Rules, now: datetime, attempt: Attempt) -> tuple[Judged, list[Refusal]]:
         """Judge all. Only of those that would go the storage is asked for locks: that is a request each."""
@@ -54,22 +57,24 @@ class History:
             return first, refusals
         return judge([replace(one, locked_until=locked.get(one.id)) for one in found], rules, now, attempt)
 
-    def _locks(self, backups: Iterable[KnownBackup]) -> dict[str, datetime]:
-        def ask(one: KnownBackup) -> tuple[str, datetime | None]:
-            return one.id, self.repository.locked_until(one.type, one.id)
+    def _locks(self, backups: Sequence[KnownBackup]) -> dict[str, datetime]:
+        def ask(part: Sequence[KnownBackup]) -> list[tuple[str, datetime | None]]:
+            return [(one.id, self.repository.locked_until(one.type, one.id)) for one in part]
 
+        parts = [backups[at : at + _AT_ONCE] for at in range(0, len(backups), _AT_ONCE)]
         with ThreadPoolExecutor(_THREADS, "holdfast-history") as pool:
-            return {backup_id: until for backup_id, until in pool.map(ask, backups) if until is not None}
+            found = [one for part in pool.map(ask, parts) for one in part]
+        return {backup_id: until for backup_id, until in found if until is not None}
 
-    def _known(self, summary: BackupSummary, pin: Pin | None) -> KnownBackup:
+    def _known(self, summary: BackupSummary, pin: Pin | None, level: Level | None) -> KnownBackup:
         counts = later(pin, self.primary.pins.get(summary.id))
-        manifest = summary.intact
+        manifest = summary.brief
         return KnownBackup(
             id=summary.id,
             type=summary.type,
-            source=None if manifest is None else canonical.to_bytes(manifest.source).decode(),
+            source=None if manifest is None else manifest.source,
             at=summary.stored_at if manifest is None else manifest.snapshot_at,
-            level=None if manifest is None else self.repository.verified_level(summary.id),
+            level=None if manifest is None else level,
             damaged=None if manifest is not None else summary.damaged or "it can't be read",
             came_at=None if manifest is None else _came_at(manifest, summary.stored_at),
             pinned=str(counts) if counts is not None and counts.holds else None,
@@ -79,7 +84,7 @@ class History:
         )
 
 
-def _came_at(manifest: Manifest, stored_at: datetime) -> datetime | None:
+def _came_at(manifest: Brief, stored_at: datetime) -> datetime | None:
     """Tell when a backup came where the database's clock is behind the host's, or the host's behind the storage's.
 
     A manifest that was copied or healed later looks the same: such a backup stays a little longer.

@@ -26,6 +26,8 @@ from holdfast.repository import CheckLevel, CheckReport, Repository, check_stora
 from holdfast.storage.opening import open_storage, require_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import SecretStr
 
     from holdfast.catalog import Catalog
@@ -63,7 +65,14 @@ def open_repository(settings: Settings) -> Repository:
 def read_repository(settings: Settings, *, replicas: Sequence[Replica] = (), source: Replica | None = None) -> Repository:
     """Open the repository in whatever encryption state it is, as reading asks for; see `open_to_read`."""
     place = settings.storage_settings
-    return open_to_read(lambda: storage_to_read(place), settings.user_key(), replicas=replicas, source=source)
+    found = open_to_read(lambda: storage_to_read(place), settings.user_key(), replicas=replicas, source=source)
+    found.use_cache(cache_folder(settings))
+    return found
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where lists remember what manifests and proofs say; it may be deleted at any time."""
+    return settings.home / "cache"
 
 
 def open_to_read(

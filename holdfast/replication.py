@@ -171,7 +171,7 @@ def copies(
 def backup_ids(repository: Repository | None, outcomes: Sequence[Outcome]) -> list[str]:
     """Name the backups that the primary holds: without the key, as far as a replica's report tells."""
     if repository is not None:
-        return [summary.id for summary in repository.backups() if summary.intact is not None]
+        return [summary.id for summary in repository.backups() if summary.damaged is None]
     return sorted({backup.id for outcome in outcomes if outcome.report for backup in outcome.report.backups})
 
 

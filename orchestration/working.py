@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
+from holdfast.opening import cache_folder
 from holdfast.repository import Repository
 from orchestration.aftermath import tell_how_things_stand
 from orchestration.dead_runs import sign_run
@@ -48,6 +49,7 @@ def at_work(job: Job, opened: Callable[[Job], AbstractContextManager[Opened]]) -
         try:
             found = held.enter_context(opened(job))
             repository = found.repository if isinstance(found, Source) else found
+            repository.use_cache(cache_folder(job.settings))
             close_dead_work(job.mirror, repository, job.settings.target)
             yield job, found
         except Exception as error:

@@ -219,7 +219,7 @@ class Mirror:
 
 def mirror_backups(catalog: Catalog, repository: Repository) -> int:
     """Write a completed row for each backup that the repository holds and the catalog does not know; return how many."""
-    found = {summary.id: summary for summary in repository.backups() if summary.intact is not None}
+    found = {summary.id: summary for summary in repository.backups() if summary.damaged is None}
     return catalog.mirror(_record(repository, found[job_id]) for job_id in catalog.unmirrored(found))
 
 

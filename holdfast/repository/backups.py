@@ -6,34 +6,104 @@ A manifest that can't be opened is listed as damaged: never hidden, and never in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+import orjson
 
 from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError
 from holdfast.repository import canonical, names
 from holdfast.repository.manifest import Manifest
+from holdfast.repository.record_cache import Kept, RecordCache
 from holdfast.repository.sealed import SealedObjects
 from holdfast.storage import ObjectInfo
 
 _THREADS = 8  # to overlap the waits of a storage that is far away
+_AT_ONCE = 32  # manifests that a thread reads one after the other: handing over a single one would cost more than to read it
 
 
 @dataclass(frozen=True, slots=True)
-class BackupSummary:
-    """A backup in a list; `damaged` says why its manifest can't be opened."""
+class Brief:
+    """What lists need of a manifest; `source` is the canonical text of the manifest's own."""
 
-    id: str
-    type: str
-    stored_at: datetime
-    intact: Manifest | None
-    damaged: str | None = None
+    source: str
+    snapshot_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    size_bytes: int
+    stored_bytes: int
+    checksum: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Brief:
+        return cls(
+            canonical.to_bytes(manifest.source).decode(),
+            manifest.snapshot_at,
+            manifest.started_at,
+            manifest.finished_at,
+            manifest.size_bytes,
+            manifest.stored_bytes,
+            manifest.checksum,
+        )
+
+    def to_list(self) -> list[Any]:
+        """Describe it for a cache."""
+        times = [canonical.time_text(moment) for moment in (self.snapshot_at, self.started_at, self.finished_at)]
+        return [self.source, *times, self.size_bytes, self.stored_bytes, self.checksum]
+
+    @classmethod
+    def from_list(cls, kept: list[Any]) -> Brief:
+        source, snapshot_at, started_at, finished_at, *rest = kept
+        when = datetime.fromisoformat
+        return cls(source, when(snapshot_at), when(started_at), when(finished_at), *rest)
+
+
+class BackupSummary:
+    """A backup in a list; `damaged` says why its manifest can't be opened. Of what a cache keeps it is opened when asked."""
+
+    __slots__ = ("_brief", "_manifest", "_open", "damaged", "id", "stored_at", "type")
+
+    def __init__(
+        self,
+        info: ObjectInfo,
+        *,
+        manifest: Manifest | None = None,
+        damaged: str | None = None,
+        brief: Brief | None = None,
+        opened: Callable[[], Manifest] | None = None,
+    ) -> None:
+        self.type, self.id = names.manifest_parts(info.name) or ("", "")
+        self.stored_at = info.modified
+        self.damaged = damaged
+        self._manifest = manifest
+        self._brief = brief
+        self._open = opened
 
     @property
     def snapshot_at(self) -> datetime | None:
-        return self.intact.snapshot_at if self.intact else None
+        if self._manifest is not None:
+            return self._manifest.snapshot_at
+        return self._brief.snapshot_at if self._brief is not None else None
+
+    @property
+    def brief(self) -> Brief | None:
+        """What is in the manifest, in brief; None where it can't be opened."""
+        if self._brief is None and self._manifest is not None:
+            self._brief = Brief.of(self._manifest)
+        return self._brief
+
+    @property
+    def intact(self) -> Manifest | None:
+        if self._manifest is None and self._open is not None:
+            try:
+                self._manifest = self._open()
+            except (DamagedError, ObjectNotFoundError) as error:  # neither the cache nor the storage has it whole any more
+                self._open, self._brief, self.damaged = None, None, error.reason or error.message
+        return self._manifest
 
     @property
     def manifest(self) -> Manifest:
@@ -44,51 +114,90 @@ class BackupSummary:
 
 
 class Backups:
-    """The backups of one repository. Opened manifests are kept, for they never change."""
+    """The backups of one repository. Opened manifests are kept, for they never change; `cache` keeps them for other processes.
 
-    def __init__(self, sealed: SealedObjects) -> None:
+    Only lists ask the cache: who opens one backup reads it from the storage.
+    """
+
+    def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None) -> None:
         self._sealed = sealed
+        self.cache = cache
         self._opened: dict[str, Manifest] = {}
+        self._remembered: dict[str, tuple[Kept, Manifest]] = {}
 
     def list(self, backup_type: str | None = None) -> list[BackupSummary]:
         """List backups, newest first."""
         prefix = names.MANIFESTS if backup_type is None else f"{names.MANIFESTS}/{backup_type}"
+        listed = [info for info in self._sealed.storage.list(prefix) if names.manifest_parts(info.name) is not None]
+        known = {info.name: self._known(info) for info in listed}
+        found = [one for one in known.values() if one is not None]
+        unread = [info for info in listed if known[info.name] is None]
         with ThreadPoolExecutor(_THREADS, "holdfast-list") as pool:
-            found = [one for one in pool.map(self._summary, self._sealed.storage.list(prefix)) if one is not None]
+            parts = [unread[at : at + _AT_ONCE] for at in range(0, len(unread), _AT_ONCE)]
+            for read in pool.map(lambda part: [self._read(info) for info in part], parts):
+                found += [one for one in read if one is not None]
+        if self.cache is not None:
+            self.cache.save(known if backup_type is None else None)
         return sorted(found, key=lambda one: (one.snapshot_at or one.stored_at, one.id), reverse=True)
 
     def find(self, backup_type: str, backup_id: str) -> BackupSummary | None:
         """Look at one backup; None where it is not there."""
         info = self._sealed.storage.head(names.manifest(backup_type, backup_id))
-        return self._summary(info) if info is not None else None
+        return self._read(info) if info is not None else None
 
     def newest_of_each_source(self, count: int) -> Iterator[Manifest]:
         """Yield the newest intact backups of every source, newest first."""
-        seen: Counter[tuple[str, bytes]] = Counter()
+        seen: Counter[tuple[str, str]] = Counter()
         for one in self.list():
-            if one.intact is not None:
-                source = (one.type, canonical.to_bytes(one.intact.source))
+            if one.brief is not None:
+                source = (one.type, one.brief.source)
                 seen[source] += 1
                 if seen[source] <= count:
-                    yield one.intact
+                    yield one.manifest
 
-    def _summary(self, info: ObjectInfo) -> BackupSummary | None:
-        parts = names.manifest_parts(info.name)
-        if parts is None:
+    def _known(self, info: ObjectInfo) -> BackupSummary | None:
+        """Tell of a manifest without reading it, where it was read before."""
+        if info.name in self._opened:
+            return BackupSummary(info, manifest=self._opened[info.name])
+        kept = self.cache.find(info) if self.cache is not None else None
+        if kept is None:
             return None
+        return BackupSummary(info, brief=Brief.from_list(kept.brief), opened=lambda: self._remember(info.name, kept))
+
+    def _remember(self, name: str, kept: Kept) -> Manifest:
+        """Open what the cache keeps of a manifest. Raises as `open` does where the cache can't give it and the storage can't."""
+        found = self._remembered.get(name)
+        if found is not None and found[0] is kept:
+            return found[1]
         try:
-            return BackupSummary(parts[1], parts[0], info.modified, self.open(*parts))
+            manifest = Manifest.from_json(orjson.loads(kept.content))  # its form and its name were proven when it was read
+        except ValueError:  # the file of the cache is damaged
+            return self._open(name, None)
+        self._remembered[name] = (kept, manifest)
+        return manifest
+
+    def _read(self, info: ObjectInfo) -> BackupSummary | None:
+        try:
+            return BackupSummary(info, manifest=self._open(info.name, info))
         except ObjectNotFoundError:
             return None  # forgotten between the listing and the reading
         except DamagedError as error:
-            return BackupSummary(parts[1], parts[0], info.modified, None, error.reason)
+            return BackupSummary(info, damaged=error.reason)
+
+    def _open(self, name: str, info: ObjectInfo | None) -> Manifest:
+        def learn(data: bytes) -> Manifest:
+            manifest = manifest_of(name, data)
+            if self.cache is not None and info is not None:
+                self.cache.learn(info, Brief.of(manifest).to_list(), data)
+            return manifest
+
+        if name not in self._opened:
+            self._opened[name] = self._sealed.manifest(name, lambda data: manifest_of(name, data), learn)
+        return self._opened[name]
 
     def open(self, backup_type: str, backup_id: str) -> Manifest:
         """Open a manifest whose type is known. Raises ObjectNotFoundError, DamagedError."""
-        name = names.manifest(backup_type, backup_id)
-        if name not in self._opened:
-            self._opened[name] = self._sealed.manifest(name, lambda data: manifest_of(name, data))
-        return self._opened[name]
+        return self._open(names.manifest(backup_type, backup_id), None)
 
     def manifest(self, backup_id: str) -> Manifest:
         """Open the manifest of a backup. Raises NotFoundError, DamagedError."""
@@ -103,7 +212,7 @@ class Backups:
     def latest(self, backup_type: str) -> Manifest:
         """Open the newest backup of a type. Raises NotFoundError, DamagedError (rather than silently take an older one)."""
         found = self.list(backup_type)
-        intact = [one for one in found if one.intact is not None]
+        intact = [one for one in found if one.damaged is None]
         newest_stored = max((one.stored_at for one in intact), default=datetime.min.replace(tzinfo=UTC))
         for one in found:
             if one.damaged is not None and one.stored_at >= newest_stored:
@@ -114,7 +223,10 @@ class Backups:
                 )
         if not intact:
             raise NotFoundError(f"there is no {backup_type} backup", next_step=f"'holdfast backup {backup_type}' makes one")
-        return intact[0].manifest
+        try:
+            return self.open(backup_type, intact[0].id)  # as it is now, whatever a list has remembered
+        except ObjectNotFoundError as error:
+            raise NotFoundError(f"backup {intact[0].id} has just been forgotten", next_step="Try again") from error
 
     def type_of(self, backup_id: str) -> str | None:
         """Find the type of a backup by its name alone, so that it works for a damaged manifest too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from holdfast.errors import WorkFailedError
 Json = dict[str, Any]
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+_WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
 def to_bytes(value: Json) -> bytes:
@@ -76,4 +78,6 @@ def time_text(moment: datetime) -> str:
 
 def time_from(text: str) -> datetime:
     """Read what `time_text` wrote. Raises ValueError."""
+    if _WRITTEN.fullmatch(text):
+        return datetime.fromisoformat(text)  # many times as fast, and there are many
     return datetime.strptime(text, _TIME).replace(tzinfo=UTC)

@@ -148,7 +148,11 @@ class Manifest:
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
         """Raises ValueError saying what is wrong."""
-        value = canonical.from_bytes(data)
+        return cls.from_json(canonical.from_bytes(data))
+
+    @classmethod
+    def from_json(cls, value: Json) -> Manifest:
+        """Raises ValueError saying what is wrong."""
         if value.get("schema") != SCHEMA:
             raise ValueError(f"it has schema {value.get('schema')!r}, and this Holdfast reads schema {SCHEMA}")
         try:

@@ -54,6 +54,10 @@ class MasterKey:
     def cipher(self, kind: Kind) -> AESGCM:
         return self._ciphers[kind]
 
+    def cache_cipher(self) -> AESGCM:
+        """For what is kept outside of the repository, in a home, and may be deleted there."""
+        return AESGCM(self._derive("cache"))
+
     def chunk_id(self, plain: bytes | memoryview) -> bytes:
         keyed = self._id.copy()
         keyed.update(plain)

@@ -6,6 +6,7 @@ A proof is never changed. The level of a backup is the best of the good proofs t
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,14 @@ from holdfast.repository.sealed import SealedObjects
 Level = Literal["stored", "read", "restored", "proven"]
 LEVELS: tuple[str, ...] = get_args(Level)
 SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a proof says in the end."""
+
+    level: Level
+    ok: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +157,7 @@ def _proof(manifest: Manifest, level: Level, *, ok: bool, problems: list[str], f
     )
 
 
-def best_level(proofs: list[Proof]) -> Level | None:
+def best_level(proofs: Sequence[Proof | Outcome]) -> Level | None:
     """Return the level that proofs, newest first, add up to."""
     best: Level | None = None
     for proof in proofs:

@@ -7,28 +7,76 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from holdfast.errors import DamagedError, ObjectNotFoundError
 from holdfast.repository import names
 from holdfast.repository.manifest import Manifest
-from holdfast.repository.proof import Level, Proof, Proofs, best_level, receipt_name
+from holdfast.repository.proof import Level, Outcome, Proof, Proofs, best_level, receipt_name
+from holdfast.repository.record_cache import RecordCache
 from holdfast.repository.sealed import SealedObjects
+from holdfast.storage import ObjectInfo
 
 if TYPE_CHECKING:
     from holdfast.repository.backups import BackupSummary
+
+_THREADS = 8  # to overlap the waits of a storage that is far away
+_AT_ONCE = 32  # proofs that a thread reads one after the other
 
 
 class ProofIndex:
     """The proofs that there were when this was made. What was read is kept."""
 
-    def __init__(self, sealed: SealedObjects) -> None:
+    def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None) -> None:
         self._proofs = Proofs(sealed)
+        self._cache = cache
         self._names: dict[str, list[str]] = defaultdict(list)
+        self._infos: dict[str, ObjectInfo] = {}
         for info in sealed.storage.list(names.PROOFS):
             backup_id = names.proof_backup(info.name)
             if backup_id is not None:
                 self._names[backup_id].append(info.name)
+                self._infos[info.name] = info
         self._read: dict[str, list[Proof]] = {}
+
+    def levels(self) -> dict[str, Level | None]:
+        """Tell the level of every backup that has proofs, as `verified_level` does: of each the receipt is read, too."""
+        found = {backup_id: sorted(proofs, reverse=True) for backup_id, proofs in self._names.items()}
+        outcomes = self._outcomes()
+        if self._cache is not None:
+            self._cache.save(self._infos)
+        return {
+            backup_id: best_level([outcomes[name] for name in proofs if name in outcomes]) for backup_id, proofs in found.items()
+        }
+
+    def _outcomes(self) -> dict[str, Outcome]:
+        """Read what each proof says in the end; those that the cache keeps are not read."""
+        outcomes: dict[str, Outcome] = {}
+        unread: list[str] = []
+        for name, info in self._infos.items():
+            kept = self._cache.find(info) if self._cache is not None else None
+            if kept is None:
+                unread.append(name)
+            else:
+                outcomes[name] = Outcome(*kept.brief)
+        parts = [unread[at : at + _AT_ONCE] for at in range(0, len(unread), _AT_ONCE)]
+        with ThreadPoolExecutor(_THREADS, "holdfast-proofs") as pool:
+            for read in pool.map(lambda part: [(name, self._outcome(name)) for name in part], parts):
+                outcomes.update((name, outcome) for name, outcome in read if outcome is not None)
+        return outcomes
+
+    def _outcome(self, name: str) -> Outcome | None:
+        try:
+            proof = self._proofs.read(name)
+        except ObjectNotFoundError:
+            return None  # forgotten since the listing
+        except DamagedError:
+            return Outcome("stored", ok=False)
+        outcome = Outcome(proof.level, proof.ok)
+        if self._cache is not None:
+            self._cache.learn(self._infos[name], [outcome.level, outcome.ok])
+        return outcome
 
     def proofs(self, manifest: Manifest) -> list[Proof]:
         """List a backup's proofs, newest first, its receipt left away. One that can't be read counts as a bad one."""

@@ -6,6 +6,7 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import (
@@ -32,6 +33,7 @@ from holdfast.repository.pins import REMOVED, Pin, Pins, Records
 from holdfast.repository.proof import Level, Proof, Proofs, best_level
 from holdfast.repository.proof_index import ProofIndex
 from holdfast.repository.prune import PruneReport
+from holdfast.repository.record_cache import CacheFolder, RecordCache
 from holdfast.repository.report import CheckLevel, CheckReport
 from holdfast.repository.sealed import SealedObjects
 from holdfast.repository.spares import SparedObject, Spares
@@ -66,6 +68,8 @@ class Repository:
         self._backups = Backups(self._to_read)
         self._pins = Pins(self._sealed)
         self._opened = opened
+        self._cache_folder: Path | None = None
+        self._proof_cache: RecordCache | None = None
         self.cleanups = Cleanups(self._sealed)
         self.checks = Checks(self._sealed)
         self.audit = AuditObjects(self._sealed)
@@ -160,7 +164,20 @@ class Repository:
         description = read_description(storage)
         if description.id != self.id:
             raise RefusedError(f"{storage.location} holds another repository than {self.location}")
-        return Repository(storage, description, self._opened, None)
+        copy = Repository(storage, description, self._opened, None)
+        if self._cache_folder is not None:
+            copy.use_cache(self._cache_folder)
+        return copy
+
+    def use_cache(self, folder: Path) -> None:
+        """Let lists remember in a folder of this host what manifests and proofs say, so that only new ones are read.
+
+        Verifications, checks, prunes and whoever opens one backup read the storage all the same.
+        """
+        self._cache_folder = folder
+        own = CacheFolder(folder, self.id, self.location, self._sealed.master)
+        self._backups.cache = RecordCache(own, "manifests")
+        self._proof_cache = RecordCache(own, "proofs")
 
     @property
     def spared(self) -> list[SparedObject]:
@@ -234,7 +251,11 @@ class Repository:
 
     def proof_index(self) -> ProofIndex:
         """List the proofs of all backups at once: for whoever asks about many."""
-        return ProofIndex(self._sealed)
+        return ProofIndex(self._sealed, self._proof_cache)
+
+    def verified_levels(self) -> dict[str, Level | None]:
+        """Return `verified_level` of every backup that has proofs: for whoever asks about many."""
+        return self.proof_index().levels()
 
     @property
     def now(self) -> datetime:
@@ -289,7 +310,7 @@ class Repository:
         Raises BusyError, RefusedError (something can't be read), LeaseLostError.
         """
         with self.lease("prune", exclusive=not dry_run, holder=holder, wait_seconds=wait_seconds) as lease:
-            backups = Backups(self._sealed)
+            backups = Backups(self._sealed, self._backups.cache if dry_run else None)
             return prune.prune(
                 self._sealed, backups, lease, grace_seconds=grace_seconds, dry_run=dry_run, without=without if dry_run else ()
             )

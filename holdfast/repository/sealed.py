@@ -51,9 +51,18 @@ class SealedObjects:
         """Read a JSON record. Raises ObjectNotFoundError, DamagedError."""
         return self._own(name, lambda stored: canonical.from_bytes(self.unsealed(kind, name, stored)))
 
-    def manifest(self, name: str, parse: Callable[[bytes], T]) -> T:
-        """Read a manifest; `parse` raises ValueError saying what is wrong with it. Raises ObjectNotFoundError, DamagedError."""
-        return self._read(Kind.MANIFEST, name, lambda stored: parse(self.unsealed(Kind.MANIFEST, name, stored)))
+    def manifest(self, name: str, parse: Callable[[bytes], T], parse_own: Callable[[bytes], T] | None = None) -> T:
+        """Read a manifest; `parse` raises ValueError saying what is wrong with it. Raises ObjectNotFoundError, DamagedError.
+
+        `parse_own` takes its place for what comes from the storage itself.
+        """
+        own = parse_own or parse
+        return self._read(
+            Kind.MANIFEST,
+            name,
+            lambda stored: parse(self.unsealed(Kind.MANIFEST, name, stored)),
+            lambda stored: own(self.unsealed(Kind.MANIFEST, name, stored)),
+        )
 
     def chunk(self, chunk_id: bytes) -> bytes:
         """Read a chunk's content, proven to be the one of that id. Raises ObjectNotFoundError, DamagedError."""
@@ -78,10 +87,10 @@ class SealedObjects:
         """Where streams are cut depends on this, so that lengths of chunks tell nothing without the key."""
         return 0 if self.master is None else self.master.chunker_seed
 
-    def _read(self, kind: Kind, name: str, prove: Callable[[bytes], T]) -> T:
+    def _read(self, kind: Kind, name: str, prove: Callable[[bytes], T], prove_own: Callable[[bytes], T] | None = None) -> T:
         if self.spares is None:
-            return self._own(name, prove)
-        return self.spares.read(name, lambda: self._own(name, prove), prove, sealing.bytes_max(kind))
+            return self._own(name, prove_own or prove)
+        return self.spares.read(name, lambda: self._own(name, prove_own or prove), prove, sealing.bytes_max(kind))
 
     def _own(self, name: str, prove: Callable[[bytes], T]) -> T:
         """Read from the storage itself."""

@@ -95,7 +95,7 @@ def _seen(name: str, opened: Repository, copy: Copy, known: Known) -> Repository
         opened.keys.current_id,
         [documents.of_backup(opened, summary) for summary in summaries[:LISTED]],
         {kind: documents.of_backup(opened, summary) for kind, summary in good.items() if summary is not None},
-        frozenset(summary.id for summary in summaries if summary.intact is not None),
+        frozenset(summary.id for summary in summaries if summary.damaged is None),
         copy,
         overview,
     )

@@ -1,0 +1,249 @@
+"""What manifests and proofs said when they were read: a cache in the home, so that of ten thousand only the new ones are read.
+
+A record counts only for an object that the storage lists now, with the size and the time that it had when it was read. So what is
+gone is gone, and what was replaced is read again; bytes that rotted in place are found by checks, which never look here. What is
+kept is sealed by a key of this repository (without encryption: protected against accident) and bound to where the repository
+lies. Files are only added and removed whole; one that can't be read counts as not there, and all of them may be deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+
+from holdfast.repository.compression import Compression, compress, decompress
+from holdfast.repository.masterkey import MasterKey
+from holdfast.storage import ObjectInfo
+
+_MAGIC = b"HOLDFAST CACHE 1\n"
+_LENGTH_BYTES = 8
+_NONCE_BYTES = 12
+_DIGEST_BYTES = 32
+_FILES_MAX = 8  # more are merged into one
+_GONE_MAX = 100  # beside as many as there are
+_TOO_YOUNG = timedelta(minutes=1)
+"""What is younger is read again: storages tell times by the second, and another object might take its place in the same one."""
+_LEFT_OVER_SECONDS = 3600.0
+_PACKED = Compression("zstd")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Kept:
+    """What is kept of one object: `brief` is what lists need, `content` the whole record where it is kept."""
+
+    size_bytes: int
+    modified: int  # in microseconds since 1970
+    brief: list[Any]
+    _length: int
+    _file: _File | None = None
+    _start: int = 0
+    _content: bytes = b""
+
+    @property
+    def content(self) -> bytes:
+        """Raises ValueError where the file that keeps it is damaged."""
+        if self._file is None or not self._length:
+            return self._content
+        return self._file.contents[self._start : self._start + self._length]
+
+    def is_of(self, info: ObjectInfo) -> bool:
+        """Tell whether the object is still as it was when it was read."""
+        return self.size_bytes == info.size_bytes and self.modified == _microseconds(info.modified)
+
+
+class CacheFolder:
+    """Where one repository's records are kept: one folder for each place that a copy of it lies in."""
+
+    def __init__(self, folder: Path, repository_id: str, location: str, master: MasterKey | None) -> None:
+        place = f"{repository_id}\n{location}".encode()
+        self.path = folder / f"{repository_id}-{hashlib.sha256(place).hexdigest()[:16]}"
+        self._bound_to = _MAGIC + place
+        self._cipher = None if master is None else master.cache_cipher()
+
+    def sealed(self, name: str, plain: bytes | memoryview) -> bytes:
+        """Compress and seal one part of a file."""
+        code, packed = compress(plain, _PACKED)
+        head = len(plain).to_bytes(_LENGTH_BYTES, "big") + bytes([code])
+        about = self._about(name, head)
+        if self._cipher is None:
+            return head + hashlib.sha256(about + packed).digest() + packed
+        nonce = os.urandom(_NONCE_BYTES)
+        return head + nonce + self._cipher.encrypt(nonce, packed, about)
+
+    def opened(self, name: str, sealed: memoryview) -> bytes:
+        """Undo `sealed`. Raises ValueError for anything but what was sealed here under this name."""
+        head, body = bytes(sealed[: _LENGTH_BYTES + 1]), sealed[_LENGTH_BYTES + 1 :]
+        about = self._about(name, head)
+        if self._cipher is None:
+            packed = bytes(body[_DIGEST_BYTES:])
+            if hashlib.sha256(about + packed).digest() != body[:_DIGEST_BYTES]:
+                raise ValueError("its content is not what was kept under this name")
+        else:
+            try:
+                packed = self._cipher.decrypt(bytes(body[:_NONCE_BYTES]), body[_NONCE_BYTES:], about)
+            except InvalidTag as error:
+                raise ValueError("its content is not what was kept under this name") from error
+        return decompress(head[-1], packed, int.from_bytes(head[:-1], "big"))
+
+    def _about(self, name: str, head: bytes) -> bytes:
+        return b"\n".join((self._bound_to, name.encode(), head))
+
+
+class RecordCache:
+    """The records of one kind. Safe to use from several threads, and by several processes at once."""
+
+    def __init__(self, folder: CacheFolder, kind: str) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._lock = threading.Lock()
+        self._files: list[Path] = []
+        self._known: dict[str, Kept] | None = None
+        self._learned: dict[str, Kept] = {}
+
+    def find(self, info: ObjectInfo) -> Kept | None:
+        """Return what is kept of an object, where it is still as it was."""
+        with self._lock:
+            found = self._all().get(info.name)
+        return found if found is not None and found.is_of(info) else None
+
+    def learn(self, info: ObjectInfo, brief: list[Any], content: bytes = b"") -> None:
+        """Note what was just read of an object; the next `save` keeps it."""
+        if datetime.now(UTC) - info.modified < _TOO_YOUNG:
+            return
+        kept = Kept(info.size_bytes, _microseconds(info.modified), brief, len(content), _content=content)
+        with self._lock:
+            self._learned[info.name] = kept
+
+    def save(self, living: Collection[str] | None = None) -> None:
+        """Keep what was learned. With the names of all that there is, what is gone may be dropped, and files merged.
+
+        A home that can't be written to is told in the log; the next list is slower for it, and nothing else.
+        """
+        with self._lock:
+            known, learned = self._all(), self._learned
+            self._learned = {}
+            known.update(learned)
+            try:
+                if living is not None and self._is_untidy(len(living), bool(learned)):
+                    self._merge({name: known[name] for name in living if name in known})
+                elif learned:
+                    self._files.append(self._write(learned))
+            except OSError as error:
+                _log.info("What manifests and proofs say could not be kept in %s: %s", self._folder.path, error)
+
+    def _all(self) -> dict[str, Kept]:
+        if self._known is None:
+            self._known = self._read()
+        return self._known
+
+    def _is_untidy(self, living: int, is_new: bool) -> bool:
+        gone = len(self._all()) - living
+        return (is_new and len(self._files) >= _FILES_MAX) or gone > living + _GONE_MAX
+
+    def _read(self) -> dict[str, Kept]:
+        known: dict[str, Kept] = {}
+        for path in sorted(self._folder.path.glob(f"{self._kind}-*")):
+            try:
+                known.update(_File(self._folder, path.name, path.read_bytes()).records())
+            except FileNotFoundError:
+                continue  # another process has just merged it into a newer one
+            except (OSError, ValueError) as error:
+                _log.info("%s is of no use, so what it should hold is read again: %s", path, error)
+            self._files.append(path)
+        return known
+
+    def _merge(self, kept: dict[str, Kept]) -> None:
+        merged, self._files = self._files, [self._write(kept)]
+        self._known = kept
+        for path in merged:
+            path.unlink(missing_ok=True)
+        _remove_left_overs(self._folder.path)
+
+    def _write(self, kept: dict[str, Kept]) -> Path:
+        """Put a file whole. It need not survive a power loss, so nothing waits for the disk."""
+        self._folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder.path / f"{self._kind}-{secrets.token_hex(8)}"
+        handle, beside = tempfile.mkstemp(prefix=".", dir=path.parent)  # made with mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_file_bytes(self._folder, path.name, kept))
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+        return path
+
+
+class _File:
+    """One file of a cache: an index, sealed, then the contents of the records one after the other, sealed by themselves."""
+
+    def __init__(self, folder: CacheFolder, name: str, data: bytes) -> None:
+        """Raises ValueError for what is no such file, or was sealed for another repository, place or name."""
+        self._folder = folder
+        self._name = name
+        start = len(_MAGIC) + _LENGTH_BYTES
+        length = int.from_bytes(data[len(_MAGIC) : start], "big")
+        if not data.startswith(_MAGIC) or len(data) < start + length:
+            raise ValueError("it is no file of a cache, or cut off")
+        self._index = memoryview(data)[start : start + length]
+        self._sealed = memoryview(data)[start + length :]
+        self._contents: bytes | None = None
+
+    def records(self) -> dict[str, Kept]:
+        """Raises ValueError."""
+        rows = json.loads(self._folder.opened(f"{self._name} index", self._index))
+        return {name: Kept(size, modified, brief, length, self, start) for name, size, modified, start, length, brief in rows}
+
+    @property
+    def contents(self) -> bytes:
+        """Opened when it is first needed: lists need the index alone. Raises ValueError."""
+        if self._contents is None:
+            self._contents = self._folder.opened(f"{self._name} contents", self._sealed)
+        return self._contents
+
+
+def _file_bytes(folder: CacheFolder, name: str, kept: dict[str, Kept]) -> bytes:
+    rows: list[list[Any]] = []
+    contents = bytearray()
+    for object_name, one in kept.items():
+        try:
+            content = one.content
+        except ValueError:  # of a file that is being replaced: what it should hold is read again
+            continue
+        rows.append([object_name, one.size_bytes, one.modified, len(contents), len(content), one.brief])
+        contents += content
+    index = folder.sealed(f"{name} index", json.dumps(rows).encode())
+    return b"".join(
+        (_MAGIC, len(index).to_bytes(_LENGTH_BYTES, "big"), index, folder.sealed(f"{name} contents", bytes(contents)))
+    )
+
+
+def _remove_left_overs(folder: Path) -> None:
+    """Remove what killed processes have left half written."""
+    for path in folder.glob(".*"):
+        try:
+            if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
+                path.unlink()
+        except FileNotFoundError:
+            continue
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
