@@ -6,6 +6,7 @@ that needs them.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -48,8 +49,11 @@ from cli import (
     verify,
 )
 from cli.app import AsJson, Commands, Verbose
+from cli.ending import Ending
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
+_MADE_BEFORE_COLLECTING = 50_000
+"""How many objects more than before are made until garbage is looked for: what imports make is none, and lasts."""
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
@@ -116,7 +120,9 @@ app.add_typer(notify.commands, name="notify", rich_help_panel="Set up")
 
 def main() -> None:
     """Run the command line and exit with the code of what came of it."""
-    sys.exit(run(sys.argv[1:]))
+    gc.set_threshold(_MADE_BEFORE_COLLECTING, 20, 20)
+    ending = Ending()
+    ending.leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:

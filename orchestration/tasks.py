@@ -19,11 +19,13 @@ from prefect.tasks import exponential_backoff
 from holdfast.errors import BusyError, HoldfastError, SettingsError, WorkFailedError
 from holdfast.settings import load_settings
 from orchestration.outages import outlive_outages
+from orchestration.plain_parameters import send_plain_parameters
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 outlive_outages()  # every flow imports this module, and the engine decides before a flow's first line
+send_plain_parameters()
 
 RETRIES = 3
 FIRST_DELAY_SECONDS = 2.0

@@ -67,6 +67,7 @@ def test_what_stays_on_this_disk_is_backed_up_without_importing_a_cloud(source_s
                 code, names = imported_by(home, *arguments, "--json")
                 assert code == 0, arguments
                 assert names.isdisjoint(CLOUDS), f"{arguments} imports {names & CLOUDS}"
+                assert "fastapi" not in names, arguments  # Prefect would, to send the parameters
         finally:
             home.json("down")
             drop_database(source)
