@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.contenders import Contender, contenders
 from benchmarks.contenders.contender import APPENDED, FIRST, RESTORE, UPDATED, WORKS, Step
-from benchmarks.figures import Run, Size, Who
+from benchmarks.figures import Run, Size, Who, memory_by_size
 from benchmarks.measure import FailedError, cpu_of_home, cpu_of_server, measured
 from benchmarks.section import Section, Table
 from benchmarks.stage import Stage, open_stage
@@ -53,7 +53,8 @@ def as_section(sizes: Sequence[Size]) -> Section:
         result.tables += size.tables()
         result.targets += targets(size)
         result.notes += [f"failed at {size.name}: {failure}" for failure in size.failures]
-    result.notes += [f"{who.title}: {who.absent}." for who in (sizes[0].contenders if sizes else []) if who.absent]
+    result.tables += memory_by_size(sizes)
+    result.notes += [f"{who.title}: {who.absent}" for who in (sizes[0].contenders if sizes else []) if who.absent]
     if any(run.cost.memory_by != "pss" for size in sizes for run in size.runs):
         result.notes.append(
             "memory is resident memory, in which shared pages count once in each process: this system tells no better"

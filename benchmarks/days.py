@@ -64,7 +64,7 @@ def _as_section(
     header = ["", "first day MB", "a later day MB", f"after {last} days MB", "all days, wall s", "all days, CPU s"]
     title = f"{megabytes:,} MB ({copy_bytes / MB:,.0f} MB of COPY text on the first day), {last} days, one backup a day"
     notes = [f"each day {_APPENDED:g} % is appended and {_UPDATED:g} % of the rows are updated; nothing is deleted"]
-    notes += [f"{one.title}: {one.absent}." for one in rivals if one.absent]
+    notes += [f"{one.title}: {one.absent}" for one in rivals if one.absent]
     notes += [f"failed: {failure}" for failure in failures.values()]
     figures = {"titles": {one.key: one.title for one in rivals}, "days": [asdict(run) for run in runs]}
     return Section(f"{last} daily backups", [Table(title, header, rows)], [], notes, figures)

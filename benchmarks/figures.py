@@ -60,6 +60,10 @@ class Size:
         """The runs of one contender at one work, by round."""
         return {run.round: run for run in self.runs if run.contender == contender and run.work == work}
 
+    def peak_bytes(self, contender: str) -> int:
+        """The most memory that it took at any work in any round, without PostgreSQL's programs."""
+        return max((run.cost.own_bytes for run in self.runs if run.contender == contender), default=0)
+
     def tables(self) -> list[Table]:
         """A table a work, a row a contender."""
         return [table for work in WORKS if (table := self._table(work)).rows]
@@ -84,6 +88,16 @@ class Size:
             elif work in who.works:
                 rows.append([who.title, *_cells(list(self.of(who.key, work).values()))])
         return Table(f"{self.name}: {WORKS[work]}", ["", *_COLUMNS], rows)
+
+
+def memory_by_size(sizes: Sequence[Size]) -> list[Table]:
+    """How peak memory moves with the size of the database: one table, where there are several sizes."""
+    if len(sizes) < 2:
+        return []
+    rows = [
+        [who.title, *(megabytes(size.peak_bytes(who.key)) for size in sizes)] for who in sizes[0].contenders if not who.absent
+    ]
+    return [Table("Peak memory MB of all works, without PostgreSQL's programs", ["", *(size.name for size in sizes)], rows)]
 
 
 def _cells(runs: Sequence[Run]) -> list[str]:

@@ -61,7 +61,7 @@ def _shown(sizes: Sequence[Size]) -> Size:
 
 def _wall(size: Size) -> Any:
     bars = {work: _medians(size, work, lambda run: run.cost.wall_seconds) for work in WORKS}
-    return _panels(bars, "seconds, {:,.1f}", f"{TITLES[WALL]}, {size.name}: median of {size.rounds}, bars from least to most")
+    return _panels(bars, "seconds, {:,.1f}", f"{TITLES[WALL]}, {size.name}: {_rounds(size)}")
 
 
 def _stored(size: Size) -> Any:
@@ -69,7 +69,11 @@ def _stored(size: Size) -> Any:
         work: {who: values for who, values in _medians(size, work, lambda run: run.added_bytes / MB).items() if max(values)}
         for work in BACKUPS
     }
-    return _panels(bars, "MB, {:,.1f}", f"{TITLES[STORED]}, {size.name}: median of {size.rounds}")
+    return _panels(bars, "MB, {:,.1f}", f"{TITLES[STORED]}, {size.name}: {_rounds(size)}")
+
+
+def _rounds(size: Size) -> str:
+    return "one round" if size.rounds == 1 else f"median of {size.rounds} rounds, lines from least to most"
 
 
 def _medians(size: Size, work: str, figure: Any) -> dict[str, list[float]]:
@@ -101,30 +105,27 @@ def _panels(bars: dict[str, dict[str, list[float]]], unit: str, title: str) -> A
 def _memory(sizes: Sequence[Size]) -> Any:
     from matplotlib.figure import Figure
 
-    names = [who.title for who in sizes[0].contenders if any(_peak(size, who.key) > 20 * MB for size in sizes)][::-1]
+    names = [who.title for who in sizes[0].contenders if any(size.peak_bytes(who.key) > 20 * MB for size in sizes)][::-1]
     keys = {who.title: who.key for who in sizes[0].contenders}
     figure = Figure(figsize=(10, 0.9 + 0.2 * len(names) * len(sizes)), layout="constrained")
     axes = figure.add_subplot()
     height = 0.8 / len(sizes)
     for number, size in enumerate(sizes):
         places = [place + 0.4 - height * (number + 0.5) for place in range(len(names))]
-        peaks = [_peak(size, keys[name]) / MB for name in names]
+        peaks = [size.peak_bytes(keys[name]) / MB for name in names]
         bars = axes.barh(places, peaks, height=height, color=_SIZE_COLOURS[number % 4], label=size.name)
         axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     axes.axvline(250, color="#c0392b", lw=0.8, ls="--")
     axes.set_xlabel("MB, the most of all works and rounds; the line is the aim for Holdfast")
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside right upper")
     figure.suptitle(TITLES[MEMORY], fontsize=10)
     return figure
 
 
-def _peak(size: Size, key: str) -> int:
-    return max((run.cost.own_bytes for run in size.runs if run.contender == key), default=0)
-
-
 def _days(titles: dict[str, str], runs: Sequence[dict[str, Any]]) -> Any:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.add_subplot()
@@ -136,6 +137,7 @@ def _days(titles: dict[str, str], runs: Sequence[dict[str, Any]]) -> Any:
             days, held = [run["round"] for run in mine], [run["stored_bytes"] / MB for run in mine]
             axes.plot(days, held, line, marker=mark, ms=3, lw=1.4, color=_colour(title), label=f"{title}: {held[-1]:,.0f} MB")
     axes.set_xlabel("day")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("MB stored")
     axes.set_ylim(bottom=0)
     axes.grid(color="#e5e5e5", lw=0.6)

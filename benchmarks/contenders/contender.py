@@ -12,11 +12,11 @@ from pathlib import Path
 FIRST, UNCHANGED, APPENDED, UPDATED, CHECK, RESTORE = "first", "unchanged", "appended", "updated", "check", "restore"
 WORKS = {  # in the order in which they are done and told
     FIRST: "first backup",
-    UNCHANGED: "second backup, nothing changed",
-    APPENDED: "backup after 1 % was appended",
-    UPDATED: "backup after 1 % of all rows, here and there, were updated",
-    CHECK: "read check of all that is stored",
-    RESTORE: "restore of the newest backup, with indexes",
+    UNCHANGED: "second backup, unchanged",
+    APPENDED: "after 1 % was appended",
+    UPDATED: "after 1 % of rows, at random, were updated",
+    CHECK: "read check of everything",
+    RESTORE: "restore with indexes",
 }
 BACKUPS = (FIRST, UNCHANGED, APPENDED, UPDATED)
 

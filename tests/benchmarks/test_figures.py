@@ -75,7 +75,7 @@ def test_who_is_absent_stands_in_the_tables_with_the_reason_and_is_not_taken_for
     size = _size(_run("holdfast", FIRST, 1, 1), absent="not on this machine; Debian: apt-get install restic")
     text = as_section([size]).as_markdown()
     assert "| restic | absent |" in text
-    assert "- restic: not on this machine; Debian: apt-get install restic." in text
+    assert "- restic: not on this machine; Debian: apt-get install restic" in text
     assert _verdict(size, "first backup, zstd : restic (command)")[1:] == ["restic is absent", "≤ 0.5 ×", "**not met**"]
 
 
@@ -102,3 +102,10 @@ def test_all_runs_come_back_from_the_file() -> None:
 
 def test_a_size_may_have_its_own_number_of_rounds() -> None:
     assert wanted_sizes("100,1000:2,4000:1", 5) == [(100, 5), (1000, 2), (4000, 1)]
+
+
+def test_how_memory_moves_with_the_size_is_told_where_there_are_several() -> None:
+    small = replace(_size(_run("holdfast", FIRST, 1, 1), _run("holdfast", RESTORE, 1, 1, memory=90 * MB)), megabytes=100)
+    large = _size(_run("holdfast", FIRST, 1, 1, memory=120 * MB))
+    assert "| holdfast, zstd | 90 | 120 |" in as_section([small, large]).as_markdown()
+    assert "Peak memory MB" not in as_section([large]).as_markdown()
