@@ -92,7 +92,7 @@ class ChunkStore:
         self.stored = Stored()
         self.fresh = ChunkSet()  # where objects are locked: what this run put or found, which no earlier backup has locked
 
-    def keep(self, plain: bytes, how: Compression) -> bytes:
+    def keep(self, plain: bytes | memoryview, how: Compression) -> bytes:
         """Make sure that this content is stored; return its chunk id."""
         chunk_id = self._sealed.chunk_id(plain)
         with self._lock:
@@ -120,7 +120,7 @@ class ChunkStore:
         mine.set_result(None)
         return chunk_id
 
-    def _store(self, chunk_id: bytes, plain: bytes, how: Compression) -> None:
+    def _store(self, chunk_id: bytes, plain: bytes | memoryview, how: Compression) -> None:
         data = sealing.seal(Kind.CHUNK, chunk_id, plain, how, self._sealed.master)
         name = names.chunk(chunk_id)
         try:
