@@ -133,7 +133,7 @@ def _tried(stage: Stage, size: Size, contender: Contender, work: str, number: in
 
 def _contenders(sizes: Sequence[Size]) -> list[Table]:
     rows = [[who.title, who.how] for who in (sizes[0].contenders if sizes else [])]
-    return [Table("The contenders", ["", "what runs"], rows)] if rows else []
+    return [Table("The contenders", ["", "what runs"], rows, words=2)] if rows else []
 
 
 def _databases(sizes: Sequence[Size]) -> Table:

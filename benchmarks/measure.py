@@ -78,11 +78,14 @@ def cpu_of_home(home: Path) -> float:
 def cpu_of_server(pid: int) -> float:
     """Processor seconds spent so far by the PostgreSQL server of this postmaster, sessions that have ended included."""
     postmaster = psutil.Process(pid)
-    seconds = sum(postmaster.cpu_times()[:4])
-    for process in postmaster.children():
-        with suppress(psutil.Error):
-            seconds += sum(process.cpu_times()[:4])
-    return seconds
+    while True:
+        sessions = set(postmaster.children())
+        seconds = sum(postmaster.cpu_times()[:4])
+        for process in sessions:
+            with suppress(psutil.Error):
+                seconds += sum(process.cpu_times()[:4])
+        if sessions == set(postmaster.children()):  # else one ended meanwhile, and counts twice or not at all
+            return seconds
 
 
 def bytes_in(folder: Path) -> int:

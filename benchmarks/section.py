@@ -13,16 +13,17 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header; the first column is words, the others are figures."""
+    """Rows of text under a header; the first columns, mostly one, are words, the others are figures."""
 
     title: str
     header: list[str]
     rows: list[list[str]]
+    words: int = 1
 
     def as_markdown(self) -> str:
         """The table for people."""
         lines = [f"**{self.title}**", ""] if self.title else []
-        lines += [_row(self.header), _row(["---", *["---:"] * (len(self.header) - 1)])]
+        lines += [_row(self.header), _row(["---"] * self.words + ["---:"] * (len(self.header) - self.words))]
         return "\n".join(lines + [_row(row) for row in self.rows])
 
 
@@ -94,6 +95,8 @@ def targets_table(targets: Sequence[Target]) -> Table:
 
 
 def _figure(value: float, unit: str) -> str:
+    if 0 < abs(value) < 0.1:
+        return _with_unit(f"{value:.2g}", unit)
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return _with_unit(f"{value:,.{digits}f}", unit)
 

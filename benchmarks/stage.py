@@ -12,7 +12,7 @@ from pathlib import Path
 
 from examples.content_pipeline.facts import PipelineFacts, measure
 from examples.content_pipeline.generate import SEED, build, change
-from holdfast.postgres.connection import DatabaseUrl, connect_to_server, quote_identifier
+from holdfast.postgres.connection import DatabaseUrl, connect, connect_to_server, quote_identifier
 from holdfast.postgres.embedded import EmbeddedServer
 from holdfast.postgres.tools import ToolName, find_tool
 
@@ -60,7 +60,7 @@ class Stage:
     def change_source(self, *, percent_appended: float = 0.0, percent_rows_updated: float = 0.0, seed: int = SEED) -> None:
         """Work on the source as a day would, and vacuum, so that no backup pays for that, or is disturbed by it."""
         change(self.source, percent_appended=percent_appended, percent_rows_updated=percent_rows_updated, seed=seed)
-        with closing(connect_to_server(self.source)) as connection, connection.cursor() as cursor:
+        with closing(connect(self.source)) as connection, connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
 
     def dump_source(self) -> None:
@@ -69,7 +69,7 @@ class Stage:
 
     def source_bytes(self) -> int:
         """What the source takes on the server's disk."""
-        with closing(connect_to_server(self.source)) as connection, connection.cursor() as cursor:
+        with closing(connect(self.source)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_database_size(current_database())")
             return int((cursor.fetchone() or (0,))[0])
 
