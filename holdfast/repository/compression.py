@@ -18,6 +18,8 @@ NONE, GZIP, ZSTD = 0, 1, 2  # the header's compression byte
 _DEFAULT_LEVEL = {"gzip": 6, "zstd": 1, "none": 0}
 _LEVELS = {"gzip": range(1, 10), "zstd": range(1, 23), "none": range(1)}
 _GZIP_ERROR: type[Exception] = zlib_ng.error  # type: ignore[assignment]  # its stub calls a class an instance
+_LONG_BYTES = 256 << 10  # from here on zstd itself takes other settings
+_LONG_HASH_LOG = 17  # level 1 would remember 2^14 places; 2^17 make long content 6 % smaller (docs/decisions/0011-intake.md)
 _GZIP_WINDOW = 31  # 15 bits with a gzip header (RFC 1952)
 
 
@@ -53,7 +55,7 @@ def compress(data: bytes | memoryview, how: Compression) -> tuple[int, bytes | m
     if how.algorithm == "gzip":
         code, packed = GZIP, zlib_ng.compress(data, how.effective_level, _GZIP_WINDOW)
     else:
-        code, packed = ZSTD, _zstd_compressor(how.effective_level).compress(data)
+        code, packed = ZSTD, _zstd_compressor(how.effective_level, len(data)).compress(data)
     return (code, packed) if len(packed) < len(data) else (NONE, data)
 
 
@@ -92,11 +94,17 @@ def _unzstd(data: bytes | memoryview, length: int) -> bytes:
         raise ValueError(f"it can't be decompressed ({error})") from error
 
 
-def _zstd_compressor(level: int) -> zstandard.ZstdCompressor:
-    made: dict[int, zstandard.ZstdCompressor] = _thread.__dict__.setdefault("compressors", {})
-    if level not in made:
-        made[level] = zstandard.ZstdCompressor(level=level)
-    return made[level]
+def _zstd_compressor(level: int, length: int) -> zstandard.ZstdCompressor:
+    made: dict[tuple[int, bool], zstandard.ZstdCompressor] = _thread.__dict__.setdefault("compressors", {})
+    own = level == 1 and length > _LONG_BYTES
+    if (level, own) not in made:
+        made[level, own] = _long_compressor() if own else zstandard.ZstdCompressor(level=level)
+    return made[level, own]
+
+
+def _long_compressor() -> zstandard.ZstdCompressor:
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, hash_log=_LONG_HASH_LOG)
+    return zstandard.ZstdCompressor(compression_params=parameters)
 
 
 def _zstd_decompressor() -> zstandard.ZstdDecompressor:

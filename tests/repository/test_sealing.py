@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import struct
 
 import pytest
@@ -123,3 +124,14 @@ def test_a_level_or_algorithm_that_there_is_not_says_what_there_is(algorithm: st
 def test_a_level_that_nobody_set_is_the_algorithms_own() -> None:
     assert (Compression("gzip").effective_level, Compression("zstd").effective_level) == (6, 1)
     assert Compression("zstd", 3).effective_level == 3
+
+
+def test_long_content_takes_less_room_than_zstd_makes_of_it_by_itself() -> None:
+    rng = random.Random(1)
+    words = [f"{rng.getrandbits(60):x}"[: rng.randint(3, 12)] for _ in range(4000)]
+    content = " ".join(rng.choices(words, k=150_000)).encode()[: 1 << 20]
+    code, packed = compress(content, Compression("zstd"))
+    assert code == 2
+    assert len(packed) < 0.92 * len(zstandard.compress(content, 1))
+    assert zstandard.decompress(packed) == content
+    assert compress(content[: 1 << 16], Compression("zstd"))[1] == zstandard.compress(content[: 1 << 16], 1)
