@@ -70,6 +70,20 @@ def sessions(run_sql: RunSql, what: str = "true") -> int:
     return count
 
 
+def test_a_tool_interrupts_nobody_for_each_small_piece_and_keeps_a_humbler_policy_that_we_were_given() -> None:
+    show = ["-c", "import os, sys; sys.stdout.write(str(os.sched_getscheduler(0)))"]
+    with run_tool(script("python"), show, stdout="pipe") as child:
+        assert child.stdout.readall() == str(os.SCHED_BATCH).encode()
+    us = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        child = run_tool(script("python"), show, stdout="pipe")
+    finally:
+        os.sched_setscheduler(0, us, os.sched_param(0))
+    with child:
+        assert child.stdout.readall() == str(os.SCHED_IDLE).encode()
+
+
 @pytest.mark.parametrize("name", ["pg_dump", "psql", "pg_restore"])
 def test_kill_9_of_the_parent_leaves_no_child_and_no_session(
     name: str, database: DatabaseUrl, run_sql: RunSql, tmp_path: Path
