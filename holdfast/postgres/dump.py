@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from holdfast.errors import TableLockedError, WorkFailedError
+from holdfast.errors import TableLockedError, ToolFailedError, WorkFailedError
 from holdfast.postgres.process import Child, run_tool
 from holdfast.postgres.snapshot import Snapshot
 from holdfast.postgres.table_reader import TableReader
@@ -125,12 +125,13 @@ class DatabaseDump:
             return self._writer.store(BASE, "pg_dump_custom", child.stdout, on_progress=on_progress)
 
     def store_table(self, table: Table, on_progress: Progress = None) -> Entry:
-        """Store the rows of one table of the plan; `Entry.lines` is their number."""
+        """Store the rows of one table of the plan; `Entry.lines` is how many the server says it has sent."""
         with self._reader() as reader:
             stream = reader.stream(table)
-            return self._writer.store(
-                entry_name(table), "copy_text", stream, count_lines=True, on_progress=on_progress, media="text/plain"
-            )
+            entry = self._writer.store(entry_name(table), "copy_text", stream, on_progress=on_progress, media="text/plain")
+            if entry.size_bytes and not stream.rows:
+                raise ToolFailedError("psql did not tell how many rows a table has", reason=f"it wrote {entry.size_bytes} bytes")
+            return replace(entry, lines=stream.rows)
 
     def count_rest(self) -> None:
         """Count the rows of the tables in `base`; `store_truth` does it where nobody did before."""
@@ -211,7 +212,7 @@ class DatabaseDump:
         name = entry_name(table)
         streamed = name in lines
         rows = lines[name] if streamed else (self._rest or {})[table.key]
-        assert rows is not None  # noqa: S101  store_table counts them
+        assert rows is not None  # noqa: S101  store_table knows them
         return TableTruth(
             schema=table.schema,
             name=table.name,

@@ -4,9 +4,10 @@ A reader is a psql that imports the snapshot, locks all tables that are to be st
 other. It locks them early because a lock asked for later would queue behind any ALTER TABLE that by then waits for the snapshot
 to end: each would wait for the other. One psql for many tables also saves starting one for each.
 
-psql writes all tables into one pipe. After each, it is told to write a word that was drawn by lot for this reader; since it gets
-its next command only when that word was seen, the word is always the last thing in the pipe, and only the tail of what was
-read needs to be looked at. Why psql and nothing else: docs/decisions/0001-copy-reader.md.
+psql writes all tables into one pipe. After each, it is told to write a word that was drawn by lot for this reader, and behind it
+how many rows the server says that it has sent; since psql gets its next command only when that was seen, it is always the last
+thing in the pipe, and only the tail of what was read needs to be looked at. The rows are the server's own number, not a count of
+what has arrived: one that is lost on the way is missed by the restore. Why psql: docs/decisions/0001-copy-reader.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _LOCKED_AT_ONCE = 200
+_ROWS_DIGITS = 20
+# psql keeps the server's answer to a COPY, hence the number of rows, only when the rows go elsewhere than its other output.
+_TO_STDOUT = b"\\g /dev/stdout\n"
 
 
 class TableReader:
@@ -58,7 +62,7 @@ class TableReader:
     def stream(self, table: Table) -> TableStream:
         """Begin to stream a table; read it to its end before the next. Reading raises what `Child.wait` raises."""
         columns, encoding = table.stored_columns, self._encoding.encode()
-        self._tell(b"COPY " + table.stored_name + b" (" + columns + b") TO STDOUT (ENCODING '" + encoding + b"');\n")
+        self._tell(b"COPY " + table.stored_name + b" (" + columns + b") TO STDOUT (ENCODING '" + encoding + b"') " + _TO_STDOUT)
         return TableStream(self._psql.stdout, self._end)
 
     def end(self) -> None:
@@ -71,7 +75,8 @@ class TableReader:
 
     def _tell(self, statements: bytes) -> None:
         try:
-            self._psql.stdin.write(statements + b"COPY (SELECT '" + self._end + b"') TO STDOUT;\n")
+            rows = f"lpad(:'ROW_COUNT', {_ROWS_DIGITS}, '0')".encode()
+            self._psql.stdin.write(statements + b"COPY (SELECT '" + self._end + b"' || " + rows + b") TO STDOUT;\n")
             self._psql.stdin.flush()
         except BrokenPipeError:
             self._psql.wait()  # raises what ended it
@@ -84,17 +89,25 @@ class TableStream(io.RawIOBase):
     def __init__(self, source: ToolOutput, end: bytes) -> None:
         super().__init__()
         self._source = source
-        self._end = end + b"\n"
+        self._end = end
+        self._end_bytes = len(end) + _ROWS_DIGITS + 1  # the line's end is one more
+        self._rows: int | None = None
         self._kept = b""  # read already, but perhaps the beginning of the end
         self._spare = b""
-        self._ended = False
+
+    @property
+    def rows(self) -> int:
+        """How many rows the server says that it has sent; known when all is read."""
+        if self._rows is None:
+            raise ValueError("the table is not read to its end")
+        return self._rows
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer).cast("B")
-        if not self._spare and len(view) > 2 * len(self._end):
+        if not self._spare and len(view) > 2 * self._end_bytes:
             return self._fill(view)
         if not self._spare:  # the caller's buffer can't hold the end, so read into one of ours
             own = memoryview(bytearray(1 << 16))
@@ -105,15 +118,16 @@ class TableStream(io.RawIOBase):
         return len(part)
 
     def _fill(self, view: memoryview) -> int:
-        while not self._ended:
+        while self._rows is None:
             kept = len(self._kept)
             view[:kept] = self._kept
             count = self._source.readinto(view[kept:])
             if not count:
                 raise ToolFailedError("psql ended in the middle of a table, and gave no error")
             filled = kept + count
-            tail = bytes(view[max(0, filled - len(self._end)) : filled])
-            self._ended = tail == self._end
+            tail = bytes(view[max(0, filled - self._end_bytes) : filled])
+            if len(tail) == self._end_bytes and tail.startswith(self._end):
+                self._rows = int(tail[len(self._end) :])
             self._kept = tail
             if filled > len(tail):
                 return filled - len(tail)

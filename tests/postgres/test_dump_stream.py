@@ -1,4 +1,4 @@
-"""Where a table ends in the pipe that carries many."""
+"""Where a table ends in the pipe that carries many, and how many rows it has."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from holdfast.postgres.table_reader import TableStream
     end=st.binary(min_size=1, max_size=8),
     pieces=st.lists(st.integers(1, 40), min_size=1),
     wanted=st.lists(st.integers(1, 80), min_size=1),
+    rows=st.integers(0, 10**18),
 )
-def test_a_table_s_end_is_found_however_the_pipe_cuts_it(body: bytes, end: bytes, pieces: list[int], wanted: list[int]) -> None:
+def test_a_table_s_end_and_rows_are_found_however_the_pipe_cuts_it(
+    body: bytes, end: bytes, pieces: list[int], wanted: list[int], rows: int
+) -> None:
     end = b"\xf5" + end.replace(b"\n", b"") + b"\xf6"  # bytes that the body has not got, as no text has
     body = body.replace(b"\xf5", b"")
-    stream = TableStream(Pieces(body + end + b"\n", pieces), end)  # type: ignore[arg-type]
+    stream = TableStream(Pieces(body + end + f"{rows:020}\n".encode(), pieces), end)  # type: ignore[arg-type]
     found = bytearray()
     for number in range(10_000):
         part = stream.read(wanted[number % len(wanted)])
@@ -29,6 +32,7 @@ def test_a_table_s_end_is_found_however_the_pipe_cuts_it(body: bytes, end: bytes
         found += part
     assert bytes(found) == body
     assert stream.read(10) == b""
+    assert stream.rows == rows
 
 
 class Pieces(io.RawIOBase):
