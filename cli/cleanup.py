@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 commands = Commands("")
+_SHOWN = 1000  # rows of a table: more are for programs
 
 
 @commands.command(rich_help_panel="Back up and bring back")
@@ -48,10 +49,10 @@ def cleanup_text(document: Document) -> Iterator[RenderableType]:
     freed = f", {figures.size(document['freedBytes'])} {would_be}freed" if document["freedBytes"] is not None else ""
     yield jobs.headline(f"{count} {_backups(count)} {word},", f"{kept} stay{freed}", good=document["status"] == "completed")
     if count:
-        yield _table(document["deleted"], "Why it goes")
+        yield from _table(document["deleted"], "Why it goes")
     special = [one | {"why": "; ".join(one["why"])} for one in document["kept"] if one["special"]]
     if special:
-        yield _table(special, "Why it stays")
+        yield from _table(special, "Why it stays")
     for one in document["spared"]:
         yield f"  {one['jobId']} stays for now: {one['why']}"
     for one in document["refused"]:
@@ -64,12 +65,14 @@ def cleanup_text(document: Document) -> Iterator[RenderableType]:
     yield from (f"  {told}" for told in [*document["problems"], *document["notes"]])
 
 
-def _table(rows: list[Document], why: str) -> RenderableType:
+def _table(rows: list[Document], why: str) -> Iterator[RenderableType]:
     shown = output.table("Job", "Type", "Snapshot at (UTC)", "Added", why, right=("Added",), whole=("Job",))
-    for one in rows:
+    for one in rows[:_SHOWN]:
         moment = figures.minute(jobs.when(one["snapshotAt"]))
         shown.add_row(one["jobId"], one["type"], moment, figures.size(one["storedBytes"]), one["why"])
-    return shown
+    yield shown
+    if len(rows) > _SHOWN:
+        yield f"  and {len(rows) - _SHOWN:,} more; --json has all"
 
 
 def _backups(count: int) -> str:

@@ -28,6 +28,8 @@ from orchestration.rows import Json
 from orchestration.tasks import settled
 
 PRUNE_WAIT_SECONDS = 60.0
+_SHOWN = 1000
+"""Rows of the artifact; those of backups that go come first. The document has all, and the repository's record of the plan."""
 
 
 class Cleaning:
@@ -119,7 +121,7 @@ def _show(document: Json) -> None:
     spared = {one["jobId"]: one["why"] for one in document["spared"]}
     rows += [{"backup": backup_id, "outcome": "stays for now", "why": why} for backup_id, why in spared.items()]
     rows += [_row(one, "stays", "; ".join(one["why"])) for one in document["kept"]]
-    artifacts.table("cleanup-plan", "What a clean-up decided about each backup, and why", rows)
+    artifacts.table("cleanup-plan", "What a clean-up decided about each backup, and why", rows[:_SHOWN])
     facts = {
         "Backups that " + went: len(document["deleted"]),
         "Backups that stay": len(document["kept"]) + len(spared),
@@ -127,7 +129,8 @@ def _show(document: Json) -> None:
         "Chunks deleted": document["chunksDeleted"],
         "Rows deleted": sum(count for count in (document["rows"] or {}).values() if isinstance(count, int)),
     }
-    notes = [f"nothing of the type {one['type']} goes: {one['why']}" for one in document["refused"]]
+    notes = [f"the table shows the first {_SHOWN} of {len(rows)} backups"] if len(rows) > _SHOWN else []
+    notes += [f"nothing of the type {one['type']} goes: {one['why']}" for one in document["refused"]]
     notes += [f"the replica {one['name']}: {_of_replica(one, went)}" for one in document["replicas"]]
     artifacts.summary(
         "cleanup-summary", f"Clean-up {document['jobId']}", facts, [*notes, *document["problems"], *document["notes"]]

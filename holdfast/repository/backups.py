@@ -123,7 +123,6 @@ class Backups:
         self._sealed = sealed
         self.cache = cache
         self._opened: dict[str, Manifest] = {}
-        self._remembered: dict[str, tuple[Kept, Manifest]] = {}
 
     def list(self, backup_type: str | None = None) -> list[BackupSummary]:
         """List backups, newest first."""
@@ -166,14 +165,13 @@ class Backups:
 
     def _remember(self, name: str, kept: Kept) -> Manifest:
         """Open what the cache keeps of a manifest. Raises as `open` does where the cache can't give it and the storage can't."""
-        found = self._remembered.get(name)
-        if found is not None and found[0] is kept:
-            return found[1]
+        if isinstance(kept.opened, Manifest):
+            return kept.opened
         try:
-            manifest = Manifest.from_json(orjson.loads(kept.content))  # its form and its name were proven when it was read
+            manifest = Manifest.from_json(orjson.loads(kept.content))  # form and name were proven when it was read
         except ValueError:  # the file of the cache is damaged
-            return self._open(name, None)
-        self._remembered[name] = (kept, manifest)
+            manifest = self._open(name, None)
+        kept.opened = manifest
         return manifest
 
     def _read(self, info: ObjectInfo) -> BackupSummary | None:

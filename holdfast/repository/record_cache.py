@@ -55,6 +55,7 @@ class Kept:
     _file: _File | None = None
     _start: int = 0
     _content: bytes = b""
+    opened: Any = None  # what the content was made into, for all in this process that ask
 
     @property
     def content(self) -> bytes:
