@@ -1,9 +1,9 @@
 """Storage in a folder of a local or mounted file system.
 
 obstore writes a file `name#1` and links it into place, so an object appears whole or not at all, but it never calls
-fsync. `sync` does that here, for every object put, found or deleted since the last sync, and for the folders on the way to it. A
-`name#1` that a killed process left behind is no object; `tidy` removes it. `reserve#` is no object either: it holds some space
-back, so that on a full disk there is room for the small objects that a prune needs to free the rest.
+fsync. `sync` does that here, for every object put, found or deleted since the last sync, and for the folders on the way to it
+(see `local_sync`). A `name#1` that a killed process left behind is no object; `tidy` removes it. `reserve#` is no object either:
+it holds some space back, so that on a full disk there is room for the small objects that a prune needs to free the rest.
 
 A locked object can't be deleted. One that is replaced, to heal it or to remove a key, stays beside as `name#kept-…` until its
 lock ends, as the versions of a bucket do, and what took its place is locked in turn. Locks are heeded also by a storage that is
@@ -16,9 +16,6 @@ import contextlib
 import logging
 import os
 import re
-import threading
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from obstore.store import LocalStore
 
 from holdfast.errors import ObjectExistsError, ObjectLockedError, SettingsError, StorageFullError
 from holdfast.storage import local_locks
+from holdfast.storage.local_sync import Unsynced
 from holdfast.storage.objectstore import ObstoreStorage, checked_name
 
 log = logging.getLogger(__name__)
@@ -34,8 +32,6 @@ _LEFT_OVER = re.compile(r".+#\d+")
 _RESERVE = "reserve#"
 _RESERVE_BYTES = 1 << 20
 _SMALL_BYTES = 64 << 10
-_BATCH = 512
-_SYNC_THREADS = 8  # the waits overlap, and one journal commit serves many files
 
 
 class LocalStorage(ObstoreStorage):
@@ -46,9 +42,6 @@ class LocalStorage(ObstoreStorage):
         self._immutable_days = immutable_days
         self._warned = False
         self._latest = datetime.min.replace(tzinfo=UTC)  # the latest time that the file system has told
-        self._unsynced: set[str] = set()
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
         try:
             made = _make_folder(self._root)
             store = LocalStore(self._root)
@@ -59,7 +52,7 @@ class LocalStorage(ObstoreStorage):
                 next_step="Set BACKUP_STORAGE_PATH to a folder that this user may write to",
             ) from error
         super().__init__(store, self._root.as_uri())
-        self._unsynced_folders: set[Path] = {folder.parent for folder in made}
+        self._unsynced = Unsynced(folder.parent for folder in made)
 
     @property
     def kind(self) -> str:
@@ -116,19 +109,9 @@ class LocalStorage(ObstoreStorage):
             return local_locks.read_lock(self._path(name))
 
     def sync(self) -> None:
-        with self._syncing:  # so that a batch which another thread is at is durable too when this returns
-            with self._lock:
-                names, self._unsynced = self._unsynced, set()
-                folders, self._unsynced_folders = self._unsynced_folders, set()
-            try:
-                self._sync_all(self._root / name for name in names)
-                self._sync_all(folders)
-            except BaseException:
-                with self._lock:
-                    self._unsynced |= names
-                    self._unsynced_folders |= folders
-                raise
-        if names:
+        with self._errors("what was put", "make durable"):
+            noted = self._unsynced.sync()
+        if noted:
             self._take_reserve()
 
     def tidy(self, before: datetime) -> int:
@@ -186,25 +169,9 @@ class LocalStorage(ObstoreStorage):
         return True
 
     def _remember(self, name: str) -> None:
-        """Note what is to be synced; sync a batch of files at once, so that neither the notes nor the last sync grow long."""
-        with self._lock:
-            self._unsynced.add(name)
-            self._unsynced_folders.update(self._root / parent for parent in Path(name).parents)
-            if len(self._unsynced) < _BATCH:
-                return
-            batch, self._unsynced = self._unsynced, set()
-        try:
-            with self._syncing:
-                self._sync_all(self._root / name for name in batch)
-        except BaseException:
-            with self._lock:
-                self._unsynced |= batch
-            raise
-
-    def _sync_all(self, paths: Iterable[Path]) -> None:
-        with self._errors("what was put", "make durable"), ThreadPoolExecutor(_SYNC_THREADS) as pool:
-            for _ in pool.map(_sync_path, paths):
-                pass
+        """Note what is to be synced."""
+        with self._errors("what was put", "make durable"):
+            self._unsynced.add(self._root / name, (self._root / parent for parent in Path(name).parents))
 
 
 def _make_folder(path: Path) -> list[Path]:
@@ -213,17 +180,6 @@ def _make_folder(path: Path) -> list[Path]:
     for folder in reversed([path, *missing[1:]]):
         folder.mkdir(mode=0o700, exist_ok=True)  # fails where a file has the folder's name
     return missing
-
-
-def _sync_path(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return  # deleted since; its folder is synced
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _modified(path: Path) -> datetime:
