@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,13 +90,16 @@ def prove_contents(
     """
     report = ProofReport()
     chosen = [table for table in contents.truth.tables if selection is None or table.key in selection.tables]
-    encoding = contents.truth.client_encoding
     limit = limit or TimeLimit(None, "the comparison")
+    encoding = contents.truth.client_encoding
     with (
+        ThreadPoolExecutor(1, "holdfast-compare") as pool,
         closing(connect(restored, client_encoding=encoding)) as connection,
         limit.connection(connection),
         database_errors(restored, "comparing"),
     ):
+        # pg_dump reads the definitions while the server counts.
+        dumped = pool.submit(dump_definitions, restored, contents, limit, tools=tools)
         _set_for_reading(connection)
         _compare_rows(report, connection, chosen, content)
         _compare_sequences(report, connection, contents.archive, selection)
@@ -104,8 +108,7 @@ def prove_contents(
             properties = _changed_properties(connection, contents, owners=owners)
             report.notes += [text for name, text in properties if in_place or (any_locale and name in _LOCALE)]
             report.problems += [text for name, text in properties if not in_place and not (any_locale and name in _LOCALE)]
-    after = dump_definitions(restored, contents, limit, tools=tools)
-    _compare_definitions(report, contents.archive, after, selection, owners=owners, in_place=in_place)
+    _compare_definitions(report, contents.archive, dumped.result(), selection, owners=owners, in_place=in_place)
     return report
 
 

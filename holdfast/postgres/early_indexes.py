@@ -1,7 +1,8 @@
 """Indexes and keys that are made while other tables are still being filled, so that no core waits for the largest table.
 
 Whoever has filled a large table, and finds no other one waiting to be filled, makes that table's keys and indexes for as long as
-somebody else is still filling. What is left then is made by all hands at once (see `stages.py`).
+somebody else is still filling. What is left then is made by all hands at once (see `index_queue.py`, and for what belongs to no
+large table, `stages.py`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ class EarlyIndexes:
         """The entries that need not be made any more."""
         with self._lock:
             return frozenset(self._made)
+
+    @property
+    def left(self) -> list[tuple[TableName, ArchiveEntry]]:
+        """What of the tables' own is still to be made."""
+        made = self.made
+        return [(table, entry) for table, entries in self._of_table.items() for entry in entries if entry.id not in made]
 
     @contextmanager
     def filling(self, table: TableName | None) -> Iterator[None]:

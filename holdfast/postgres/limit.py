@@ -10,7 +10,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -57,6 +58,19 @@ class TimeLimit:
             f"{self._what} did not end within {self._seconds:g} seconds and was stopped",
             next_step="Raise the time limit, or look for what holds the database up",
         )
+
+    def at_once(self, tasks: Sequence[Callable[[], object]], workers: int) -> None:
+        """Run tasks side by side; the first that fails stops the others, and its error is the one that is raised."""
+        with ThreadPoolExecutor(min(len(tasks), workers), "holdfast-work") as pool:
+            futures = [pool.submit(task) for task in tasks]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.stop()
+                raise
 
     def stop(self) -> None:
         """Stop everything that is registered, and whatever registers later."""

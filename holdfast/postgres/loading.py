@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -19,6 +20,7 @@ from holdfast.postgres.archive import ArchiveEntry, write_list
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
 from holdfast.postgres.contents import BackupContents, TableStream, as_readable
 from holdfast.postgres.early_indexes import EarlyIndexes
+from holdfast.postgres.index_queue import IndexQueue
 from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.restore_report import RestoreOptions
@@ -28,7 +30,11 @@ from holdfast.postgres.tools import Tool, find_tool
 
 Count = Callable[[int], None]
 
-_TOOL_SETTINGS = "-c synchronous_commit=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+_SPEED = {"synchronous_commit": "off"}
+# What is read here was written a moment ago and is mostly in the kernel's memory still: to hand each read to another process
+# costs more than it saves. docs/decisions/0012-restore-speed.md has the figures.
+_SPEED_SINCE = {18: {"effective_io_concurrency": "0"}}
+_UNLIMITED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 # What a session that takes rows in must not inherit from roles or databases.
 _SESSION = """
 SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
@@ -79,6 +85,7 @@ class Loader:
         self._entries = entries
         self._flags = restore_flags(options)
         self._tool = restoring_tool(contents, options.tools)
+        self._size_bytes = {stream.table.key: stream.entry.size_bytes for stream in streams}
         self._early = EarlyIndexes(entries or contents.archive.entries, [stream.table.key for stream in streams])
         with closing(connect(database)) as connection:
             self._server = server_version(connection)
@@ -116,8 +123,21 @@ class Loader:
 
     def load_rest(self) -> None:
         """Make what is made faster or only correctly after the rows: indexes, constraints, triggers, policies."""
-        for stage in post_data_stages(self._contents.archive, self._entries, made=self._early.made):
+        queue = IndexQueue(self._early.left, self._size_bytes)
+        if queue:
+            self._limit.at_once([partial(self._make, queue)] * self._jobs, self._jobs)
+        made = self._early.made | queue.made
+        for stage in post_data_stages(self._contents.archive, self._entries, made=made):
             self._section("post-data", jobs=self._jobs if stage.at_once else 1, entries=stage.entries)
+
+    def _make(self, queue: IndexQueue) -> None:
+        with self._connection() as connection:
+            script = Script(connection, self._database)
+            while True:
+                with queue.taken() as entry:
+                    if entry is None:
+                        return
+                    script.execute(entry.definition)
 
     def analyze(self, worker: int, workers: int) -> None:
         """Gather the planner's statistics of this worker's share of the tables."""
@@ -137,7 +157,7 @@ class Loader:
         arguments = [f"--section={section}", "--exit-on-error", "-w", *flags]
         arguments += ["-j", str(jobs)] if jobs > 1 else []
         arguments += ["-d", conninfo(self._database.database), str(self._contents.base_path())]
-        settings = " ".join([*(value for name, value in self._database.options if name == "options"), _TOOL_SETTINGS])
+        settings = " ".join([*(value for name, value in self._database.options if name == "options"), *self._tool_settings()])
         with self._limit.child(
             run_tool(
                 self._tool,
@@ -156,6 +176,14 @@ class Loader:
             run_section(self._contents, script, section, tool=self._tool, limit=self._limit, arguments=arguments)
             script.execute("COMMIT")
 
+    def _tool_settings(self) -> list[str]:
+        return [f"-c {name}={value}" for name, value in (self._speed | _UNLIMITED).items()]
+
+    @property
+    def _speed(self) -> dict[str, str]:
+        since = [settings for major, settings in _SPEED_SINCE.items() if self._server.major >= major]
+        return dict(_SPEED, **{name: value for settings in since for name, value in settings.items()})
+
     def _list_arguments(self, entries: Sequence[ArchiveEntry] | None) -> list[str]:
         return [] if entries is None else ["--use-list", str(write_list(entries, self._contents.spool_folder))]
 
@@ -165,7 +193,7 @@ class Loader:
         with closing(connect(self._database, client_encoding=encoding)) as connection, self._limit.connection(connection):
             prepare_session(connection)
             with connection.cursor() as cursor:
-                cursor.execute("SET synchronous_commit = off")
+                cursor.execute("".join(f"SET {name} = {value};" for name, value in self._speed.items()))
             yield connection
 
 

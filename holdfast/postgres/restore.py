@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property, partial
 from types import TracebackType
@@ -150,7 +150,7 @@ class DatabaseRestore:
         """Take in all rows, several tables at once."""
         tasks: list[Callable[[], object]] = [self.restore_base_data]
         tasks += [partial(self.restore_table, stream.entry) for stream in self.streams]
-        self._at_once(tasks)
+        self._limit.at_once(tasks, self.options.jobs + 1)
 
     def restore_indexes(self) -> None:
         """Make indexes, constraints, triggers and all else that comes after the rows."""
@@ -260,19 +260,6 @@ class DatabaseRestore:
         if self._new is None:
             raise ValueError("create_database comes first")
         return self._new
-
-    def _at_once(self, tasks: Sequence[Callable[[], object]]) -> None:
-        """Run tasks side by side; the first that fails stops the others, and its error is the one that is raised."""
-        with ThreadPoolExecutor(min(len(tasks), self.options.jobs + 1), "holdfast-restore") as pool:
-            futures = [pool.submit(task) for task in tasks]
-            try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._limit.stop()
-                raise
 
     def _needed_extensions(self) -> list[str]:
         if self._selection:

@@ -171,3 +171,13 @@ def test_what_was_made_where_nothing_was_loses_its_name_and_stays(live: Database
     assert swap_back(live, None) is None, "a second time there is nothing left to do"
     assert swap_back(live, undone) is None
     assert rows(live, "SELECT count(*) FROM notes") == [(100,)]
+
+
+def test_what_a_restore_did_not_wait_for_is_on_disk_when_the_database_has_its_name(live: DatabaseUrl) -> None:
+    with closing(connect_to_server(live)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")  # as the server's or the role's settings may say
+        cursor.execute("SELECT pg_current_wal_insert_lsn()")
+        (before,) = cursor.fetchone() or ("",)
+        swap(connection, live, [(live.database, "live_renamed")], end_sessions=True)
+        cursor.execute("SELECT pg_current_wal_flush_lsn() > %s::pg_lsn, current_setting('synchronous_commit')", (before,))
+        assert cursor.fetchone() == (True, "off")
