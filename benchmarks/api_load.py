@@ -144,8 +144,8 @@ def _measure(folder: Path, options: argparse.Namespace) -> list[Run]:
         held.callback(server.stop)
         _tell(f"{options.rows:,} rows: building")
         url = server.create_database("catalog")
-        _fill(url, options.rows)
-        api, token = held.enter_context(_api(folder, url.without_password()))
+        fill(url, options.rows)
+        api, token = held.enter_context(running_api(folder, url.without_password()))
         bare = held.enter_context(_bare(folder))
         guide = "/functions/v1/backup?action=jobs"
         kinds = [
@@ -164,7 +164,8 @@ def _measure(folder: Path, options: argparse.Namespace) -> list[Run]:
     return runs
 
 
-def _fill(url: Any, rows: int) -> None:
+def fill(url: Any, rows: int) -> None:
+    """Make a catalog with so many backups, and restores and maintenance beside them."""
     with Catalog(url) as catalog:
         catalog.migrate()
     with closing(connect(url)) as connection, connection.cursor() as cursor:
@@ -173,7 +174,7 @@ def _fill(url: Any, rows: int) -> None:
 
 
 @contextmanager
-def _api(folder: Path, catalog_url: str) -> Iterator[tuple[str, str]]:
+def running_api(folder: Path, catalog_url: str) -> Iterator[tuple[str, str]]:
     """Run `holdfast api` with a repository, a token and this catalog; yield its address and the token."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKUP_", "HOLDFAST_", "PREFECT_", "PG"))}
     environment = kept | {

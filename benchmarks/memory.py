@@ -61,6 +61,11 @@ class Memory:
             return _kib(status, "VmRSS:")
 
 
+def peak_bytes() -> int:
+    """The most that this process has held so far; `getrusage` would tell of the one that started it, too."""
+    return _kib(Path("/proc/self/status").read_text(), "VmHWM:")
+
+
 def tree(pid: int) -> list[int]:
     """A process and its descendants that live now."""
     children: dict[int, list[int]] = {}
