@@ -20,12 +20,15 @@ from holdfast.errors import BusyError, HoldfastError, SettingsError, WorkFailedE
 from holdfast.settings import load_settings
 from orchestration.outages import outlive_outages
 from orchestration.plain_parameters import send_plain_parameters
+from orchestration.run_heartbeat import end_without_heartbeat
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-outlive_outages()  # every flow imports this module, and the engine decides before a flow's first line
+# Every flow imports this module, and the engine decides before a flow's first line.
+outlive_outages()
 send_plain_parameters()
+end_without_heartbeat()
 
 RETRIES = 3
 FIRST_DELAY_SECONDS = 2.0

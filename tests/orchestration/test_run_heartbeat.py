@@ -1,0 +1,48 @@
+"""A run ends when it is done, and says no more that it lives."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prefect import flow_engine
+
+import orchestration.tasks  # noqa: F401  as every flow imports it
+
+
+class Engine:
+    """As much of Prefect's engine as the thread that beats sees."""
+
+    heartbeat_seconds = 30
+    flow_run = None
+    logger = SimpleNamespace(debug=lambda *_, **__: None)
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.beats = threading.Event()
+        self.by: threading.Thread | None = None
+
+    def _build_heartbeat_event_template(self) -> tuple[None, None]:
+        return None, None
+
+    def _emit_flow_run_heartbeat(self, *_: Any) -> None:
+        self.told += 1
+        self.by = threading.current_thread()
+        self.beats.set()
+
+
+def test_a_run_does_not_wait_for_its_heartbeat_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[threading.Thread] = []
+    join = threading.Thread.join
+    monkeypatch.setattr(threading.Thread, "join", lambda thread, timeout=None: waited.append(thread))
+    engine: Any = Engine()
+    with flow_engine._send_heartbeats(engine):
+        assert engine.beats.wait(30)
+    assert waited == []
+    monkeypatch.undo()
+    assert engine.by is not None
+    join(engine.by, 30)
+    assert not engine.by.is_alive()
+    assert engine.told == 1
