@@ -15,16 +15,9 @@ from pathlib import Path
 from benchmarks import compare, days
 from benchmarks.compare import tell
 from benchmarks.machine import machine
-from benchmarks.results import Measured, Results
+from benchmarks.results import SECTIONS, Measured, Results
 from benchmarks.section import Section
 
-SECTIONS = {
-    "compare": "each contender at each work, in rounds",
-    "days": "30 daily backups",
-    "readers": "ways to read the source, and how many readers",
-    "prefect": "Prefect's share of a backup",
-    "scale": "many backups, jobs and chunks",
-}
 _MODULES = {"readers": "benchmarks.readers", "prefect": "benchmarks.prefect_share", "scale": "benchmarks.scale"}
 
 
@@ -57,9 +50,11 @@ def _parser() -> argparse.ArgumentParser:
         help="compare: MB of rows, with commas; 4000:1 is one round of 4,000 MB (default: %(default)s)",
     )
     parser.add_argument("--rounds", type=int, default=3, help="compare: rounds, where a size does not say (default: %(default)s)")
-    parser.add_argument("--only", default="", help="compare: only these contenders, with commas")
+    parser.add_argument("--large", default="4000:1", help="large: MB of rows and rounds (default: %(default)s)")
+    parser.add_argument("--only", default="", help="compare, large: only these contenders, with commas")
     parser.add_argument("--days", type=int, default=days.DAYS, help="days: how many (default: %(default)s)")
-    parser.add_argument("--sections", default=",".join(SECTIONS), help="which parts, with commas (default: %(default)s)")
+    usual = ",".join(name for name in SECTIONS if name != "large")
+    parser.add_argument("--sections", default=usual, help="which parts, with commas, or large (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="work under this folder (default: the system's temporary one)")
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results/benchmarks.json"), help="put the figures there (default: %(default)s)"
@@ -93,9 +88,10 @@ def _measured(name: str, options: argparse.Namespace, results: Results) -> Measu
 
 
 def _section(name: str, options: argparse.Namespace, folder: Path, save: Callable[[Section], None]) -> Section:
-    if name == "compare":
+    if name in ("compare", "large"):
         only = frozenset(options.only.split(",")) if options.only else frozenset()
-        return compare.section(folder, wanted_sizes(options.sizes, options.rounds), only=only, save=save)
+        title, text = (compare.TITLE, options.sizes) if name == "compare" else (f"{compare.TITLE}: large", options.large)
+        return compare.section(folder, wanted_sizes(text, options.rounds), title=title, only=only, save=save)
     if name == "days":
         return days.section(folder, days=options.days, save=save)
     found: Section = importlib.import_module(_MODULES[name]).section(folder)

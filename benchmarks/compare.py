@@ -21,7 +21,7 @@ from benchmarks.stage import Stage, open_stage
 from benchmarks.targets import targets
 
 DEFAULT_SIZES = ((100, 3), (1000, 3))
-_TITLE = "The same work, side by side"
+TITLE = "The same work, side by side"
 _TURN = 5
 """By how many places the order turns a round: prime to the number of contenders."""
 
@@ -30,6 +30,7 @@ def section(
     folder: Path,
     sizes: Sequence[tuple[int, int]] = DEFAULT_SIZES,
     *,
+    title: str = TITLE,
     only: frozenset[str] = frozenset(),
     save: Callable[[Section], None] = lambda _: None,
 ) -> Section:
@@ -42,13 +43,13 @@ def section(
             _warm_up(stage, found[-1], rivals, everything=len(found) == 1)
             for number in range(1, rounds + 1):
                 _round(stage, found[-1], rivals, number)
-                save(as_section(found))
-    return as_section(found)
+                save(as_section(found, title))
+    return as_section(found, title)
 
 
-def as_section(sizes: Sequence[Size]) -> Section:
+def as_section(sizes: Sequence[Size], title: str = TITLE) -> Section:
     """Tables, targets and notes of what was found."""
-    result = Section(_TITLE, [_databases(sizes), *_contenders(sizes)], figures={"sizes": [asdict(size) for size in sizes]})
+    result = Section(title, [_databases(sizes), *_contenders(sizes)], figures={"sizes": [asdict(size) for size in sizes]})
     for size in sizes:
         result.tables += size.tables()
         result.targets += targets(size)

@@ -39,19 +39,23 @@ def draw(results: Results, folder: Path) -> list[str]:
     from matplotlib import rc_context
 
     folder.mkdir(parents=True, exist_ok=True)
-    compared, lived = results.get("compare"), results.get("days")
+    sizes, lived = _sizes(results, "compare"), results.get("days")
     drawn: dict[str, Any] = {}
     with rc_context(_STYLE):
-        if compared is not None and compared.section.figures.get("sizes"):
-            sizes = [Size.from_json(one) for one in compared.section.figures["sizes"]]
+        if sizes:
             drawn[WALL] = _wall(_shown(sizes))
             drawn[STORED] = _stored(_shown(sizes))
-            drawn[MEMORY] = _memory(sizes)
+            drawn[MEMORY] = _memory(sizes + _sizes(results, "large"))
         if lived is not None and lived.section.figures.get("days"):
             drawn[DAYS] = _days(lived.section.figures["titles"], lived.section.figures["days"])
         for name, figure in drawn.items():
             figure.savefig(folder / name, metadata={"Date": None, "Creator": None})
     return list(drawn)
+
+
+def _sizes(results: Results, name: str) -> list[Size]:
+    found = results.get(name)
+    return [Size.from_json(one) for one in found.section.figures["sizes"]] if found else []
 
 
 def _shown(sizes: Sequence[Size]) -> Size:

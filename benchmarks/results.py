@@ -11,6 +11,15 @@ from typing import Any, Self
 from benchmarks.machine import described
 from benchmarks.section import Section
 
+SECTIONS = {
+    "compare": "each contender at each work, in rounds",
+    "large": "the same at 4,000 MB, by itself because it takes long",
+    "days": "30 daily backups",
+    "readers": "ways to read the source, and how many readers",
+    "prefect": "Prefect's share of a backup",
+    "scale": "many backups, jobs and chunks",
+}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -61,4 +70,6 @@ class Results:
         return self._sections.get(name)
 
     def __iter__(self) -> Iterator[tuple[str, Measured]]:
-        return iter(self._sections.items())
+        """In the order in which they are told, whichever was measured first."""
+        known = [name for name in SECTIONS if name in self._sections]
+        return iter([(name, self._sections[name]) for name in [*known, *sorted(self._sections.keys() - set(known))]])

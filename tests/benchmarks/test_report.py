@@ -35,6 +35,7 @@ def results() -> Results:
     return Results(
         {
             "compare": Measured(machine(), as_section([_size(100), _size(1000)])),
+            "large": Measured(machine(), as_section([_size(4000)], "Large")),
             "days": Measured(machine(), Section("3 daily backups", figures=days)),
             "other": Measured(
                 machine() | {"commit": "abc"}, Section("Other", targets=[Target("other", 1.0, "s", 5.0)]), complete=False
@@ -80,7 +81,7 @@ def test_measuring_one_section_leaves_the_others(results: Results, tmp_path: Pat
     again.put("other", Measured(machine(), Section("Anew")))
     again.write(file)
     read = Results.read(file)
-    assert [name for name, _ in read] == ["compare", "days", "other"]
+    assert [name for name, _ in read] == ["compare", "large", "days", "other"]
     assert read.get("compare") == results.get("compare")
 
 
@@ -91,6 +92,7 @@ def test_the_same_figures_give_the_same_pictures_on_a_white_ground(results: Resu
         text = picture.read_text(encoding="utf-8")
         assert text == (tmp_path / "two" / picture.name).read_text(encoding="utf-8")
         assert "holdfast" in text or picture.name == DAYS
+        assert "4,000 MB" in text or picture.name != MEMORY
         assert len(text) < 150_000
         ElementTree.fromstring(text)
         assert "fill: #ffffff" in text
