@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,14 +24,21 @@ _MODULES = {"readers": "benchmarks.readers", "prefect": "benchmarks.prefect_shar
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the sections that are asked for, print them, and put them beside those that were measured before."""
-    options = _parser().parse_args(arguments)
+    options = (parser := _parser()).parse_args(arguments)
+    if unknown := set(options.sections.split(",")) - SECTIONS.keys():
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left running
     results = Results.read(options.out)
     wanted = [name for name in SECTIONS if name in options.sections.split(",") and _is_there(name)]
     failed = False
     for name in wanted:
         tell(f"{name}: {SECTIONS[name]}")
-        measured = _measured(name, options, results)
+        try:
+            measured = _measured(name, options, results)
+        except Exception:  # noqa: BLE001 - hours of the others are not lost for one; the command ends with 1
+            traceback.print_exc()
+            failed = True
+            continue
         failed = failed or any(note.startswith("failed") for note in measured.section.notes)
         print(measured.as_markdown(), flush=True)
     return 1 if failed or not wanted else 0
