@@ -22,6 +22,7 @@ $(BIN)/uv: constraints.txt
 $(SETUP): pyproject.toml constraints.txt | $(BIN)/uv
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e .
+	@$(BIN)/python -m compileall -q holdfast orchestration flows blocks cli api sql # whoever runs it may not be able to write here
 	@touch $@
 
 demo-setup: $(DEMO_SETUP)
