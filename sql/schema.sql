@@ -296,7 +296,7 @@ RETURNS TABLE (
     last_success TIMESTAMP WITH TIME ZONE,
     last_failure TIMESTAMP WITH TIME ZONE
 )
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT
         kind.type,
@@ -309,29 +309,41 @@ AS $$
         ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
         COALESCE(jobs.total_bytes, 0)::bigint,
         COALESCE(jobs.stored_bytes, 0)::bigint,
-        jobs.average_bytes::bigint,
-        ROUND(jobs.average_duration_seconds::numeric, 3),
+        ROUND(jobs.total_bytes / NULLIF(jobs.sizes, 0))::bigint,
+        ROUND((EXTRACT(EPOCH FROM jobs.duration) / NULLIF(jobs.durations, 0))::numeric, 3),
         success.ended_at,
         failure.ended_at
     FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
     LEFT JOIN (
         SELECT
             job.type,
-            COUNT(*) AS total,
-            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
-            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
-            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
-            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
-            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending,
-            SUM(job.size_bytes) FILTER (WHERE job.status = 'completed') AS total_bytes,
-            SUM(CASE WHEN jsonb_typeof(job.metadata -> 'storedBytes') = 'number'
-                     THEN (job.metadata ->> 'storedBytes')::numeric END)
-                FILTER (WHERE job.status = 'completed') AS stored_bytes,
-            AVG(job.size_bytes) FILTER (WHERE job.status = 'completed') AS average_bytes,
-            AVG(EXTRACT(EPOCH FROM job.completed_at - job.started_at))
-                FILTER (WHERE job.status = 'completed') AS average_duration_seconds
-        FROM backup_jobs AS job
-        WHERE job.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
+            SUM(job.count)::bigint AS total,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'completed'), 0)::bigint AS completed,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'failed'), 0)::bigint AS failed,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'cancelled'), 0)::bigint AS cancelled,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'running'), 0)::bigint AS running,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'pending'), 0)::bigint AS pending,
+            SUM(job.total_bytes) FILTER (WHERE job.status = 'completed') AS total_bytes,
+            SUM(job.stored_bytes) FILTER (WHERE job.status = 'completed') AS stored_bytes,
+            SUM(job.sizes) FILTER (WHERE job.status = 'completed') AS sizes,
+            SUM(job.duration) FILTER (WHERE job.status = 'completed') AS duration,
+            SUM(job.durations) FILTER (WHERE job.status = 'completed') AS durations
+        FROM (
+            -- By type and status first: of each row as little is made as there can be, for there may be a million.
+            SELECT
+                each.type,
+                each.status,
+                COUNT(*) AS count,
+                SUM(each.size_bytes) AS total_bytes,
+                COUNT(each.size_bytes) AS sizes,
+                SUM(CASE WHEN jsonb_typeof(each.metadata -> 'storedBytes') = 'number'
+                         THEN (each.metadata -> 'storedBytes')::numeric END) AS stored_bytes,
+                SUM(each.completed_at - each.started_at) AS duration,
+                COUNT(each.completed_at - each.started_at) AS durations
+            FROM backup_jobs AS each
+            WHERE each.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
+            GROUP BY each.type, each.status
+        ) AS job
         GROUP BY job.type
     ) AS jobs ON jobs.type = kind.type
     LEFT JOIN LATERAL (
@@ -369,7 +381,7 @@ RETURNS TABLE (
     last_success TIMESTAMP WITH TIME ZONE,
     last_failure TIMESTAMP WITH TIME ZONE
 )
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT
         kind.type,
@@ -380,23 +392,33 @@ AS $$
         COALESCE(jobs.running, 0),
         COALESCE(jobs.pending, 0),
         ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
-        ROUND(jobs.average_duration_seconds::numeric, 3),
+        ROUND((EXTRACT(EPOCH FROM jobs.duration) / NULLIF(jobs.durations, 0))::numeric, 3),
         success.ended_at,
         failure.ended_at
     FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
     LEFT JOIN (
         SELECT
             job.type,
-            COUNT(*) AS total,
-            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
-            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
-            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
-            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
-            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending,
-            AVG(EXTRACT(EPOCH FROM job.completed_at - job.started_at))
-                FILTER (WHERE job.status = 'completed') AS average_duration_seconds
-        FROM restore_jobs AS job
-        WHERE job.started_at >= COALESCE(now() - make_interval(days => get_restore_statistics.days_back), '-infinity')
+            SUM(job.count)::bigint AS total,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'completed'), 0)::bigint AS completed,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'failed'), 0)::bigint AS failed,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'cancelled'), 0)::bigint AS cancelled,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'running'), 0)::bigint AS running,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'pending'), 0)::bigint AS pending,
+            SUM(job.duration) FILTER (WHERE job.status = 'completed') AS duration,
+            SUM(job.durations) FILTER (WHERE job.status = 'completed') AS durations
+        FROM (
+            -- By type and status first: of each row as little is made as there can be, for there may be a million.
+            SELECT
+                each.type,
+                each.status,
+                COUNT(*) AS count,
+                SUM(each.completed_at - each.started_at) AS duration,
+                COUNT(each.completed_at - each.started_at) AS durations
+            FROM restore_jobs AS each
+            WHERE each.started_at >= COALESCE(now() - make_interval(days => get_restore_statistics.days_back), '-infinity')
+            GROUP BY each.type, each.status
+        ) AS job
         GROUP BY job.type
     ) AS jobs ON jobs.type = kind.type
     LEFT JOIN LATERAL (

@@ -14,7 +14,7 @@ RETURNS TABLE (
     last_success TIMESTAMP WITH TIME ZONE,
     last_failure TIMESTAMP WITH TIME ZONE
 )
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT
         kind.type,
@@ -25,23 +25,33 @@ AS $$
         COALESCE(jobs.running, 0),
         COALESCE(jobs.pending, 0),
         ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
-        ROUND(jobs.average_duration_seconds::numeric, 3),
+        ROUND((EXTRACT(EPOCH FROM jobs.duration) / NULLIF(jobs.durations, 0))::numeric, 3),
         success.ended_at,
         failure.ended_at
     FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
     LEFT JOIN (
         SELECT
             job.type,
-            COUNT(*) AS total,
-            COUNT(*) FILTER (WHERE job.status = 'completed') AS completed,
-            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
-            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
-            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
-            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending,
-            AVG(EXTRACT(EPOCH FROM job.completed_at - job.started_at))
-                FILTER (WHERE job.status = 'completed') AS average_duration_seconds
-        FROM restore_jobs AS job
-        WHERE job.started_at >= COALESCE(now() - make_interval(days => get_restore_statistics.days_back), '-infinity')
+            SUM(job.count)::bigint AS total,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'completed'), 0)::bigint AS completed,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'failed'), 0)::bigint AS failed,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'cancelled'), 0)::bigint AS cancelled,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'running'), 0)::bigint AS running,
+            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'pending'), 0)::bigint AS pending,
+            SUM(job.duration) FILTER (WHERE job.status = 'completed') AS duration,
+            SUM(job.durations) FILTER (WHERE job.status = 'completed') AS durations
+        FROM (
+            -- By type and status first: of each row as little is made as there can be, for there may be a million.
+            SELECT
+                each.type,
+                each.status,
+                COUNT(*) AS count,
+                SUM(each.completed_at - each.started_at) AS duration,
+                COUNT(each.completed_at - each.started_at) AS durations
+            FROM restore_jobs AS each
+            WHERE each.started_at >= COALESCE(now() - make_interval(days => get_restore_statistics.days_back), '-infinity')
+            GROUP BY each.type, each.status
+        ) AS job
         GROUP BY job.type
     ) AS jobs ON jobs.type = kind.type
     LEFT JOIN LATERAL (
