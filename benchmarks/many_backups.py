@@ -59,7 +59,7 @@ class _Builder:
     def _backup(self, number: int, at: datetime, shared: Sequence[str]) -> None:
         kind = names.BACKUP_TYPES[number % len(names.BACKUP_TYPES)]
         backup_id = f"{kind}_{at:%Y%m%d_%H%M%S}_{self._random.randrange(16**8):08x}"
-        roots = [self._chunk(300), *self._random.choices(shared, k=len(_TABLES) - 1)]
+        roots = [self._chunk(400), *self._random.choices(shared, k=len(_TABLES) - 1)]
         manifest = Manifest.from_json(self._manifest(backup_id, kind, at, roots, number))
         self._put(Kind.MANIFEST, names.manifest(kind, backup_id), manifest.to_bytes(), manifest.finished_at)
         self._put(Kind.PROOF, receipt_name(manifest), canonical.to_bytes(_receipt(manifest).to_json()), manifest.finished_at)
