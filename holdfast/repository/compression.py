@@ -20,6 +20,7 @@ _LEVELS = {"gzip": range(1, 10), "zstd": range(1, 23), "none": range(1)}
 _GZIP_ERROR: type[Exception] = zlib_ng.error  # type: ignore[assignment]  # its stub calls a class an instance
 _LONG_BYTES = 256 << 10  # from here on zstd itself takes other settings
 _LONG_HASH_LOG = 17  # level 1 would remember 2^14 places; 2^17 make long content 6 % smaller (docs/decisions/0011-intake.md)
+_LONG_WINDOW_LOG = 20  # as long as a chunk is on average
 _GZIP_WINDOW = 31  # 15 bits with a gzip header (RFC 1952)
 
 
@@ -103,7 +104,7 @@ def _zstd_compressor(level: int, length: int) -> zstandard.ZstdCompressor:
 
 
 def _long_compressor() -> zstandard.ZstdCompressor:
-    parameters = zstandard.ZstdCompressionParameters.from_level(1, hash_log=_LONG_HASH_LOG)
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, hash_log=_LONG_HASH_LOG, window_log=_LONG_WINDOW_LOG)
     return zstandard.ZstdCompressor(compression_params=parameters)
 
 

@@ -34,8 +34,7 @@ class Block:
     """Some memory, and how many hold a part of it."""
 
     def __init__(self, size_bytes: int) -> None:
-        self.memory = bytearray(size_bytes)
-        self.view = memoryview(self.memory)
+        self.view = memoryview(bytearray(size_bytes))
         self.holders = 0
 
 
@@ -74,10 +73,10 @@ class Cutter:
         self._max_bytes = sizes.max
         self.blocks = Blocks(sizes.max + sizes.avg)  # what is cut must be there in one piece, and some more, to read at once
 
-    def cut(self, source: Readable, on_read: Callable[[Block, int, int], None]) -> Iterator[tuple[Block, memoryview]]:
+    def cut(self, source: Readable, on_read: Callable[[memoryview], None]) -> Iterator[tuple[Block, memoryview]]:
         """Yield the chunks of a stream in order; whoever gets one must let go of its block.
 
-        `on_read` is told of all bytes first, in order: from where to where they lie in a block.
+        `on_read` is given all bytes first, in order, as they come.
         """
         fill = _filler(source)
         block, filled = self.blocks.take(), 0
@@ -87,7 +86,7 @@ class Cutter:
                 while not ended and filled < len(block.view):
                     count = fill(block.view[filled:])
                     ended = not count
-                    on_read(block, filled, filled + count)
+                    on_read(block.view[filled : filled + count])
                     filled += count
                 done = 0
                 for chunk in self._decided(block.view[:filled], ended):

@@ -35,7 +35,6 @@ class Taken:
     size_bytes: int
     sha256: str
     root: Root
-    lines: int | None
 
 
 class Intake:
@@ -51,9 +50,9 @@ class Intake:
         self._window = Window(min(_WINDOW_BYTES_MAX, _WINDOW_BYTES_A_THREAD * (threads + 1)))
         self._pool = ThreadPoolExecutor(threads, "holdfast-write")
 
-    def take(self, source: Readable, *, count_lines: bool, on_progress: Callable[[int], None] | None) -> Taken:
+    def take(self, source: Readable, *, on_progress: Callable[[int], None] | None) -> Taken:
         """Store a stream to its end. Raises what the source or the storage raises, and LeaseLostError."""
-        total = _Total(count_lines)
+        total = _Total()
         pending: deque[tuple[Future[bytes], int]] = deque()
         chunks = ChunkList(self._keep_list)
         taken_bytes = 0
@@ -74,7 +73,7 @@ class Intake:
             for future, _ in pending:  # only after a failure: let what is under way end before the caller goes on
                 if not future.cancel():
                     future.exception()
-        return Taken(total.size_bytes, total.digest.hexdigest(), chunks.finish(), total.lines)
+        return Taken(total.size_bytes, total.digest.hexdigest(), chunks.finish())
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -99,17 +98,14 @@ class Intake:
 class _Total:
     """What is known of a stream as a whole."""
 
-    def __init__(self, count_lines: bool) -> None:
+    def __init__(self) -> None:
         self.size_bytes = 0
         self.digest = hashlib.sha256()
-        self.lines = 0 if count_lines else None
 
-    def add(self, block: Block, start: int, end: int) -> None:
-        """Add what was read into a block, right then, while it is in the processor's cache."""
-        self.digest.update(block.view[start:end])
-        if self.lines is not None:
-            self.lines += block.memory.count(b"\n", start, end)
-        self.size_bytes += end - start
+    def add(self, part: memoryview) -> None:
+        """Add what was read, right then, while it is in the processor's cache."""
+        self.digest.update(part)
+        self.size_bytes += len(part)
 
 
 def _collect(pending: deque[tuple[Future[bytes], int]], chunks: ChunkList) -> None:

@@ -36,7 +36,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One stream of a backup; `sha256` is of its content as it was read, `lines` is set where lines were counted."""
+    """One stream of a backup; `sha256` is of its content as it was read, `lines` is set where whoever read it knows them."""
 
     name: str
     kind: str

@@ -81,13 +81,12 @@ class BackupWriter:
         kind: str,
         source: Readable,
         *,
-        count_lines: bool = False,
         on_progress: Callable[[int], None] | None = None,
         media: str = "application/octet-stream",
     ) -> Entry:
         """Store one stream to its end; may be called from several threads at once. `on_progress` is told the bytes so far."""
-        taken = self._intake.take(source, count_lines=count_lines, on_progress=on_progress)
-        return Entry(name, kind, taken.size_bytes, taken.sha256, taken.root, taken.lines, media)
+        taken = self._intake.take(source, on_progress=on_progress)
+        return Entry(name, kind, taken.size_bytes, taken.sha256, taken.root, None, media)
 
     def commit(self, draft: ManifestDraft, *, on_progress: Progress | None = None) -> Manifest:
         """Make the backup exist. Where objects are locked, `on_progress` is told how many are, and of how many.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from holdfast.repository import BackupType, Compression, Entry, Manifest, ManifestDraft, Repository
@@ -44,7 +45,9 @@ def back_up(
 ) -> Manifest:
     """Make one backup with the given entries."""
     with repository.lease("backup") as lease, repository.writer(lease, compression=compression) as writer:
-        entries = [writer.store(name, "copy_text", io.BytesIO(data), count_lines=True) for name, data in contents.items()]
+        entries = [
+            replace(writer.store(name, "copy_text", io.BytesIO(data)), lines=data.count(b"\n")) for name, data in contents.items()
+        ]
         return writer.commit(draft(backup_id, *entries, backup_type=backup_type, snapshot_at=snapshot_at))
 
 

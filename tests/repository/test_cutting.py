@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyfastcdc import FastCDC
 
-from holdfast.repository.cutting import Block, Cutter
+from holdfast.repository.cutting import Cutter
 from holdfast.repository.description import ChunkSizes
 
 from .making import noise
@@ -34,14 +34,8 @@ def cut_all(data: bytes, sizes: list[int]) -> tuple[list[bytes], bytes, int]:
     """Cut; return the chunks as they were once all had been cut, all that was read, and how many blocks it took."""
     cutter = Cutter(SIZES, SEED)
     read = bytearray()
-    blocks: set[int] = set()
-
-    def on_read(block: Block, start: int, end: int) -> None:
-        blocks.add(id(block))
-        read.extend(block.view[start:end])
-
-    chunks = list(cutter.cut(Arriving(data, sizes), on_read))
-    return [bytes(chunk) for _, chunk in chunks], bytes(read), len(blocks)
+    chunks = list(cutter.cut(Arriving(data, sizes), read.extend))
+    return [bytes(chunk) for _, chunk in chunks], bytes(read), len({id(block) for block, _ in chunks})
 
 
 @settings(max_examples=150)
@@ -70,7 +64,7 @@ def test_what_nobody_has_let_go_is_not_written_over() -> None:
 def test_a_block_is_used_again_when_its_chunks_were_let_go() -> None:
     cutter = Cutter(SIZES, SEED)
     seen: set[int] = set()
-    for block, _ in cutter.cut(Arriving(noise(1, 40_000), [700]), lambda *_: None):
+    for block, _ in cutter.cut(Arriving(noise(1, 40_000), [700]), lambda _: None):
         seen.add(id(block))
         cutter.blocks.let_go(block)
     assert len(seen) == 2
@@ -85,5 +79,5 @@ def test_a_source_that_breaks_off_leaves_no_block_held() -> None:
     block = cutter.blocks.take()
     cutter.blocks.let_go(block)
     with pytest.raises(OSError, match="gone"):
-        list(cutter.cut(Broken(), lambda *_: None))
+        list(cutter.cut(Broken(), lambda _: None))
     assert cutter.blocks.take() is block

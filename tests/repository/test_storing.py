@@ -320,7 +320,7 @@ def test_a_reader_that_stops_early_leaves_no_thread_behind(sealed_in_memory: Rep
 def test_memory_does_not_grow_with_the_data_or_the_number_of_streams(folder: Path) -> None:
     """Four streams of 200 MB each, then reading one back: the process stays far below what passes through it."""
     script = textwrap.dedent(f"""
-        import io, resource, sys
+        import io, re, sys
         from concurrent.futures import ThreadPoolExecutor
         from datetime import UTC, datetime
         from holdfast.repository import Compression, ManifestDraft, Repository, UserKey
@@ -335,7 +335,9 @@ def test_memory_does_not_grow_with_the_data_or_the_number_of_streams(folder: Pat
                 self.left -= size
                 return size
 
-        def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        def peak():  # not ru_maxrss, which a child that was just forked has from its parent
+            with open("/proc/self/status") as status:
+                return int(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1]) // 1024
         repository = Repository.create(LocalStorage({str(folder)!r}), key=UserKey.parse("11" * 32))
         start = peak()
         now = datetime.now(UTC)
@@ -350,8 +352,8 @@ def test_memory_does_not_grow_with_the_data_or_the_number_of_streams(folder: Pat
     """)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     _, writing_mib, reading_mib = map(int, done.stdout.split())
-    assert writing_mib < 170
-    assert reading_mib < 100
+    assert 10 < writing_mib < 90
+    assert reading_mib < 70
 
 
 def test_a_full_disk_ends_a_backup_plainly_harms_no_other_and_can_be_pruned(tmp_path: Path) -> None:
