@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,7 @@ from cli.listing import KindFilter, Limit
 from cli.replicas import FromReplica, known, named, opened
 from cli.replicate import replicate
 from cli.repo_forget import forget
-from cli.restore import Mode, ModeOption, Only, Tables, names, restore_text
+from cli.restore import Mode, ModeOption, NoAnalyze, Only, Tables, Unproven, names, restore_text
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, folder_target, target_url
 from cli.verify import JobId, Subset, TypeOption
@@ -138,6 +139,8 @@ def restore(
     mode: ModeOption = Mode.NEW,
     tables: Tables = None,
     only: Only = None,
+    unproven: Unproven = False,
+    no_analyze: NoAnalyze = False,
     kind: TypeOption = BackupType.DATABASE,
     source: FromReplica = None,
 ) -> None:
@@ -155,7 +158,9 @@ def restore(
         if isinstance(place, Path):
             document = repo_restore.files(held, manifest, place, mode.value, names(only))
         else:
-            document = repo_restore.database(held, manifest, place, RestoreOptions.of(loaded, mode.value, names(tables)))
+            options = RestoreOptions.of(loaded, mode.value, names(tables))
+            options = replace(options, prove=not unproven, analyze=not no_analyze)
+            document = repo_restore.database(held, manifest, place, options)
     output.result(document, lambda: restore_text(document))
 
 

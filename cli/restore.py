@@ -64,6 +64,13 @@ Only = Annotated[
         show_default=False,
     ),
 ]
+Unproven = Annotated[
+    bool,
+    typer.Option("--unproven", help="Do not compare a new database with what the source held; nothing vouches for it then."),
+]
+NoAnalyze = Annotated[
+    bool, typer.Option("--no-analyze", help="Leave a database's planner statistics to the server, in its own time.")
+]
 EnvFile = Annotated[
     Path | None,
     typer.Option(help="The .env file that variables of a configuration are put into.", show_default=False),
@@ -80,6 +87,8 @@ def restore(
     only: Only = None,
     env_file: EnvFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be lost; change nothing.")] = False,
+    unproven: Unproven = False,
+    no_analyze: NoAnalyze = False,
     kind: TypeOption = BackupType.DATABASE,
     source: FromReplica = None,
 ) -> None:
@@ -90,6 +99,7 @@ def restore(
     place = _database_target(target) if kind is BackupType.DATABASE else contextlib.nullcontext(source_target(target))
     parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value}
     parameters |= {"tables": names(tables), "only": names(only), "env_file": env_file and env_file.absolute()}
+    parameters |= {"unproven": unproven, "analyze": not no_analyze}
     loaded = settings()
     ready_for_flows(loaded)
     from blocks.names import own_defaults

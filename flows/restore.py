@@ -37,6 +37,8 @@ def restore(
     env_file: Path | None = None,
     job_id: str | None = None,
     dry_run: bool = False,
+    unproven: bool = False,
+    analyze: bool = True,
     from_replica: str | None = None,
     storage: str = "holdfast-storage",
     key: str = "holdfast-key",
@@ -47,10 +49,12 @@ def restore(
     in this host's home, or `live`: the place that was backed up. `tables` and `only` restore a part, `env_file` is where
     variables of a configuration are put.
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
+    `unproven` leaves out the comparison of a new database with what the source held, `analyze` false its planner's statistics.
     `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """
     job = Job("restore", type, job_id, backup_id=backup_id, recorded=not dry_run)
     with at_work(job, read_from(storage, key, from_replica)) as (job, repository):
         if type == "database":
-            return bring_database_back(job, repository, WantedDatabase(backup_id, target, mode, tables or [], dry_run))
+            wanted = WantedDatabase(backup_id, target, mode, tables or [], dry_run, prove=not unproven, analyze=analyze)
+            return bring_database_back(job, repository, wanted)
         return bring_source_back(job, repository, Wanted(backup_id, target, mode, only or [], dry_run, env_file))

@@ -39,6 +39,10 @@ class WantedDatabase:
     dry_run: bool = False
     only_proven: bool = False
     """Whether it gets its name only where it is equal to the source; promoted, always."""
+    prove: bool = True
+    """Whether it is compared with what the source held; a live one is, always."""
+    analyze: bool = True
+    """Whether the planner's statistics are gathered."""
     deadline: Deadline | None = None
     """How long it may take; None: as the settings say."""
 
@@ -89,7 +93,8 @@ def bring_back(work: Restoring) -> None:
         replace_in_place(work)
         return
     rebuild(work.restore)
-    prove(work.restore)
+    if work.restore.options.prove:
+        prove(work.restore)
     take_name(work)
 
 
@@ -135,7 +140,12 @@ def restoring(job: Job, repository: Repository, wanted: WantedDatabase) -> Itera
 
 
 def _options(job: Job, wanted: WantedDatabase) -> RestoreOptions:
-    options = replace(RestoreOptions.of(job.settings, wanted.mode, wanted.tables), only_proven=wanted.only_proven)
+    options = replace(
+        RestoreOptions.of(job.settings, wanted.mode, wanted.tables),
+        only_proven=wanted.only_proven,
+        prove=wanted.prove,
+        analyze=wanted.analyze,
+    )
     if wanted.deadline is None:
         return options
     left = wanted.deadline.seconds_left

@@ -85,7 +85,7 @@ class DatabaseRestore:
         self._timed("properties", self.apply_properties)
         if self.options.analyze:
             self._timed("analyze", self.analyze)
-        if self.options.prove or self.options.mode == "promote":
+        if self.options.prove:
             self._timed("prove", self.prove)
         self._count_up()
         return self.report
@@ -199,6 +199,7 @@ class DatabaseRestore:
     def finish(self) -> None:
         """Give the database its name; with `promote` the live one is kept under another."""
         self._limit.check()
+        self._tell_what_was_left_out()
         if self.options.mode == "promote":
             self.report.kept = self._database.promote()
         else:
@@ -245,6 +246,12 @@ class DatabaseRestore:
             return preflight.database_exists(connection, self.target.database)
 
     # Parts
+
+    def _tell_what_was_left_out(self) -> None:
+        if not self.options.prove:
+            self.report.notes.append("it was not compared with the source, as it was asked for")
+        if not self.options.analyze:
+            self.report.notes.append(f"the planner's statistics were not gathered: ANALYZE in {self.target.database} does that")
 
     @cached_property
     def _selection(self) -> Selection | None:

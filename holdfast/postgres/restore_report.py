@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from holdfast.errors import NotProvenError
+from holdfast.errors import NotProvenError, SettingsError
 from holdfast.postgres.compare import ProofReport
 from holdfast.postgres.globals import RolesMade
 from holdfast.postgres.losses import LossReport
@@ -23,8 +23,9 @@ Progress = Callable[[str, int, int], None]
 class RestoreOptions:
     """How to restore. `tables` are names as in `selection.select`; none means all.
 
-    `prove`: compare the restored database with the source's truth (promote always does).
+    `prove` false: a new database is not compared with the source's truth; what is live is never replaced so.
     `only_proven`: give it its name only where it is equal (promote always does).
+    `analyze` false: leave the planner's statistics to the server, which gathers them in its own time.
     `owners` false: leave owners and grants out, so that no roles are needed.
     `any_locale`: let a similar locale stand in for one that the server lacks.
     `rehearsal`: the result is only looked at: roles are made without the right to log in, subscriptions are left out.
@@ -43,6 +44,14 @@ class RestoreOptions:
     analyze: bool = True
     rehearsal: bool = False
     tools: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.prove and (self.mode != "new" or self.only_proven):
+            raise SettingsError(
+                f"a restore with mode {self.mode} is always compared with the source",
+                reason="it touches what is live" if self.mode != "new" else "only what is proven may have the name",
+                next_step="Leave --unproven out, or restore with mode new",
+            )
 
     @classmethod
     def of(cls, settings: Settings, mode: Mode, tables: Sequence[str]) -> Self:

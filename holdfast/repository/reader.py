@@ -16,7 +16,7 @@ from holdfast.repository import chunklist, names
 from holdfast.repository.manifest import Entry
 from holdfast.repository.sealed import SealedObjects
 
-_AHEAD_BYTES = 24 << 20
+_AHEAD_BYTES = 8 << 20  # of each stream, and a restore reads several: a few chunks hide the waits, more only take memory
 
 
 def read(sealed: SealedObjects, entry: Entry, threads: int = 2) -> Iterator[bytes]:

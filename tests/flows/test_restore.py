@@ -67,6 +67,17 @@ def test_a_restore_onto_what_is_there_is_refused_and_changes_nothing(installatio
 
 
 @pytest.mark.usefixtures("backup_id")
+def test_a_restore_that_is_not_compared_is_not_told_to_be_proven(installation: Installation, target: str) -> None:
+    done = restore(target=_url(installation, target), unproven=True, analyze=False)
+    assert (done["status"], done["proven"], done["problems"]) == ("completed", None, [])
+    assert any("not compared with the source" in note for note in done["notes"])
+    assert installation.sql("SELECT count(*) FROM articles", database=target) == [(6000,)]
+    row = _row(installation, done["jobId"])
+    assert row is not None
+    assert row.metadata["proven"] is None
+
+
+@pytest.mark.usefixtures("backup_id")
 def test_a_dry_run_tells_what_would_be_lost_and_changes_nothing(installation: Installation) -> None:
     installation.sql("INSERT INTO tags VALUES (51, 'newer than the backup')")
     try:

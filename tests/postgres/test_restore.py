@@ -212,6 +212,18 @@ def test_statistics_are_there_after_a_restore(backup: Backup, target: DatabaseUr
     assert rows(target, "SELECT count(*) FROM pg_stats WHERE tablename = 'posts'") != [(0,)]
 
 
+def test_a_restore_that_compares_nothing_says_so_and_a_live_database_is_never_replaced_so(
+    backup: Backup, target: DatabaseUrl, tmp_path: Path
+) -> None:
+    report = restore(backup, target, tmp_path, prove=False, analyze=False)
+    assert report.proof is None
+    assert [note for note in report.notes if "not compared" in note or "statistics" in note] == report.notes[-2:]
+    assert rows(target, "SELECT count(*) FROM pg_stats WHERE tablename = 'posts'") == [(0,)]
+    for mode in ("promote", "in_place"):
+        with pytest.raises(SettingsError, match="always compared"):
+            restore(backup, target, tmp_path, mode=mode, prove=False)
+
+
 def test_progress_reaches_the_whole(backup: Backup, target: DatabaseUrl, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     DatabaseRestore(*backup, target, RestoreOptions(tmp_path)).run(lambda *progress: told.append(progress))
