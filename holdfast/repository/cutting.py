@@ -1,6 +1,6 @@
-"""Cutting a stream by its content, in the blocks that it was read into: a chunk is a view of a block, not a copy.
+"""Cutting a stream by its content, in the buffers that it was read into: a chunk is a view of a buffer, not a copy.
 
-Where the cuts fall depends on the content alone, never on how the bytes arrive or how long a block is. A block is filled anew
+Where the cuts fall depends on the content alone, never on how the bytes arrive or how long a buffer is. A buffer is filled anew
 when all who hold a part of it have let go.
 """
 
@@ -30,7 +30,7 @@ class Reads(Protocol):
 Readable = ReadsInto | Reads
 
 
-class Block:
+class Buffer:
     """Some memory, and how many hold a part of it."""
 
     def __init__(self, size_bytes: int) -> None:
@@ -38,31 +38,31 @@ class Block:
         self.holders = 0
 
 
-class Blocks:
-    """Blocks of one size, each used again and again, the last used first: it is still in the processor's cache."""
+class Buffers:
+    """Buffers of one size, each used again and again, the last used first: it is still in the processor's cache."""
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
-        self._free: list[Block] = []
+        self._free: list[Buffer] = []
         self._lock = threading.Lock()
 
-    def take(self) -> Block:
-        """Return a block that nobody else holds."""
+    def take(self) -> Buffer:
+        """Return a buffer that nobody else holds."""
         with self._lock:
-            block = self._free.pop() if self._free else Block(self._size_bytes)
-            block.holders = 1
-        return block
+            buffer = self._free.pop() if self._free else Buffer(self._size_bytes)
+            buffer.holders = 1
+        return buffer
 
-    def hold(self, block: Block) -> None:
-        """Keep a block from being filled anew until `let_go`, once more."""
+    def hold(self, buffer: Buffer) -> None:
+        """Keep a buffer from being filled anew until `let_go`, once more."""
         with self._lock:
-            block.holders += 1
+            buffer.holders += 1
 
-    def let_go(self, block: Block) -> None:
+    def let_go(self, buffer: Buffer) -> None:
         with self._lock:
-            block.holders -= 1
-            if not block.holders:
-                self._free.append(block)
+            buffer.holders -= 1
+            if not buffer.holders:
+                self._free.append(buffer)
 
 
 class Cutter:
@@ -71,31 +71,31 @@ class Cutter:
     def __init__(self, sizes: ChunkSizes, seed: int) -> None:
         self._fastcdc = FastCDC(sizes.avg, min_size=sizes.min, max_size=sizes.max, seed=seed)
         self._max_bytes = sizes.max
-        self.blocks = Blocks(sizes.max + sizes.avg)  # what is cut must be there in one piece, and some more, to read at once
+        self.buffers = Buffers(sizes.max + sizes.avg)  # what is cut must be there in one piece, and some more, to read at once
 
-    def cut(self, source: Readable, on_read: Callable[[memoryview], None]) -> Iterator[tuple[Block, memoryview]]:
-        """Yield the chunks of a stream in order; whoever gets one must let go of its block.
+    def cut(self, source: Readable, on_read: Callable[[memoryview], None]) -> Iterator[tuple[Buffer, memoryview]]:
+        """Yield the chunks of a stream in order; whoever gets one must let go of its buffer.
 
         `on_read` is given all bytes first, in order, as they come.
         """
         fill = _filler(source)
-        block, filled = self.blocks.take(), 0
+        buffer, filled = self.buffers.take(), 0
         try:
             ended = False
             while not ended:
-                while not ended and filled < len(block.view):
-                    count = fill(block.view[filled:])
+                while not ended and filled < len(buffer.view):
+                    count = fill(buffer.view[filled:])
                     ended = not count
-                    on_read(block.view[filled : filled + count])
+                    on_read(buffer.view[filled : filled + count])
                     filled += count
                 done = 0
-                for chunk in self._decided(block.view[:filled], ended):
-                    self.blocks.hold(block)
-                    yield block, chunk
+                for chunk in self._decided(buffer.view[:filled], ended):
+                    self.buffers.hold(buffer)
+                    yield buffer, chunk
                     done += len(chunk)
-                block, filled = self._moved(block, done, filled)
+                buffer, filled = self._moved(buffer, done, filled)
         finally:
-            self.blocks.let_go(block)
+            self.buffers.let_go(buffer)
 
     def _decided(self, view: memoryview, ended: bool) -> Iterator[memoryview]:
         """Yield the chunks whose ends are known: a cut within what is here is the same whatever follows."""
@@ -106,11 +106,11 @@ class Cutter:
             left -= chunk.length
             yield chunk.data
 
-    def _moved(self, block: Block, start: int, end: int) -> tuple[Block, int]:
-        """Go on in a fresh block, with what is not cut yet."""
-        fresh = self.blocks.take()
-        fresh.view[: end - start] = block.view[start:end]
-        self.blocks.let_go(block)
+    def _moved(self, buffer: Buffer, start: int, end: int) -> tuple[Buffer, int]:
+        """Go on in a fresh buffer, with what is not cut yet."""
+        fresh = self.buffers.take()
+        fresh.view[: end - start] = buffer.view[start:end]
+        self.buffers.let_go(buffer)
         return fresh, end - start
 
 

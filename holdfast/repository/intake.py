@@ -1,7 +1,7 @@
 """Taking streams in: read, cut by content, then hash, pack and put on threads, with a bounded window of bytes between.
 
-Reading, cutting and the stream's digest are the caller's thread's; the rest is shared by all streams of a backup. What was read
-is copied nowhere: the threads work in the blocks that it was read into (docs/decisions/0011-intake.md).
+Reading, cutting and the stream's digest are the caller's thread's; the rest is shared by all streams of a backup. A chunk
+is not copied: the threads work in the buffer that it was read into (docs/decisions/0011-intake.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from holdfast.repository.chunklist import ChunkList
 from holdfast.repository.chunkstore import ChunkStore
 from holdfast.repository.compression import Compression
-from holdfast.repository.cutting import Block, Cutter, Readable, Reads, ReadsInto
+from holdfast.repository.cutting import Buffer, Cutter, Readable, Reads, ReadsInto
 from holdfast.repository.description import ChunkSizes
 from holdfast.repository.lease import Lease
 from holdfast.repository.manifest import Root
@@ -57,8 +57,8 @@ class Intake:
         chunks = ChunkList(self._keep_list)
         taken_bytes = 0
         try:
-            for block, chunk in self._cutter.cut(source, total.add):
-                pending.append((self._submit(block, chunk), len(chunk)))
+            for buffer, chunk in self._cutter.cut(source, total.add):
+                pending.append((self._submit(buffer, chunk), len(chunk)))
                 self._lease.check_locally()
                 while pending and pending[0][0].done():
                     _collect(pending, chunks)
@@ -78,14 +78,14 @@ class Intake:
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _submit(self, block: Block, chunk: memoryview) -> Future[bytes]:
-        """Hand a chunk to the threads that store it; its block is let go when they are done."""
+    def _submit(self, buffer: Buffer, chunk: memoryview) -> Future[bytes]:
+        """Hand a chunk to the threads that store it; its buffer is let go when they are done."""
         length = len(chunk)
         self._window.enter(length)
         kept = self._pool.submit(self._chunks.keep, chunk, self._compression)
 
         def let_go(_: Future[bytes]) -> None:
-            self._cutter.blocks.let_go(block)
+            self._cutter.buffers.let_go(buffer)
             self._window.leave(length)
 
         kept.add_done_callback(let_go)

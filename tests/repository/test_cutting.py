@@ -31,11 +31,11 @@ class Arriving:
 
 
 def cut_all(data: bytes, sizes: list[int]) -> tuple[list[bytes], bytes, int]:
-    """Cut; return the chunks as they were once all had been cut, all that was read, and how many blocks it took."""
+    """Cut; return the chunks as they were once all had been cut, all that was read, and how many buffers it took."""
     cutter = Cutter(SIZES, SEED)
     read = bytearray()
     chunks = list(cutter.cut(Arriving(data, sizes), read.extend))
-    return [bytes(chunk) for _, chunk in chunks], bytes(read), len({id(block) for block, _ in chunks})
+    return [bytes(chunk) for _, chunk in chunks], bytes(read), len({id(buffer) for buffer, _ in chunks})
 
 
 @settings(max_examples=150)
@@ -56,17 +56,17 @@ def test_the_cuts_are_those_of_the_cutter_that_wrote_older_repositories(
 
 def test_what_nobody_has_let_go_is_not_written_over() -> None:
     data = noise(1, 40_000)
-    chunks, _, blocks = cut_all(data, [700])
+    chunks, _, buffers = cut_all(data, [700])
     assert b"".join(chunks) == data
-    assert blocks > 20
+    assert buffers > 20
 
 
 def test_a_block_is_used_again_when_its_chunks_were_let_go() -> None:
     cutter = Cutter(SIZES, SEED)
     seen: set[int] = set()
-    for block, _ in cutter.cut(Arriving(noise(1, 40_000), [700]), lambda _: None):
-        seen.add(id(block))
-        cutter.blocks.let_go(block)
+    for buffer, _ in cutter.cut(Arriving(noise(1, 40_000), [700]), lambda _: None):
+        seen.add(id(buffer))
+        cutter.buffers.let_go(buffer)
     assert len(seen) == 2
 
 
@@ -76,8 +76,8 @@ def test_a_source_that_breaks_off_leaves_no_block_held() -> None:
             raise OSError("gone")
 
     cutter = Cutter(SIZES, SEED)
-    block = cutter.blocks.take()
-    cutter.blocks.let_go(block)
+    buffer = cutter.buffers.take()
+    cutter.buffers.let_go(buffer)
     with pytest.raises(OSError, match="gone"):
         list(cutter.cut(Broken(), lambda _: None))
-    assert cutter.blocks.take() is block
+    assert cutter.buffers.take() is buffer
