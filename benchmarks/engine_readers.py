@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.driver_reader import DriverReader
 from benchmarks.engine import backup
-from holdfast.postgres import dump, table_reader
+from holdfast.postgres import dump, reading, table_reader
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.snapshot import Snapshot
 from holdfast.postgres.table_reader import TableReader, TableStream
@@ -25,10 +25,12 @@ from holdfast.postgres.tables import Table
 from holdfast.postgres.truth import TableTruth
 
 PSQL, INTERRUPTING, DRIVER, HALVES = "psql", "psql, which interrupts", "asyncpg", "psql, each table in two ranges"
+HANDED = "psql, reads are handed to the server's workers"
 
 # What is changed is the product's own, so not by its types.
 _DUMP: Any = dump
 _TABLE_READER: Any = table_reader
+_READING: Any = reading
 _SNAPSHOT: Any = Snapshot
 _READER: Any = TableReader
 
@@ -46,6 +48,11 @@ def by_a_psql_that_interrupts() -> None:
         return child
 
     _TABLE_READER.run_tool = run
+
+
+def by_a_server_that_hands_reads_on() -> None:
+    """Leave it to PostgreSQL's default who reads the tables' files."""
+    _READING._READS_BY_ITSELF_SINCE = sys.maxsize
 
 
 def by_driver() -> None:
@@ -81,6 +88,7 @@ def by_halves() -> None:
 WAYS: dict[str, Callable[[], None]] = {
     PSQL: as_it_is,
     INTERRUPTING: by_a_psql_that_interrupts,
+    HANDED: by_a_server_that_hands_reads_on,
     DRIVER: by_driver,
     HALVES: by_halves,
 }

@@ -27,6 +27,7 @@ from holdfast.postgres.url import DatabaseUrl
 Way = Callable[[DatabaseUrl, Sequence[str]], int]
 _BUFFER_BYTES = 4 << 20
 _JOINED_BYTES = 1 << 20
+_BY_ITSELF = "SET effective_io_concurrency = 0"  # as `reading_settings` has it; pg_dump can't be told
 _PSQL = ("-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-")
 
 
@@ -39,7 +40,7 @@ def drained(stream: DriverStream | Child) -> int:
     return total
 
 
-def by_psql(url: DatabaseUrl, statements: Sequence[str], *, settings: Sequence[str] = ()) -> int:
+def by_psql(url: DatabaseUrl, statements: Sequence[str], *, settings: Sequence[str] = (_BY_ITSELF,)) -> int:
     """As the product does it: the child is left to itself until its pipe has filled."""
     script = "".join(f"{statement};\n" for statement in (*settings, *statements))
     with run_tool(find_tool("psql", at_least_major=18), _PSQL, url=url, stdin=script.encode(), stdout="pipe") as child:
@@ -67,6 +68,7 @@ def by_copy_expert(url: DatabaseUrl, statements: Sequence[str], *, joined: bool)
     """psycopg2, which calls us for each row."""
     sink = _Joined() if joined else _Counted()
     with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(_BY_ITSELF)
         for statement in statements:
             cursor.copy_expert(statement, sink)
     return sink.total
@@ -76,6 +78,7 @@ def by_asyncpg(url: DatabaseUrl, statements: Sequence[str], *, fill_seconds: flo
     """asyncpg, whose parser is compiled."""
     loop, connection = connected(url)
     try:
+        loop.run_until_complete(connection.execute(_BY_ITSELF))
         return sum(drained(DriverStream(loop, connection, statement, fill_seconds)) for statement in statements)
     finally:
         closed(loop, connection)
@@ -85,7 +88,7 @@ WAYS: dict[str, Way] = {
     "pg_dump -Fc -Z0 > /dev/null": by_pg_dump_into_nothing,
     "pg_dump for each table": by_pg_dump,
     "psql": by_psql,
-    "psql, the server reads its files itself": partial(by_psql, settings=["SET effective_io_concurrency = 0"]),
+    "psql, reads are handed to the server's workers": partial(by_psql, settings=()),
     "copy_expert, rows only counted": partial(by_copy_expert, joined=False),
     "copy_expert, rows joined": partial(by_copy_expert, joined=True),
     "asyncpg, read at once": partial(by_asyncpg, fill_seconds=0.0),
