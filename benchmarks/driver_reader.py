@@ -38,7 +38,8 @@ class DriverReader:
         begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self._snapshot.id}';"
         locks = "".join(f"LOCK TABLE ONLY {table.stored_name.decode()} IN ACCESS SHARE MODE;" for table in self._tables)
         settings = reading.reading_settings(self._snapshot.server.major, self._snapshot.lock_timeout_seconds)
-        self._loop.run_until_complete(self._connection.execute(settings + begin + locks))
+        self._loop.run_until_complete(self._connection.execute(settings))
+        self._loop.run_until_complete(self._connection.execute(begin + locks))
 
     def stream(self, table: Table) -> DriverStream:
         """Begin to stream a table."""
