@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
 DEMO_SETUP := $(VENV)/.demo-setup
 TEST_SETUP := $(VENV)/.test-setup
+BENCH_SETUP := $(VENV)/.bench-setup
 # The tests' Azure. npm has no constraints file: the date holds what Azurite itself needs to the versions of that day.
 AZURITE := azurite@3.37.0
 AZURITE_DATE := 2026-11-22
 
-.PHONY: setup demo-setup test-setup demo test bench lint lock clean
+.PHONY: setup demo-setup test-setup bench-setup demo test bench lint lock clean
 
 setup: $(SETUP)
 
@@ -57,9 +58,15 @@ lint: test-setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: test-setup
-	@for program in restic borg pgbackrest; do command -v $$program >/dev/null || \
-	  echo "Without $$program its rows will say that it is absent. Debian: apt-get install restic borgbackup pgbackrest" >&2; done
+bench-setup: $(BENCH_SETUP)
+
+$(BENCH_SETUP): $(SETUP)
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[bench]'
+	@touch $@
+
+bench: bench-setup
+	@for program in restic borg; do command -v $$program >/dev/null || \
+	  echo "Without $$program its rows will say that it is absent. Debian: apt-get install restic borgbackup" >&2; done
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(BIN)/uv

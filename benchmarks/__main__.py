@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import shutil
 import signal
 import sys
@@ -15,10 +14,13 @@ from pathlib import Path
 
 from benchmarks import compare, days
 from benchmarks.compare import tell
+from benchmarks.contenders import KEYS
 from benchmarks.machine import machine
 from benchmarks.results import SECTIONS, Measured, Results
 from benchmarks.section import Section
 
+_FIGURES = Path("bench-results/benchmarks.json")
+_NEXT = "Next: .venv/bin/python -m benchmarks.report puts them into docs/performance.md"
 _MODULES = {"readers": "benchmarks.readers", "prefect": "benchmarks.prefect_share", "scale": "benchmarks.scale"}
 
 
@@ -27,20 +29,31 @@ def main(arguments: list[str] | None = None) -> int:
     options = (parser := _parser()).parse_args(arguments)
     if unknown := set(options.sections.split(",")) - SECTIONS.keys():
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if options.only and options.out is None:
+        parser.error("--only measures a part, which would take the place of the whole: name another file with --out")
+    if unknown := set(filter(None, options.only.split(","))) - set(KEYS):
+        parser.error(f"there is no contender {', '.join(sorted(unknown))}; there are {', '.join(KEYS)}")
+    options.out = options.out or _FIGURES
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left running
     results = Results.read(options.out)
-    wanted = [name for name in SECTIONS if name in options.sections.split(",") and _is_there(name)]
-    failed = False
+    wanted = [name for name in SECTIONS if name in options.sections.split(",")]
+    failed: list[str] = []
     for name in wanted:
         tell(f"{name}: {SECTIONS[name]}")
         try:
             measured = _measured(name, options, results)
         except Exception:  # noqa: BLE001 - hours of the others are not lost for one; the command ends with 1
             traceback.print_exc()
-            failed = True
+            failed.append(name)
             continue
-        failed = failed or any(note.startswith("failed") for note in measured.section.notes)
+        if any(note.startswith("failed") for note in measured.section.notes):
+            failed.append(name)
         print(measured.as_markdown(), flush=True)
+    tell(
+        f"Figures: {options.out}. "
+        + (f"Not whole: {', '.join(failed)}; what was said above tells why. " if failed else "")
+        + _NEXT
+    )
     return 1 if failed or not wanted else 0
 
 
@@ -55,26 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sizes",
         default="100,1000",
-        help="compare: MB of rows, with commas; 4000:1 is one round of 4,000 MB (default: %(default)s)",
+        help="compare: MB that the database takes on disk, with commas; 4000:1 is one round of 4,000 MB (default: %(default)s)",
     )
     parser.add_argument("--rounds", type=int, default=3, help="compare: rounds, where a size does not say (default: %(default)s)")
-    parser.add_argument("--large", default="4000:1", help="large: MB of rows and rounds (default: %(default)s)")
-    parser.add_argument("--only", default="", help="compare, large: only these contenders, with commas")
+    parser.add_argument("--large", default="4000:1", help="large: MB on disk and rounds (default: %(default)s)")
+    parser.add_argument("--only", default="", help="compare, large, days: only these contenders, with commas")
     parser.add_argument("--days", type=int, default=days.DAYS, help="days: how many (default: %(default)s)")
     usual = ",".join(name for name in SECTIONS if name != "large")
     parser.add_argument("--sections", default=usual, help="which parts, with commas, or large (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="work under this folder (default: the system's temporary one)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("bench-results/benchmarks.json"), help="put the figures there (default: %(default)s)"
-    )
+    parser.add_argument("--out", type=Path, help=f"put the figures there, beside those of other sections (default: {_FIGURES})")
     return parser
-
-
-def _is_there(name: str) -> bool:
-    if name in _MODULES and importlib.util.find_spec(_MODULES[name]) is None:
-        tell(f"{name}: there is no {_MODULES[name]}")
-        return False
-    return True
 
 
 def _measured(name: str, options: argparse.Namespace, results: Results) -> Measured:
@@ -96,12 +100,12 @@ def _measured(name: str, options: argparse.Namespace, results: Results) -> Measu
 
 
 def _section(name: str, options: argparse.Namespace, folder: Path, save: Callable[[Section], None]) -> Section:
+    only = frozenset(filter(None, options.only.split(",")))
     if name in ("compare", "large"):
-        only = frozenset(options.only.split(",")) if options.only else frozenset()
         title, text = (compare.TITLE, options.sizes) if name == "compare" else (f"{compare.TITLE}: large", options.large)
         return compare.section(folder, wanted_sizes(text, options.rounds), title=title, only=only, save=save)
     if name == "days":
-        return days.section(folder, days=options.days, save=save)
+        return days.section(folder, days=options.days, only=only, save=save)
     found: Section = importlib.import_module(_MODULES[name]).section(folder)
     return found
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.contenders import Contender, contenders
-from benchmarks.contenders.contender import APPENDED, FIRST, RESTORE, UPDATED, WORKS, Step
+from benchmarks.contenders.contender import APPENDED, FIRST, RESTORE, UPDATED, WORKS, Step, turned
 from benchmarks.figures import Run, Size, Who, memory_by_size
 from benchmarks.measure import FailedError, cpu_of_home, cpu_of_server, measured
 from benchmarks.section import Section, Table
@@ -21,9 +21,8 @@ from benchmarks.stage import Stage, open_stage
 from benchmarks.targets import targets
 
 DEFAULT_SIZES = ((100, 3), (1000, 3))
+"""MB that the database takes on disk, and rounds."""
 TITLE = "The same work, side by side"
-_TURN = 5
-"""By how many places the order turns a round: prime to the number of contenders."""
 
 
 def section(
@@ -108,7 +107,9 @@ def _warm_up(stage: Stage, size: Size, rivals: Sequence[Contender], *, everythin
 
 
 def _round(stage: Stage, size: Size, rivals: Sequence[Contender], number: int) -> None:
+    """Do every work. Who fails is out for the rest of the round: what comes after would not be the work it is called."""
     stage.pristine_source()
+    out: set[str] = set()
     for work in WORKS:
         if work == APPENDED:
             stage.change_source(percent_appended=1.0)
@@ -116,20 +117,20 @@ def _round(stage: Stage, size: Size, rivals: Sequence[Contender], number: int) -
             stage.change_source(percent_rows_updated=1.0)
         elif work == RESTORE:
             stage.dump_source()
-        able = [one for one in rivals if work in one.steps and not one.absent]
-        first = number * _TURN % max(1, len(able))
-        for one in able[first:] + able[:first]:
-            _tried(stage, size, one, work, number)
+        able = [one for one in rivals if work in one.steps and not one.absent and one.key not in out]
+        out.update(one.key for one in turned(able, number) if not _tried(stage, size, one, work, number))
 
 
-def _tried(stage: Stage, size: Size, contender: Contender, work: str, number: int) -> None:
+def _tried(stage: Stage, size: Size, contender: Contender, work: str, number: int) -> bool:
     try:
         size.runs.append(run_step(stage, contender, work, number, contender.steps[work]))
+        return True
     except FailedError as error:
         tell(f"  round {number}: failed: {WORKS[work]}: {contender.title}: {error}")
         size.failures.append(
             f"{contender.title}, {WORKS[work]}, round {number}: {str(error).replace(str(stage.folder), '…')[:600]}"
         )
+        return False
 
 
 def _contenders(sizes: Sequence[Size]) -> list[Table]:

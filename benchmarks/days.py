@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.compare import run_step, tell
 from benchmarks.contenders import Contender, contenders
-from benchmarks.contenders.contender import FIRST, UPDATED
+from benchmarks.contenders.contender import FIRST, UPDATED, turned
 from benchmarks.figures import Run, seconds
 from benchmarks.measure import MB, FailedError
 from benchmarks.section import Section, Table
@@ -24,11 +24,17 @@ _APPENDED, _UPDATED = 1.0, 0.2
 
 
 def section(
-    folder: Path, megabytes: int = MEGABYTES, days: int = DAYS, *, save: Callable[[Section], None] = lambda _: None
+    folder: Path,
+    megabytes: int = MEGABYTES,
+    days: int = DAYS,
+    *,
+    only: frozenset[str] = frozenset(),
+    save: Callable[[Section], None] = lambda _: None,
 ) -> Section:
     """Live through the days. `save` gets what there is after each tenth."""
     with open_stage(folder) as stage:
         rivals = [one for one in contenders(stage) if one.absent or (UPDATED in one.steps and one.key != "dump")]
+        rivals = [one for one in rivals if not only or one.key in only]
         runs: list[Run] = []
         failures: dict[str, str] = {}
         tell(f"{megabytes} MB: building")
@@ -45,9 +51,8 @@ def section(
 
 def _day(stage: Stage, rivals: Sequence[Contender], day: int, failures: dict[str, str]) -> list[Run]:
     """One backup each. Who has failed once does not go on: what it stores would no longer be comparable."""
-    able = [one for one in rivals if not one.absent and one.key not in failures]
-    done, first = [], day % max(1, len(able))
-    for one in able[first:] + able[:first]:
+    done = []
+    for one in turned([one for one in rivals if not one.absent and one.key not in failures], day):
         work = FIRST if day == 1 else UPDATED
         try:
             done.append(run_step(stage, one, work, day, one.steps[work]))

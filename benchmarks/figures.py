@@ -104,16 +104,16 @@ def _cells(runs: Sequence[Run]) -> list[str]:
     if not runs:
         return ["failed", *[""] * (len(_COLUMNS) - 1)]
     costs = [run.cost for run in runs]
-    added = statistics.median(run.added_bytes for run in runs)
+    added = [run.added_bytes for run in runs]
     return [
         spread([cost.wall_seconds for cost in costs], seconds),
         spread([cost.cpu_seconds for cost in costs], seconds),
         seconds(statistics.median(run.server_cpu_seconds for run in runs)),
         seconds(statistics.median(run.home_cpu_seconds for run in runs)),
-        megabytes(max(cost.own_bytes for cost in costs)),
+        spread([cost.own_bytes for cost in costs], megabytes),
         megabytes(max(cost.process_bytes for cost in costs)),
         megabytes(max(cost.postgres_bytes for cost in costs)),
-        f"{added / MB:,.1f}" if added else "",
+        spread(added, lambda value: f"{value / MB:,.1f}") if any(added) else "",
     ]
 
 

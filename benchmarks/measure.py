@@ -7,6 +7,7 @@ measured beside, where somebody names them.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -46,14 +47,21 @@ def measured(command: Sequence[str], *, environment: Mapping[str, str], folder: 
     with errors.open("wb") as stderr, (stdout or Path(os.devnull)).open("wb") as output:
         started = time.monotonic()
         process = subprocess.Popen(
-            command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=stderr
+            command,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=stderr,
+            start_new_session=True,
         )
         try:
             with sampled(process.pid) as memory:
                 _, status, usage = os.wait4(process.pid, 0)
                 wall = time.monotonic() - started
         except BaseException:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)  # all of a pipe, not its shell alone
             process.wait()
             raise
         process.returncode = os.waitstatus_to_exitcode(status)

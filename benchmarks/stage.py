@@ -18,6 +18,8 @@ from holdfast.postgres.tools import ToolName, find_tool
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 SOURCE, PRISTINE, RESTORED = "source", "pristine", "restored"
+_ROWS_OF_A_MB = 0.7
+"""MiB of rows for each MB that a database with its indexes is to take on disk."""
 
 
 class Stage:
@@ -41,10 +43,10 @@ class Stage:
         return self.server.url(RESTORED)
 
     def build_source(self, megabytes: int) -> PipelineFacts:
-        """Make the source afresh, and tell what is in it."""
+        """Make a source of about so many MB on disk afresh, and tell what is in it."""
         self.drop(SOURCE)
         self.server.create_database(SOURCE)
-        build(self.source, megabytes=megabytes)
+        build(self.source, megabytes=max(1, round(megabytes * _ROWS_OF_A_MB)))
         return measure(self.source)
 
     def keep_pristine(self) -> None:

@@ -27,7 +27,8 @@ from holdfast.postgres.url import DatabaseUrl
 Way = Callable[[DatabaseUrl, Sequence[str]], int]
 _BUFFER_BYTES = 4 << 20
 _JOINED_BYTES = 1 << 20
-_BY_ITSELF = "SET effective_io_concurrency = 0"  # as `reading_settings` has it; pg_dump can't be told
+_BY_ITSELF = "SET effective_io_concurrency = 0"  # as `reading_settings` has it
+_TOLD = {"PGOPTIONS": "-c effective_io_concurrency=0"}
 _PSQL = ("-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-")
 
 
@@ -52,7 +53,7 @@ def by_pg_dump(url: DatabaseUrl, statements: Sequence[str]) -> int:
     total = 0
     for statement in statements:
         arguments = ["--data-only", "-t", statement.split()[1]]
-        with run_tool(find_tool("pg_dump", at_least_major=18), arguments, url=url, stdout="pipe") as child:
+        with run_tool(find_tool("pg_dump", at_least_major=18), arguments, url=url, stdout="pipe", env_extra=_TOLD) as child:
             total += drained(child)
     return total
 
@@ -60,7 +61,7 @@ def by_pg_dump(url: DatabaseUrl, statements: Sequence[str]) -> int:
 def by_pg_dump_into_nothing(url: DatabaseUrl, statements: Sequence[str]) -> int:
     """`pg_dump -Fc -Z0 > /dev/null`, which all is compared with; what it wrote is not known."""
     tables = [part for statement in statements for part in ("-t", statement.split()[1])]
-    with run_tool(find_tool("pg_dump", at_least_major=18), ["-Fc", "-Z0", *tables], url=url):
+    with run_tool(find_tool("pg_dump", at_least_major=18), ["-Fc", "-Z0", *tables], url=url, env_extra=_TOLD):
         return 0
 
 

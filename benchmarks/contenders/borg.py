@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders.contender import CHECK, RESTORE, Contender, Step, every_backup, piped, prepare, why_absent
-from benchmarks.contenders.dump import dump_command, loads
+from benchmarks.contenders.contender import CHECK, RESTORE, Contender, Step, every_backup, kept_then, piped, prepare, why_absent
+from benchmarks.contenders.dump import dump_command, load_file, loads
 from benchmarks.measure import bytes_in
 from benchmarks.stage import Stage
 
@@ -38,12 +38,13 @@ def borg(stage: Stage) -> Contender:
         return Step(("borg", "check", "--verify-data"), environment)
 
     def restore() -> Step:
-        load = [stage.tool("pg_restore"), "-d", str(stage.restored)]
-        return loads(stage, piped(["borg", "extract", "--stdout", f"::{archives():04d}"], load), environment)
+        plain = stage.folder / "extracted"
+        extract = ["borg", "extract", "--stdout", f"::{archives():04d}"]
+        return loads(stage, kept_then(extract, plain, load_file(stage, plain)), environment)
 
     steps = every_backup(first, lambda: backup(archives() + 1)) | {CHECK: check, RESTORE: restore}
     how = (
         f"`pg_dump -Fc -Z0 | borg create --compression zstd,1`, encryption {ENCRYPTION}; `borg check --verify-data`; "
-        "`borg extract --stdout | pg_restore`"
+        "`borg extract` into a file, then `pg_restore -j2`"
     )
     return Contender("borg", "borg", how, steps, lambda: bytes_in(kept), why_absent("borg", "borgbackup"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.contenders.contender import CHECK, RESTORE, Contender, Step, every_backup, in_turn, piped, why_absent
-from benchmarks.contenders.dump import dump_command, loads
+from benchmarks.contenders.dump import dump_command, load_file, loads
 from benchmarks.measure import bytes_in
 from benchmarks.stage import Stage
 
@@ -33,8 +33,8 @@ def classic(stage: Stage) -> Contender:
 
     def restore() -> Step:
         plain = stage.folder / "decrypted"
-        load = [stage.tool("pg_restore"), "-j2", "-d", str(stage.restored), str(plain)]
-        return loads(stage, in_turn([*_decrypt(stage, max(kept.iterdir())), "-out", str(plain)], load))
+        decrypt = [*_decrypt(stage, max(kept.iterdir())), "-out", str(plain)]
+        return loads(stage, in_turn(decrypt, load_file(stage, plain)))
 
     steps = every_backup(first, again) | {CHECK: check, RESTORE: restore}
     how = (

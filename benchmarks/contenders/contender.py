@@ -71,6 +71,17 @@ def in_turn(*commands: Sequence[str]) -> tuple[str, ...]:
     return ("bash", "-c", " && ".join(shlex.join(command) for command in commands))
 
 
+def kept_then(command: Sequence[str], file: Path, then: Sequence[str]) -> tuple[str, ...]:
+    """A command whose output is kept in a file, then another that reads it."""
+    return ("bash", "-c", f"{shlex.join(command)} > {shlex.quote(str(file))} && {shlex.join(then)}")
+
+
+def turned(contenders: Sequence[Contender], number: int) -> list[Contender]:
+    """Those contenders in the order of a round: who is first turns."""
+    first = number % max(1, len(contenders))
+    return [*contenders[first:], *contenders[:first]]
+
+
 def why_absent(program: str, package: str) -> str:
     """Say that a program is not on this machine, and what brings it; nothing where it is."""
     return "" if shutil.which(program) else f"not on this machine; Debian: apt-get install {package}"

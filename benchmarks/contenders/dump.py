@@ -32,7 +32,7 @@ def pg_restore(stage: Stage) -> Contender:
     """`pg_restore -j2` of a local dump into a fresh database."""
 
     def step() -> Step:
-        return loads(stage, _load(stage))
+        return loads(stage, load_file(stage, stage.dump))
 
     return Contender("pg_restore", "pg_restore -j2", "`pg_restore -j2` of a local dump that `pg_dump -Fc` made", {RESTORE: step})
 
@@ -42,16 +42,17 @@ def pg_restore_and_analyze(stage: Stage) -> Contender:
 
     def step() -> Step:
         analyze = (str(Path(stage.tool("pg_dump")).with_name("vacuumdb")), "-Z", "-j2", "-q", "-d", str(stage.restored))
-        return loads(stage, in_turn(_load(stage), analyze))
+        return loads(stage, in_turn(load_file(stage, stage.dump), analyze))
 
     how = "the same, then `vacuumdb -Z -j2`, which a restore by Holdfast includes"
     return Contender("pg_restore-analyze", "pg_restore -j2, ANALYZE", how, {RESTORE: step})
 
 
+def load_file(stage: Stage, file: Path) -> tuple[str, ...]:
+    """Load a dump that lies in a file, by two sessions."""
+    return (stage.tool("pg_restore"), "-j2", "-d", str(stage.restored), str(file))
+
+
 def loads(stage: Stage, command: tuple[str, ...], environment: Mapping[str, str] | None = None) -> Step:
     """A step that loads into a fresh database, which is dropped afterwards."""
     return Step(command, environment or stage.environment(), before=stage.fresh_restored, after=stage.drop_restored)
-
-
-def _load(stage: Stage) -> tuple[str, ...]:
-    return (stage.tool("pg_restore"), "-j2", "-d", str(stage.restored), str(stage.dump))

@@ -39,6 +39,18 @@ def command(stage: Stage) -> Contender:
     return Contender("holdfast", "holdfast, zstd", how, steps, lambda: bytes_in(stage.repository(name)))
 
 
+def command_unproven(stage: Stage) -> Contender:
+    """A restore of the command's repository that does what pg_restore does, and no more."""
+
+    def restore() -> Step:
+        arguments = ("restore", "latest", "--mode", "new", "--target", str(stage.restored), "--unproven", "--no-analyze")
+        command = (HOLDFAST, *arguments, "--json")
+        return Step(command, stage.environment("command"), stage.drop_restored, stage.drop_restored, stage.folder / "stdout")
+
+    how = "`holdfast restore latest --mode new --unproven --no-analyze`, which does what `pg_restore` does and no more"
+    return Contender("holdfast-unproven", "holdfast, no proof, no ANALYZE", how, {RESTORE: restore})
+
+
 def command_gzip(stage: Stage) -> Contender:
     """The same with gzip at level 6; only its first backup differs in what matters here."""
     name = "command-gzip"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders.contender import CHECK, RESTORE, Contender, Step, every_backup, piped, prepare, why_absent
-from benchmarks.contenders.dump import dump_command, loads
+from benchmarks.contenders.contender import CHECK, RESTORE, Contender, Step, every_backup, kept_then, piped, prepare, why_absent
+from benchmarks.contenders.dump import dump_command, load_file, loads
 from benchmarks.measure import bytes_in
 from benchmarks.stage import Stage
 
@@ -36,12 +36,12 @@ def restic(stage: Stage) -> Contender:
         return Step(("restic", "check", "--quiet", "--read-data"), environment)
 
     def restore() -> Step:
-        load = [stage.tool("pg_restore"), "-d", str(stage.restored)]
-        return loads(stage, piped(["restic", "dump", "latest", f"/{_NAME}"], load), environment)
+        plain = stage.folder / "dumped"
+        return loads(stage, kept_then(["restic", "dump", "latest", f"/{_NAME}"], plain, load_file(stage, plain)), environment)
 
     steps = every_backup(first, backup) | {CHECK: check, RESTORE: restore}
     how = (
         "`pg_dump -Fc -Z0 | restic backup --stdin`, repository version 2, compression auto; `restic check --read-data`; "
-        "`restic dump latest | pg_restore`"
+        "`restic dump latest` into a file, then `pg_restore -j2`"
     )
     return Contender("restic", "restic", how, steps, lambda: bytes_in(kept), why_absent("restic", "restic"))

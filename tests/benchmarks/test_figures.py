@@ -88,7 +88,7 @@ def test_what_failed_is_told_and_is_no_figure() -> None:
 
 def test_the_table_has_the_median_with_the_least_and_the_most() -> None:
     text = as_section([_size(_run("dump", FIRST, 1, 1), _run("dump", FIRST, 2, 2, memory=70 * MB, added=MB))]).as_markdown()
-    assert r"| a \| b | 1.50 (1.00–2.00) | 0.75 (0.50–1.00) | 0.50 | 0.10 | 70 | 70 | 1 | 0.5 |" in text
+    assert r"| a \| b | 1.50 (1.00–2.00) | 0.75 (0.50–1.00) | 0.50 | 0.10 | 60 (50–70) | 70 | 1 | 0.5 (0.0–1.0) |" in text
 
 
 def test_all_runs_come_back_from_the_file() -> None:
