@@ -32,7 +32,6 @@ STOP_SECONDS = 15
 _HOST = "127.0.0.1"
 _LOG_LINES = 15
 _ANSWER_SECONDS = 5
-_AUTHORITIES = "PREFECT_API_SSL_CERT_FILE"
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
@@ -42,7 +41,6 @@ class LocalServer:
     def __init__(self, home: Path) -> None:
         self.folder = home.absolute() / "prefect"
         self._state = self.folder / "server.json"
-        self._one_authority = self.folder / "one-authority.pem"
         self.log = home.absolute() / "logs" / "prefect-server.log"
 
     @property
@@ -77,7 +75,7 @@ class LocalServer:
     def environment(self, url: str) -> dict[str, str]:
         """Return what leads Prefect in any process of this home to this server, and keeps it from calling anybody else."""
         without_proxy = ",".join(dict.fromkeys(filter(None, [*os.environ.get("NO_PROXY", "").split(","), _HOST])))
-        return self._authorities() | {
+        return {
             "PREFECT_HOME": str(self.folder),
             "PREFECT_API_URL": url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -87,18 +85,6 @@ class LocalServer:
             "PREFECT_LOGGING_EXTRA_LOGGERS": "holdfast,orchestration",
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # what our threads log belongs to no task
         }
-
-    def _authorities(self) -> dict[str, str]:
-        """Name a file of one authority instead of all: each client of Prefect reads them, and here none shows a certificate."""
-        chosen = _AUTHORITIES in os.environ or not self._one_authority.exists()
-        return {} if chosen else {_AUTHORITIES: str(self._one_authority)}
-
-    def _write_one_authority(self) -> None:
-        import certifi
-
-        end = "-----END CERTIFICATE-----\n"
-        first, _, _ = Path(certifi.where()).read_text().partition(end)
-        self._one_authority.write_text(first + end)
 
     def _record(self) -> dict[str, Any] | None:
         try:
@@ -117,7 +103,6 @@ class LocalServer:
 
     def _launch(self, lock: int, port: int | None) -> str:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._write_one_authority()
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
         with bound(port, "The Prefect server") as listening, self.log.open("wb") as log:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import urllib.request
@@ -73,17 +72,6 @@ def test_commands_started_at_once_share_one_server_a_home_and_homes_share_nothin
     assert {pid for pid, line in lines.items() if any(folder in line for folder in folders)} == {_pid(one), _pid(two)}
     assert (one / "prefect" / "prefect.db").exists()
     assert (two / "prefect" / "prefect.db").exists()
-
-
-def test_a_client_does_not_read_all_authorities_of_the_world(
-    started: list[tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, url = started[0]
-    monkeypatch.delenv("PREFECT_API_SSL_CERT_FILE", raising=False)
-    named = LocalServer(home).environment(url)["PREFECT_API_SSL_CERT_FILE"]
-    assert len(ssl.create_default_context(cafile=named).get_ca_certs()) == 1
-    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", "/etc/ssl/own.pem")  # whoever chose a file keeps it
-    assert "PREFECT_API_SSL_CERT_FILE" not in LocalServer(home).environment(url)
 
 
 def test_the_ui_calls_the_server_that_it_came_from(started: list[tuple[Path, str]]) -> None:
