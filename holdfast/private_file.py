@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from holdfast.private_folder import make_private_folder
 from holdfast.sources.placing import sync_path
 
 
@@ -26,10 +27,3 @@ def write_private(path: Path, content: bytes) -> None:
         Path(beside).unlink(missing_ok=True)
         raise
     sync_path(path.parent)
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it that are not there, each for its owner only. Raises OSError."""
-    for one in (*reversed(folder.parents), folder):
-        if not one.is_dir():
-            one.mkdir(mode=0o700, exist_ok=True)

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from holdfast.errors import NotFoundError, RefusedError, SettingsError
-from holdfast.private_file import make_private_folder, write_private
+from holdfast.private_file import write_private
+from holdfast.private_folder import make_private_folder
 from holdfast.repository import canonical
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from blocks import FunctionsDirectory, SupabaseProject
 from blocks.saving import FUNCTIONS
 from holdfast.errors import SettingsError, SourceFailedError, TargetNotEmptyError
 from holdfast.opening import open_catalog
-from holdfast.private_file import make_private_folder, write_private
+from holdfast.private_file import write_private
+from holdfast.private_folder import make_private_folder
 from holdfast.repository import Manifest, Repository
 from holdfast.rolling_back import PREFECT_KEPT
 from holdfast.source_restore import SourceRestore, readable

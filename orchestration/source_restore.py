@@ -16,7 +16,7 @@ from holdfast import figures
 from holdfast.errors import SettingsError
 from holdfast.latest import find_to_restore
 from holdfast.opening import notes_on_reading
-from holdfast.private_file import make_private_folder
+from holdfast.private_folder import make_private_folder
 from holdfast.repository import Manifest, Repository
 from holdfast.source_restore import SourceRestore, folder_mode
 from orchestration import artifacts

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.private_file import make_private_folder
+from holdfast.private_folder import make_private_folder
 from holdfast.repository import canonical
 from holdfast.sources.placing import sync_path
 

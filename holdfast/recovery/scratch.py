@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.private_file import make_private_folder
+from holdfast.private_folder import make_private_folder
 from holdfast.sources.placing import write_errors
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.errors import BusyError, HoldfastError, NotFoundError, RefusedError, WorkFailedError
-from holdfast.private_file import make_private_folder
+from holdfast.private_folder import make_private_folder
 from holdfast.repository.intake import Reads
 from holdfast.sources.comparing import RESTORED_BITS
 from holdfast.sources.files import shown

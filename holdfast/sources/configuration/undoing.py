@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.configuration import update_backup_config
 from holdfast.errors import DamagedError, NotFoundError, PlanInvalidError, RefusedError, SettingsError
-from holdfast.private_file import make_private_folder, write_private
+from holdfast.private_file import write_private
+from holdfast.private_folder import make_private_folder
 from holdfast.sources import replacing
 from holdfast.sources.configuration.plans import documents_of, put_back, put_plans
 from holdfast.sources.configuration.source import BACKUP_CONFIG, RECOVERY_PLANS
