@@ -54,11 +54,11 @@ def of_backups(repository: Repository, summaries: Sequence[BackupSummary]) -> li
 def in_full(held: Repository, job_id: str, kind: str) -> Document | None:
     """Describe a backup with its entries and proofs, or return None where the repository has none of that name.
 
-    `latest` is the newest of a kind.
+    It is read from the storage, whatever lists remember. `latest` is the newest of a kind.
     """
     if job_id == "latest":
         job_id = held.latest(kind).id
-    summary = next((one for one in held.backups() if one.id == job_id), None)
+    summary = held.find(job_id)
     if summary is None:
         return None
     return of_backup(held, summary) | {

@@ -29,15 +29,18 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The history of one repository, looked at afresh by each call. `primary` is set for a replica."""
+    """The history of one repository, read from the storage itself by each call. `primary` is set for a replica.
+
+    Nothing that was read before counts: a manifest that rotted in place would make others go in whose stead it can't be.
+    """
 
     repository: Repository
     primary: Primary = Primary()
 
     def backups(self) -> list[KnownBackup]:
         """Gather all, without their locks."""
-        summaries, pins = self.repository.backups(), self.repository.pin_records()
-        levels = self.repository.verified_levels()
+        summaries, pins = self.repository.backups_afresh(), self.repository.pin_records()
+        levels = self.repository.verified_levels_afresh()
         return [self._known(one, pins.get(one.id), levels.get(one.id)) for one in summaries]
 
     def backup(self, known: KnownBackup) -> KnownBackup | None:

@@ -5,12 +5,15 @@ Whoever restores is never given an older backup, or one that is known to be bad,
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from holdfast import figures
 from holdfast.errors import DamagedError, NotFoundError
 from holdfast.repository import Manifest, Repository
 from holdfast.verification import find_backup
+
+_log = logging.getLogger(__name__)
 
 
 def find_to_restore(repository: Repository, backup_id: str, backup_type: str) -> Manifest:
@@ -36,11 +39,19 @@ def find_to_restore(repository: Repository, backup_id: str, backup_type: str) ->
 
 
 def newest_good(repository: Repository, backup_type: str, *, until: datetime | None = None) -> Manifest | None:
-    """Open the newest backup of a type of which no damage is known, made until then; None where there is none."""
-    found = repository.backups(backup_type)
-    if until is not None:
-        found = [one for one in found if one.intact is not None and one.intact.snapshot_at <= until]
-    return repository.proof_index().newest_good(found)
+    """Open the newest backup of a type of which no damage is known, made until then; None where there is none.
+
+    A list may not know yet that a manifest is damaged, so it is read from the storage, and the next one taken where it is.
+    """
+    index = repository.proof_index()
+    for one in repository.backups(backup_type):
+        if one.intact is None or index.is_bad(one.intact) or (until is not None and one.intact.snapshot_at > until):
+            continue
+        try:
+            return repository.manifest(one.id)
+        except (DamagedError, NotFoundError) as error:
+            _log.warning("Backup %s is passed over: %s", one.id, error.what_and_why)
+    return None
 
 
 def require_good(repository: Repository, backup_type: str) -> Manifest:

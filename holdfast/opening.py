@@ -168,7 +168,7 @@ def check_repository(
     """
     storage = storage_to_read(settings.storage_settings) if source is None else open_replica(source)
     try:
-        return check_storage(
+        report = check_storage(
             storage,
             settings.user_key(),
             level=level,
@@ -177,8 +177,23 @@ def check_repository(
             replicas=copies_beside(settings, source, replicas),
             repair=repair,
         )
+        _drop_remembered(settings, storage, report.damaged_manifests)
     finally:
         storage.close()
+    return report
+
+
+def _drop_remembered(settings: Settings, storage: Storage, manifests: Sequence[str]) -> None:
+    """Have the lists of this home tell from now on which manifests a check found damaged."""
+    if not manifests:
+        return
+    try:
+        repository = Repository.open(storage, key=settings.user_key())
+    except HoldfastError as error:
+        _log.debug("Nothing is dropped from the cache, for no list can be made either: %s", error)
+        return
+    repository.use_cache(cache_folder(settings))
+    repository.drop_remembered(manifests)
 
 
 def copies_beside(settings: Settings, source: Replica | None, replicas: Sequence[Replica]) -> list[Replica]:

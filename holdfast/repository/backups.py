@@ -6,7 +6,7 @@ A manifest that can't be opened is listed as damaged: never hidden, and never in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import orjson
 
 from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError
 from holdfast.repository import canonical, names
+from holdfast.repository.checks import Checks
 from holdfast.repository.manifest import Manifest
 from holdfast.repository.record_cache import Kept, RecordCache
 from holdfast.repository.sealed import SealedObjects
@@ -116,19 +117,22 @@ class BackupSummary:
 class Backups:
     """The backups of one repository. Opened manifests are kept, for they never change; `cache` keeps them for other processes.
 
-    Only lists ask the cache: who opens one backup reads it from the storage.
+    Only lists ask the cache, and never about backups that the last check found bad: who opens one backup reads it from the
+    storage, and what is found damaged is dropped from the cache. With `afresh` lists don't ask it either.
     """
 
-    def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None) -> None:
+    def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None, *, afresh: bool = False) -> None:
         self._sealed = sealed
         self.cache = cache
+        self._afresh = afresh
         self._opened: dict[str, Manifest] = {}
 
     def list(self, backup_type: str | None = None) -> list[BackupSummary]:
         """List backups, newest first."""
         prefix = names.MANIFESTS if backup_type is None else f"{names.MANIFESTS}/{backup_type}"
         listed = [info for info in self._sealed.storage.list(prefix) if names.manifest_parts(info.name) is not None]
-        known = {info.name: self._known(info) for info in listed}
+        doubted = self._doubted()
+        known = {info.name: self._known(info, doubted) for info in listed}
         found = [one for one in known.values() if one is not None]
         unread = [info for info in listed if known[info.name] is None]
         with ThreadPoolExecutor(_THREADS, "holdfast-list") as pool:
@@ -142,7 +146,10 @@ class Backups:
     def find(self, backup_type: str, backup_id: str) -> BackupSummary | None:
         """Look at one backup; None where it is not there."""
         info = self._sealed.storage.head(names.manifest(backup_type, backup_id))
-        return self._read(info) if info is not None else None
+        found = self._read(info) if info is not None else None
+        if self.cache is not None:
+            self.cache.save()
+        return found
 
     def newest_of_each_source(self, count: int) -> Iterator[Manifest]:
         """Yield the newest intact backups of every source, newest first."""
@@ -154,11 +161,21 @@ class Backups:
                 if seen[source] <= count:
                     yield one.manifest
 
-    def _known(self, info: ObjectInfo) -> BackupSummary | None:
+    def _doubted(self) -> Collection[str]:
+        """Name the backups of which nothing counts that was read before: what rotted in place looks as it did."""
+        if self._afresh or (self.cache is None and not self._opened):
+            return ()
+        parts = Checks(self._sealed).parts()
+        return () if parts is None else frozenset(parts.bad)
+
+    def _known(self, info: ObjectInfo, doubted: Collection[str]) -> BackupSummary | None:
         """Tell of a manifest without reading it, where it was read before."""
+        if info.name.rpartition("/")[2] in doubted:
+            self._opened.pop(info.name, None)
+            return None
         if info.name in self._opened:
             return BackupSummary(info, manifest=self._opened[info.name])
-        kept = self.cache.find(info) if self.cache is not None else None
+        kept = self.cache.find(info) if self.cache is not None and not self._afresh else None
         if kept is None:
             return None
         return BackupSummary(info, brief=Brief.from_list(kept.brief), opened=lambda: self._remember(info.name, kept))
@@ -189,13 +206,30 @@ class Backups:
                 self.cache.learn(info, Brief.of(manifest).to_list(), data)
             return manifest
 
-        if name not in self._opened:
-            self._opened[name] = self._sealed.manifest(name, lambda data: manifest_of(name, data), learn)
-        return self._opened[name]
+        def from_spare(data: bytes) -> Manifest:
+            self._drop(name)
+            return manifest_of(name, data)
+
+        manifest = self._opened.get(name)
+        if manifest is None:
+            try:
+                manifest = self._opened[name] = self._sealed.manifest(name, from_spare, learn)
+            except DamagedError:
+                self._drop(name)
+                raise
+        return manifest
+
+    def _drop(self, name: str) -> None:
+        if self.cache is not None:
+            self.cache.drop(name)
 
     def open(self, backup_type: str, backup_id: str) -> Manifest:
         """Open a manifest whose type is known. Raises ObjectNotFoundError, DamagedError."""
-        return self._open(names.manifest(backup_type, backup_id), None)
+        try:
+            return self._open(names.manifest(backup_type, backup_id), None)
+        finally:
+            if self.cache is not None:
+                self.cache.save()
 
     def manifest(self, backup_id: str) -> Manifest:
         """Open the manifest of a backup. Raises NotFoundError, DamagedError."""
@@ -214,17 +248,15 @@ class Backups:
         newest_stored = max((one.stored_at for one in intact), default=datetime.min.replace(tzinfo=UTC))
         for one in found:
             if one.damaged is not None and one.stored_at >= newest_stored:
-                raise DamagedError(
-                    f"the newest {backup_type} backup, {one.id}, is damaged",
-                    reason=one.damaged,
-                    next_step="'holdfast list' shows older ones: name one to use it",
-                )
+                raise _newest_is_damaged(backup_type, one.id, one.damaged)
         if not intact:
             raise NotFoundError(f"there is no {backup_type} backup", next_step=f"'holdfast backup {backup_type}' makes one")
         try:
             return self.open(backup_type, intact[0].id)  # as it is now, whatever a list has remembered
         except ObjectNotFoundError as error:
             raise NotFoundError(f"backup {intact[0].id} has just been forgotten", next_step="Try again") from error
+        except DamagedError as error:
+            raise _newest_is_damaged(backup_type, intact[0].id, error.reason) from error
 
     def type_of(self, backup_id: str) -> str | None:
         """Find the type of a backup by its name alone, so that it works for a damaged manifest too."""
@@ -264,3 +296,11 @@ def manifest_of(name: str, data: bytes) -> Manifest:
     if (manifest.type, manifest.id) != names.manifest_parts(name):
         raise ValueError("it is the manifest of another backup")
     return manifest
+
+
+def _newest_is_damaged(backup_type: str, backup_id: str, reason: str | None) -> DamagedError:
+    return DamagedError(
+        f"the newest {backup_type} backup, {backup_id}, is damaged",
+        reason=reason,
+        next_step="'holdfast list' shows older ones: name one to use it",
+    )

@@ -1,9 +1,10 @@
 """What manifests and proofs said when they were read: a cache in the home, so that of ten thousand only the new ones are read.
 
 A record counts only for an object that the storage lists now, with the size and the time that it had when it was read. So what is
-gone is gone, and what was replaced is read again; bytes that rotted in place are found by checks, which never look here. What is
-kept is sealed by a key of this repository (without encryption: protected against accident) and bound to where the repository
-lies. Files are only added and removed whole; one that can't be read counts as not there, and all of them may be deleted.
+gone is gone, and what was replaced is read again; bytes that rotted in place are found by checks, which never look here, and then
+the record counts no more. What is kept is sealed by a key of this repository (without encryption: protected against accident) and
+bound to where the repository lies. Files are only added and removed whole; one that can't be read counts as not there, and all of
+them may be deleted. Where there is no home none is made for them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 
+from holdfast.private_folder import make_private_folder
 from holdfast.repository.compression import Compression, compress, decompress
 from holdfast.repository.masterkey import MasterKey
 from holdfast.storage import ObjectInfo
@@ -74,9 +76,15 @@ class CacheFolder:
 
     def __init__(self, folder: Path, repository_id: str, location: str, master: MasterKey | None) -> None:
         place = f"{repository_id}\n{location}".encode()
+        self._home = folder.parent
         self.path = folder / f"{repository_id}-{hashlib.sha256(place).hexdigest()[:16]}"
         self._bound_to = _MAGIC + place
         self._cipher = None if master is None else master.cache_cipher()
+
+    @property
+    def has_home(self) -> bool:
+        """Whether there is a home to keep anything in."""
+        return self._home.is_dir()
 
     def sealed(self, name: str, plain: bytes | memoryview) -> bytes:
         """Compress and seal one part of a file."""
@@ -117,6 +125,7 @@ class RecordCache:
         self._files: list[Path] = []
         self._known: dict[str, Kept] | None = None
         self._learned: dict[str, Kept] = {}
+        self._dropped = False
 
     def find(self, info: ObjectInfo) -> Kept | None:
         """Return what is kept of an object, where it is still as it was."""
@@ -126,24 +135,35 @@ class RecordCache:
 
     def learn(self, info: ObjectInfo, brief: list[Any], content: bytes = b"") -> None:
         """Note what was just read of an object; the next `save` keeps it."""
-        if datetime.now(UTC) - info.modified < _TOO_YOUNG:
+        if datetime.now(UTC) - info.modified < _TOO_YOUNG or self.find(info) is not None:
             return
         kept = Kept(info.size_bytes, _microseconds(info.modified), brief, len(content), _content=content)
         with self._lock:
             self._learned[info.name] = kept
 
-    def save(self, living: Collection[str] | None = None) -> None:
-        """Keep what was learned. With the names of all that there is, what is gone may be dropped, and files merged.
+    def drop(self, name: str) -> None:
+        """Take it that nothing is known of an object, for it was found damaged; the next `save` removes its record for good."""
+        with self._lock:
+            known, learned = self._all().pop(name, None), self._learned.pop(name, None)
+            self._dropped = self._dropped or known is not None or learned is not None
 
-        A home that can't be written to is told in the log; the next list is slower for it, and nothing else.
+    def save(self, living: Collection[str] | None = None) -> None:
+        """Keep what was learned, and nothing of what was dropped.
+
+        With the names of all that there is, what is gone may go too, and files be merged. A home that can't be written to is told
+        in the log; the next list is slower for it, and nothing else.
         """
         with self._lock:
+            if not self._learned and not self._dropped and living is None:
+                return
             known, learned = self._all(), self._learned
             self._learned = {}
             known.update(learned)
+            if not self._folder.has_home:
+                return
             try:
-                if living is not None and self._is_untidy(len(living), bool(learned)):
-                    self._merge({name: known[name] for name in living if name in known})
+                if self._dropped or (living is not None and self._is_untidy(len(living), bool(learned))):
+                    self._merge(known if living is None else {name: known[name] for name in living if name in known})
                 elif learned:
                     self._files.append(self._write(learned))
             except OSError as error:
@@ -172,14 +192,14 @@ class RecordCache:
 
     def _merge(self, kept: dict[str, Kept]) -> None:
         merged, self._files = self._files, [self._write(kept)]
-        self._known = kept
+        self._known, self._dropped = kept, False
         for path in merged:
             path.unlink(missing_ok=True)
         _remove_left_overs(self._folder.path)
 
     def _write(self, kept: dict[str, Kept]) -> Path:
         """Put a file whole. It need not survive a power loss, so nothing waits for the disk."""
-        self._folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder.path)
         path = self._folder.path / f"{self._kind}-{secrets.token_hex(8)}"
         handle, beside = tempfile.mkstemp(prefix=".", dir=path.parent)  # made with mode 0600
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from holdfast.repository import names
+
 CheckLevel = Literal["stored", "read"]
 
 HEALED_LISTED_MAX = 1000
@@ -67,6 +69,11 @@ class CheckReport:
     def content_ok(self) -> bool:
         """Whether every byte of the backups that were checked can be read, as far as this level can tell."""
         return not any(problem.harms_content for problem in self.problems)
+
+    @property
+    def damaged_manifests(self) -> list[str]:
+        """The names of the manifests that something is wrong with."""
+        return [problem.object for problem in self.problems if names.manifest_parts(problem.object) is not None]
 
     def add_healed(self, name: str, what: str, replica: str) -> None:
         self.objects_healed += 1

@@ -14,6 +14,7 @@ from holdfast.errors import (
     RefusedError,
     SettingsError,
 )
+from holdfast.jobs import checked_job_id
 from holdfast.repository import check, forgetting, names, prune, reader
 from holdfast.repository.audit_objects import AuditObjects
 from holdfast.repository.backups import Backups, BackupSummary
@@ -172,12 +173,19 @@ class Repository:
     def use_cache(self, folder: Path) -> None:
         """Let lists remember in a folder of this host what manifests and proofs say, so that only new ones are read.
 
-        Verifications, checks, prunes and whoever opens one backup read the storage all the same.
+        Verifications, checks, prunes, clean-ups and whoever opens one backup read the storage all the same.
         """
         self._cache_folder = folder
         own = CacheFolder(folder, self.id, self.location, self._sealed.master)
         self._backups.cache = RecordCache(own, "manifests")
         self._proof_cache = RecordCache(own, "proofs")
+
+    def drop_remembered(self, objects: Collection[str]) -> None:
+        """Have lists read these manifests again, for they were found damaged."""
+        if self._backups.cache is not None:
+            for name in objects:
+                self._backups.cache.drop(name)
+            self._backups.cache.save()
 
     @property
     def spared(self) -> list[SparedObject]:
@@ -222,6 +230,19 @@ class Repository:
         """List backups, newest first; a damaged manifest is listed as such."""
         return self._backups.list(type)
 
+    def backups_afresh(self) -> list[BackupSummary]:
+        """List them as the storage itself has them now, whatever was read before: for whoever decides what goes."""
+        return self._read_afresh(self._sealed).list()
+
+    def find(self, backup_id: str) -> BackupSummary | None:
+        """Read one backup, of whatever type, whatever was read before; None where it is not there."""
+        try:
+            checked_job_id(backup_id)
+        except SettingsError:  # no backup can have such a name
+            return None
+        backup_type = self._backups.type_of(backup_id)
+        return None if backup_type is None else self._read_afresh(self._to_read).find(backup_type, backup_id)
+
     def manifest(self, backup_id: str) -> Manifest:
         """Open a backup's manifest. Raises NotFoundError, DamagedError."""
         return self._backups.manifest(backup_id)
@@ -257,6 +278,10 @@ class Repository:
         """Return `verified_level` of every backup that has proofs: for whoever asks about many."""
         return self.proof_index().levels()
 
+    def verified_levels_afresh(self) -> dict[str, Level | None]:
+        """Return the same as the storage itself tells it now."""
+        return ProofIndex(self._sealed).levels()
+
     @property
     def now(self) -> datetime:
         """The time by the storage's clock."""
@@ -282,7 +307,7 @@ class Repository:
         the next backup store them afresh; it writes lost receipts again; and where there are replicas, it heals from them at
         once. `on_progress` is told chunks done and in all.
         """
-        return check.check(
+        report = check.check(
             self._sealed,
             self._description,
             backup_ids,
@@ -294,6 +319,8 @@ class Repository:
             spares=self._spares,
             repair=set_aside and bool(self._spares),
         )
+        self.drop_remembered(report.damaged_manifests)
+        return report
 
     def prune(
         self,
@@ -310,7 +337,7 @@ class Repository:
         Raises BusyError, RefusedError (something can't be read), LeaseLostError.
         """
         with self.lease("prune", exclusive=not dry_run, holder=holder, wait_seconds=wait_seconds) as lease:
-            backups = Backups(self._sealed, self._backups.cache if dry_run else None)
+            backups = self._read_afresh(self._sealed)
             return prune.prune(
                 self._sealed, backups, lease, grace_seconds=grace_seconds, dry_run=dry_run, without=without if dry_run else ()
             )
@@ -325,7 +352,7 @@ class Repository:
 
     def look_again(self, backup_type: str, backup_id: str) -> BackupSummary | None:
         """Look at a backup in the storage itself, whatever was read before; None where it is gone."""
-        return Backups(self._sealed).find(backup_type, backup_id)
+        return self._read_afresh(self._sealed).find(backup_type, backup_id)
 
     def locked_until(self, backup_type: str, backup_id: str) -> datetime | None:
         """Tell until when a backup can't be forgotten; None where nothing keeps it."""
@@ -360,6 +387,9 @@ class Repository:
     def tidy_pins(self) -> int:
         """Delete pins that ended a year ago, of backups that are gone; return how many."""
         return self._pins.tidy({one.id for one in self.backups()}, self._sealed.storage.clock())
+
+    def _read_afresh(self, sealed: SealedObjects) -> Backups:
+        return Backups(sealed, self._backups.cache, afresh=True)
 
     def close(self) -> None:
         self._spares.close()

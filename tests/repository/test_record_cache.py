@@ -8,12 +8,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from holdfast.checking import Checking, CheckOptions
+from holdfast.documents import in_full
 from holdfast.errors import DamagedError, RefusedError
-from holdfast.repository import Repository, UserKey, names, record_cache
+from holdfast.latest import require_good
+from holdfast.repository import ReadParts, Repository, UserKey, names, record_cache
 from holdfast.storage import LocalStorage
 from holdfast.storage.wrapped import WrappedStorage
 from tests.repository.making import back_up, one_bit_off
@@ -38,6 +43,8 @@ Open = Callable[[], Repository]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
+    """The cache of a home that is there already."""
+    (tmp_path / "home").mkdir()
     return tmp_path / "home" / "cache"
 
 
@@ -164,6 +171,107 @@ def test_a_manifest_that_rotted_in_place_is_found_by_whoever_opens_checks_or_pru
         opened().prune(grace_seconds=0)
 
 
+READERS: dict[str, Callable[[Repository], object]] = {
+    "open": lambda held: held.manifest("backup_2"),
+    "latest": lambda held: held.latest("database"),
+    "show": lambda held: held.find("backup_2"),
+    "look again": lambda held: held.look_again("database", "backup_2"),
+    "clean up": lambda held: held.backups_afresh(),
+    "prune": lambda held: held.prune(grace_seconds=0),
+    "dry prune": lambda held: held.prune(grace_seconds=0, dry_run=True),
+    "check": lambda held: held.check(level="stored"),
+}
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+@pytest.mark.parametrize("reader", READERS)
+def test_once_somebody_has_read_a_rotted_manifest_the_lists_of_this_home_know(opened: Open, folder: Path, reader: str) -> None:
+    opened().backups()
+    rot(folder / names.manifest("database", "backup_2"))
+    with suppress(DamagedError, RefusedError):
+        READERS[reader](opened())
+    for _ in range(2):
+        again = opened()
+        assert {backup_id for backup_id, what in listed(again).items() if what is not None} == {"backup_2"}
+        assert reads(again)["manifests"] == 2, "the damaged one, and once more to be sure"
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+def test_what_a_check_of_another_host_found_bad_is_read_again_by_every_list(
+    opened: Open, made: Repository, folder: Path, home: Path
+) -> None:
+    long_open = opened()
+    long_open._backups.cache = None  # it knows what it has opened itself
+    for held in (opened(), long_open):
+        assert listed(held) == dict.fromkeys(CONTENTS)
+    rot(folder / names.manifest("database", "backup_2"))
+    assert listed(opened()) == dict.fromkeys(CONTENTS), "nobody has looked yet"
+    checked = Checking(made, "check_1", CheckOptions(timedelta(days=1), timedelta(days=1)))
+    for part in checked.due():
+        checked.read(part)
+    checked.mark()
+    files = sorted(home.rglob("*"))
+    for held in (opened(), long_open):
+        assert {backup_id for backup_id, what in listed(held).items() if what is not None} == {"backup_2"}
+    assert len(sorted(home.rglob("*"))) == len(files)
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+def test_backups_that_stay_bad_do_not_make_the_cache_grow(opened: Open, made: Repository, home: Path) -> None:
+    made.checks.put(ReadParts(made.now, (None,), ("backup_1",)))
+    for _ in range(3):
+        again = opened()
+        assert listed(again) == dict.fromkeys(CONTENTS)
+    assert reads(again)["manifests"] == 1
+    assert len(list(home.glob("*/*"))) == 1
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+def test_where_there_is_no_home_none_is_made(opened: Open, home: Path) -> None:
+    home.parent.rmdir()
+    held = opened()
+    for _ in range(2):
+        assert set(listed(held)) == set(CONTENTS)
+        held.verified_levels()
+    assert not home.parent.exists()
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+def test_latest_says_the_same_of_damage_whether_or_not_the_list_knew(opened: Open, folder: Path) -> None:
+    opened().backups()
+    newest = opened().latest("database").id
+    rot(folder / names.manifest("database", newest))
+    told = []
+    for _ in range(2):  # the first time the list does not know
+        with pytest.raises(DamagedError) as raised:
+            opened().latest("database")
+        told.append((raised.value.what_and_why, raised.value.next_step))
+    assert told[0] == told[1]
+    assert f"the newest database backup, {newest}, is damaged" in told[0][0]
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+def test_a_drill_takes_the_newest_backup_that_can_be_read(opened: Open, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    newest, second, _ = (one.id for one in opened().backups())
+    rot(folder / names.manifest("database", newest))
+    assert require_good(opened(), "database").id == second
+    assert f"Backup {newest} is passed over" in caplog.text
+
+
+@pytest.mark.parametrize("repository", ["encrypted"], indirect=True)
+def test_what_is_shown_of_one_backup_is_how_it_is(opened: Open, folder: Path) -> None:
+    opened().backups()
+    rot(folder / names.manifest("database", "backup_2"))
+    shown = in_full(opened(), "backup_2", "database")
+    assert shown is not None
+    assert shown["status"] == "damaged"
+    whole = in_full(opened(), "backup_1", "database")
+    assert whole is not None
+    assert [entry["name"] for entry in whole["entries"]] == ["a"]
+    assert in_full(opened(), "backup_9", "database") is None
+    assert in_full(opened(), "../backup_1", "database") is None
+
+
 def test_a_proof_that_was_damaged_since_counts_as_a_bad_one(opened: Open, made: Repository, folder: Path) -> None:
     assert set(opened().verified_levels().values()) == {"stored"}
     (path,) = (folder / names.proofs("backup_0")).iterdir()
@@ -218,7 +326,7 @@ def test_nobody_else_may_read_what_is_kept_and_with_a_key_nobody_could(opened: O
     files = [path for path in home.rglob("*") if path.is_file()]
     assert len(files) == 2
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-    assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in (home, *home.iterdir())} == {0o700}
     if made.encrypted:
         assert not any(b"backup_" in path.read_bytes() for path in files)
 
@@ -249,7 +357,6 @@ def test_where_neither_the_cache_nor_the_storage_has_a_manifest_whole_it_is_dama
 
 
 def test_a_home_that_can_not_be_written_to_hinders_no_list(opened: Open, home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    home.parent.mkdir()
     home.write_text("no folder")
     with caplog.at_level("INFO", "holdfast"):
         assert set(listed(opened())) == set(CONTENTS)

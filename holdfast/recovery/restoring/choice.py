@@ -118,8 +118,16 @@ class Choice:
                 self._pass_over(summary.id, "it is older than the one that a person has agreed to; a new execution asks again")
             elif (lacking := self.lacks(summary.intact)) is not None:
                 self._pass_over(summary.id, lacking)
-            else:
-                yield summary.intact
+            elif (stored := self._as_stored(summary.id)) is not None:
+                yield stored
+
+    def _as_stored(self, backup_id: str) -> Manifest | None:
+        """Open its manifest in the storage, whatever a list remembers of it."""
+        try:
+            return self.world.repository.manifest(backup_id)
+        except (DamagedError, NotFoundError) as error:
+            self._pass_over(backup_id, f"its manifest can't be read: {error.what_and_why}")
+            return None
 
     def _pass_over(self, backup_id: str, reason: str) -> None:
         self.passed_over.append(PassedOver(backup_id, reason))
