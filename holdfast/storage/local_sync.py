@@ -1,7 +1,9 @@
 """What of a folder is not known to be on disk yet, and getting it there.
 
 A long backup is synced batch by batch as it goes, so that neither the notes nor the wait at the end grow long. Who puts goes on
-meanwhile, by one batch at most. What could not be synced is told to who puts or syncs next, and stays noted.
+meanwhile, by one batch at most. What could not be synced is told to who puts or syncs next, and stays noted. A disk that failed
+once is told to all who come later, too: Linux says so of a file only once and forgets what it could not write, so that the next
+try seems to succeed and proves nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +30,16 @@ class Unsynced:
         self._turn = threading.Lock()  # one sync at a time, so that what another thread is at is durable when ours returns
         self._batch: set[Path] = set()  # under way
         self._background: Future[None] | None = None
+        self._failure: OSError | None = None  # the first that the disk told
 
     def __len__(self) -> int:
         return len(self._files)
 
     def add(self, file: Path, folders: Iterable[Path]) -> None:
-        """Note a file that was put, found or deleted, and the folders on the way to it. Raises OSError of an earlier batch."""
+        """Note a file that was put, found or deleted, and the folders on the way to it.
+
+        Raises OSError of an earlier batch or sync, where this one fills a batch.
+        """
         with self._lock:
             self._noted = True
             self._files.add(file)
@@ -44,30 +50,34 @@ class Unsynced:
             self._await_background()
             with self._taken() as (batch, _):
                 pool = ThreadPoolExecutor(1, "holdfast-sync")
-                self._batch, self._background = batch, pool.submit(_sync_all, batch)
+                self._batch, self._background = batch, pool.submit(self._sync_all, batch)
                 pool.shutdown(wait=False)
 
     def sync(self) -> bool:
-        """Get all to disk, files before the folders that name them; tell whether a file was noted since. Raises OSError."""
+        """Get all to disk, files before the folders that name them; tell whether a file was noted since.
+
+        Raises OSError; where the disk has failed once, for good: nothing may be committed as if it had not.
+        """
         with self._turn:
             self._await_background()
             noted, self._noted = self._noted, False
             with self._taken(with_folders=True) as (files, folders):
-                _sync_all(files)
-                _sync_all(folders)
+                self._sync_all(files)
+                self._sync_all(folders)
         return noted or bool(files)
 
     def _await_background(self) -> None:
-        """Wait for the batch under way. Its failure is raised, once: nothing may be committed as if it had not been."""
+        """Wait for the batch under way, and raise what it or any before it failed with."""
         background, self._background = self._background, None
-        if background is None:
-            return
         try:
-            background.result()
+            if background is not None:
+                background.result()
         except BaseException:
             with self._lock:
                 self._files |= self._batch
             raise
+        if (failure := self._failure) is not None:
+            raise OSError(failure.errno, failure.strerror, failure.filename) from failure
 
     @contextmanager
     def _taken(self, *, with_folders: bool = False) -> Iterator[tuple[set[Path], set[Path]]]:
@@ -86,20 +96,23 @@ class Unsynced:
                 self._folders |= folders
             raise
 
+    def _sync_all(self, paths: Iterable[Path]) -> None:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for _ in pool.map(self._sync_path, paths):
+                pass
 
-def _sync_all(paths: Iterable[Path]) -> None:
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(_sync_path, paths):
-            pass
-
-
-def _sync_path(path: Path) -> None:
-    """Get one file or folder to disk; nothing where it was deleted since: then its folder is synced."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _sync_path(self, path: Path) -> None:
+        """Get one file or folder to disk; nothing where it was deleted since: then its folder is synced."""
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            error.filename = str(path)
+            with self._lock:
+                self._failure = self._failure or error
+            raise
+        finally:
+            os.close(handle)

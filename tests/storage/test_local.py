@@ -155,22 +155,42 @@ def test_a_file_that_did_not_reach_the_disk_is_told_before_anything_is_committed
     monkeypatch.setattr(os, "fsync", failing)
     storage.put("k/1", b"x")
     storage.put("k/2", b"x")
+    for _ in range(3):
+        with pytest.raises(StorageUnreachableError, match="make durable") as told:
+            storage.sync()
+        assert "Input/output error" in str(told.value.reason)
+        assert str(folder / "k") in str(told.value.reason)
     with pytest.raises(StorageUnreachableError, match="make durable"):
+        for number in range(3, 6):
+            storage.put(f"k/{number}", b"x")
+    LocalStorage(folder).sync()
+
+
+def test_a_disk_that_failed_in_a_sync_is_not_believed_later_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = LocalStorage(folder)
+    storage.put("k/x", b"1")
+
+    def failing(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(StorageUnreachableError, match="make durable"):
+            storage.sync()
+    storage.put("k/y", b"2")
+    with pytest.raises(StorageUnreachableError, match="Input/output error"):
         storage.sync()
-    seen = _synced(monkeypatch)
-    storage.sync()
-    assert {folder / "k/1", folder / "k/2", folder / "k"} <= set(seen)
 
 
-def test_a_sync_that_failed_is_done_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_opened_to_be_synced_is_synced_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = LocalStorage(folder)
     storage.put("k/x", b"1")
 
     def broken(path: Path) -> None:
-        raise OSError(5, "Input/output error", str(path))
+        raise OSError(24, "Too many open files", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(local_sync, "_sync_path", broken)
+        patch.setattr(local_sync.Unsynced, "_sync_path", staticmethod(broken))
         with pytest.raises(StorageUnreachableError, match="make durable"):
             storage.sync()
     seen = _synced(monkeypatch)
