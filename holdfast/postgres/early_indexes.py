@@ -2,7 +2,8 @@
 
 Whoever has filled a large table, and finds no other one waiting to be filled, makes that table's keys and indexes for as long as
 somebody else is still filling. What is left then is made by all hands at once (see `index_queue.py`, and for what belongs to no
-large table, `stages.py`).
+large table, `stages.py`). What needs more than tables and other indexes that come after the rows is left to those: only there
+is it made when its needs are.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from holdfast.postgres.archive import ArchiveEntry
+from holdfast.postgres.archive import POST_DATA, ArchiveEntry
 from holdfast.postgres.stages import TableName
+
+# One may need another (a partition's its parent's) to be attached to it, which is a step of its own: not to be made.
+_KINDS = frozenset({"INDEX", "CONSTRAINT"})
 
 
 class EarlyIndexes:
@@ -25,8 +29,11 @@ class EarlyIndexes:
         self._made: set[int] = set()
         names = {entry.id: (entry.schema, entry.name) for entry in entries if entry.kind == "TABLE"}
         self._of_table: dict[TableName, list[ArchiveEntry]] = {table: [] for table in tables}
+        # A function whose body leans on a primary key comes after the rows, and an index on that function after both.
+        later = {entry.id for entry in entries if entry.section == POST_DATA and entry.kind not in _KINDS}
+        plain = [entry for entry in entries if _is_plain(entry) and later.isdisjoint(entry.needs)]
         # Keys first: making one shuts all others out of the table.
-        for entry in sorted((one for one in entries if _is_plain(one)), key=lambda one: one.kind != "CONSTRAINT"):
+        for entry in sorted(plain, key=lambda one: one.kind != "CONSTRAINT"):
             owners = {names[need] for need in entry.needs if need in names}
             if len(owners) == 1 and (owner := owners.pop()) in self._of_table:
                 self._of_table[owner].append(entry)
@@ -71,4 +78,4 @@ class EarlyIndexes:
 
 def _is_plain(entry: ArchiveEntry) -> bool:
     """Whether an entry is an index or key whose text can be sent as it is: it may hold bytes that are no letters."""
-    return entry.kind in {"INDEX", "CONSTRAINT"} and not any("\udc80" <= letter <= "\udcff" for letter in entry.definition)
+    return entry.kind in _KINDS and not any("\udc80" <= letter <= "\udcff" for letter in entry.definition)

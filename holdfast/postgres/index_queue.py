@@ -1,7 +1,8 @@
 """Indexes and keys of the large tables, handed out to several threads, the dearest first, so that all end at about the same time.
 
 `pg_restore -j` can't do so here: it goes by how many bytes of each table lie in its archive, and of a large table there are none.
-A key is made while nobody else is at its table: it would wait for them, and a thread that waits makes nothing.
+A key is made while nobody else is at its table: it would wait for them, and a thread that waits makes nothing. So is an index
+that its table is then told of (CLUSTER ON, REPLICA IDENTITY): two at once would each wait for the other, in a deadlock.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from holdfast.postgres.stages import TableName
 # How much longer an index takes than one that is sorted and written: docs/decisions/0012-restore-speed.md has the figures.
 _DEAR = 6
 _CHEAP_METHODS = frozenset({"btree", "brin"})
+_TOLD_TO_TABLE = "\nALTER TABLE "  # as pg_dump puts it behind the index
 _METHOD = re.compile(r" USING (\w+) \(")
 
 
@@ -73,7 +75,11 @@ class IndexQueue:
 
     def _is_free(self, table: TableName, entry: ArchiveEntry) -> bool:
         others = self._at_work.get(table)
-        return not others or (entry.kind == "INDEX" and all(other.kind == "INDEX" for other in others))
+        return not others or all(_shares_table(one) for one in (entry, *others))
+
+
+def _shares_table(entry: ArchiveEntry) -> bool:
+    return entry.kind == "INDEX" and _TOLD_TO_TABLE not in entry.definition
 
 
 def _cost(entry: ArchiveEntry, size_bytes: int) -> int:

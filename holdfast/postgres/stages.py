@@ -3,7 +3,8 @@
 `pg_restore -j` only knows the locks on the tables that an entry names. An entry about a partitioned table locks its partitions
 too, and one about a partition looks at its parents: of two such at once, one may end as the victim of a deadlock (seen in one of
 six restores of our test database, with pg_restore 18 and nothing else). So what concerns partitioned tables is kept apart:
-it is made first and attached in a row, which is quick, for nothing is built there.
+it is made first and attached in a row, which is quick, for nothing is built there. What needs something of a later stage, such as
+an index on a function that itself needs a key, comes in that stage.
 """
 
 from __future__ import annotations
@@ -47,15 +48,17 @@ def post_data_stages(
     by_id = archive.by_id
     partitioned = {entry.id for entry in by_id.values() if entry.kind == "TABLE" and (entry.schema, entry.name) in parents}
     stages: list[list[ArchiveEntry]] = [[], [], [], []]
+    stage_of: dict[int, int] = {}
     stage: int | None = None
     for entry in archive.entries if chosen is None else chosen:
         # A comment or grant has no section of its own: it follows its object, and pg_restore gives it that one's section.
         if entry.section != NO_SECTION:
-            stage = _stage(entry, partitioned) if entry.section == POST_DATA else None
+            stage = None
+            if entry.section == POST_DATA:
+                own = _stage(entry, partitioned) if parents else 3
+                stage = stage_of[entry.id] = max([own, *(stage_of.get(need, 0) for need in entry.needs)])
         if stage is not None and entry.id not in made:
             stages[stage].append(entry)
-    if not parents:
-        stages = [[], [*stages[1], *stages[3]]]
     return [Stage(tuple(entries), at_once=number in (1, 3)) for number, entries in enumerate(stages) if entries]
 
 

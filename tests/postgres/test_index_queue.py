@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_two_indexes_of_one_table_are_made_at_once() -> None:
         assert [getattr(stack.enter_context(queue.taken()), "id", None) for _ in range(2)] == [1, 2]
 
 
+def test_an_index_that_its_table_is_told_of_is_made_alone_like_a_key() -> None:
+    clustered = replace(_index(1), definition=f"{_index(1).definition}\n\nALTER TABLE public.t CLUSTER ON i;\n")
+    identity = replace(
+        _index(2), definition=f"{_index(2).definition}\n\nALTER TABLE ONLY public.t REPLICA IDENTITY USING INDEX i;\n"
+    )
+    queue = IndexQueue([(LARGE, clustered), (LARGE, identity), (LARGE, _index(3)), (SMALL, _index(4))], SIZES)
+    with ExitStack() as stack:
+        assert [getattr(stack.enter_context(queue.taken()), "id", None) for _ in range(2)] == [1, 4]
+    with ExitStack() as stack:
+        assert getattr(stack.enter_context(queue.taken()), "id", None) == 2
+    queue = IndexQueue([(LARGE, _index(3)), (LARGE, clustered), (SMALL, _index(4))], SIZES)
+    with ExitStack() as stack:
+        assert [getattr(stack.enter_context(queue.taken()), "id", None) for _ in range(2)] == [3, 4]
+
+
 def test_who_waits_for_a_table_goes_on_when_it_is_free_and_ends_when_another_fails() -> None:
     found: list[int] = []
     queue = IndexQueue([(LARGE, _key(1)), (LARGE, _key(2)), (LARGE, _key(3))], SIZES)
@@ -90,3 +106,35 @@ def test_an_index_that_the_server_refuses_ends_the_restore_with_its_reason(datab
         with pytest.raises(ToolFailedError, match="could not create unique index"):
             restore(back_up(database), target, tmp_path)
         assert target.database not in databases(database)
+
+
+@pytest.mark.parametrize("partitioned", [False, True], ids=["plain", "beside a partitioned table"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_index_on_a_function_that_needs_a_key_comes_back(
+    database: DatabaseUrl, tmp_path: Path, partitioned: bool, jobs: int
+) -> None:
+    """The key comes after the rows, so pg_dump puts the function after the key, and the index comes after both."""
+    rows(
+        database,
+        "CREATE TABLE names (id int PRIMARY KEY, name text); INSERT INTO names SELECT i, 'n' || i FROM generate_series(1, 500) AS i;"
+        "CREATE FUNCTION name_of(int) RETURNS text IMMUTABLE LANGUAGE sql"
+        " BEGIN ATOMIC SELECT name FROM names WHERE id = $1 GROUP BY id; END;"
+        "CREATE TABLE pages AS SELECT i AS id, i AS author FROM generate_series(1, 500) AS i;"
+        "CREATE INDEX by_name ON pages (name_of(author)); CREATE UNIQUE INDEX by_id ON pages (id);"
+        "ALTER TABLE pages CLUSTER ON by_id; ALTER TABLE pages ALTER id SET NOT NULL;"
+        "ALTER TABLE pages REPLICA IDENTITY USING INDEX by_id",
+    )
+    if partitioned:
+        rows(
+            database,
+            "CREATE TABLE days (day int, author int, PRIMARY KEY (day)) PARTITION BY LIST (day);"
+            "CREATE TABLE day_1 PARTITION OF days FOR VALUES IN (1); INSERT INTO days VALUES (1, 1);"
+            "CREATE INDEX by_author ON days (name_of(author))",
+        )
+    backup = back_up(database, threshold_bytes=1)
+    with dropped_at_end(database.with_database(f"{database.database}_back")) as target:
+        report = restore(backup, target, tmp_path, jobs=jobs)
+        found = rows(target, "SET enable_seqscan = off; SELECT id FROM pages WHERE name_of(author) = 'n7'")
+    assert found == [(7,)]
+    assert report.proof is not None
+    assert report.proof.problems == []
