@@ -96,6 +96,11 @@ def note(text: str) -> None:
         _beside().print(masked(text), style="dim")
 
 
+def aside(text: str) -> None:
+    """Say beside the result, on stderr, in both modes, what the result leaves out."""
+    _beside().print(masked(text), style="dim")
+
+
 def warn(text: str) -> None:
     """Say on stderr, in both modes, what the user should know although the work goes on."""
     _beside().print(f"Warning: {masked(text)}", style="yellow")

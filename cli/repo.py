@@ -68,8 +68,11 @@ def init() -> None:
 def list_backups(kind: KindFilter = None, limit: Limit = 1000, source: FromReplica = None) -> None:
     """List the backups, newest first."""
     held = opened(repository_settings(), source)
-    found = documents.of_backups(held, held.backups(kind)[:limit])
+    summaries = held.backups(kind)
+    found = documents.of_backups(held, summaries[:limit])
     output.result(found, lambda: jobs.table(found) if found else f"There is no backup in {held.location}.")
+    if len(summaries) > limit:
+        output.aside(f"… {len(summaries) - limit} more; --limit shows them")
 
 
 @commands.command()
