@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,13 @@ from holdfast.cleanup import Cleanup, How
 from holdfast.errors import RefusedError
 from holdfast.giving_up import loss_of
 from holdfast.history import History
+from holdfast.recovery.assessing.reference import Reference, newest_reference
+from holdfast.recovery.deadline import Deadline
+from holdfast.recovery.restoring.choice import Choice
 from holdfast.repository import Repository, UserKey, names
 from holdfast.retention import Rules
 from holdfast.storage import LocalStorage
+from tests.recovery.assessed import AssessedWorld
 from tests.repository.making import back_up, one_bit_off
 
 KEY = UserKey.parse("11" * 32)
@@ -88,3 +93,19 @@ def test_a_dry_run_and_a_dry_prune_say_the_same(opened: Open) -> None:
 
 def test_forgetting_by_hand_says_what_would_be_lost_as_it_is(opened: Open) -> None:
     assert "damaged" in str(loss_of(opened(), "rotted"))
+
+
+def test_a_recovery_takes_the_next_one_where_the_newest_rotted(opened: Open, tmp_path: Path) -> None:
+    opened().forget("newest")
+    world: Any = AssessedWorld(tmp_path, repository=opened())
+    choice = Choice(world, "database", None, Deadline(10, "The step"))
+    assert choice.first().id == "intact"
+    assert [one.backup_id for one in choice.passed_over] == ["rotted"]
+
+
+def test_an_assessment_does_not_compare_with_what_rotted_where_a_list_does_not_know(opened: Open, tmp_path: Path) -> None:
+    opened().forget("newest")
+    world: Any = AssessedWorld(tmp_path, repository=opened())
+    reference = newest_reference(world, "database")
+    assert isinstance(reference, Reference)
+    assert reference.manifest.id == "intact"
