@@ -68,8 +68,8 @@ def _be_patient() -> None:
 
     A server sends 8 KiB at a time, and the tool that is woken for each takes the processor from the server itself.
     """
-    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # a host may forbid to ask, too
+        if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from holdfast.errors import DatabaseUnreachableError, TableLockedError, TimeLimitError, ToolFailedError
+from holdfast.postgres import supervise
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.process import run_tool
 from holdfast.postgres.tools import Tool, find_tool
@@ -28,6 +29,7 @@ PARENT = """
 import sys
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.process import run_tool
+from holdfast.postgres import supervise
 from holdfast.postgres.tools import find_tool
 url, name, *arguments = sys.argv[1:]
 with run_tool(find_tool(name, at_least_major=18), arguments, url=DatabaseUrl.parse(url), stdout="pipe") as child:
@@ -82,6 +84,17 @@ def test_a_tool_interrupts_nobody_for_each_small_piece_and_keeps_a_humbler_polic
         os.sched_setscheduler(0, us, os.sched_param(0))
     with child:
         assert child.stdout.readall() == str(os.SCHED_IDLE).encode()
+
+
+def test_a_host_that_forbids_to_ask_for_the_policy_lets_the_tool_run_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(process: int) -> int:
+        raise PermissionError(process)
+
+    policy = os.sched_getscheduler(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "sched_getscheduler", forbidden)
+        supervise._be_patient()
+    assert os.sched_getscheduler(0) == policy
 
 
 @pytest.mark.parametrize("name", ["pg_dump", "psql", "pg_restore"])
