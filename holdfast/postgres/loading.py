@@ -108,6 +108,7 @@ class Loader:
             with self._early.filling(stream.table.key):
                 rows = self._fill(script, stream, on_bytes)
             for entry in self._early.worth_making(stream.table.key):
+                self._limit.check()
                 script.execute(entry.definition)
         return rows
 
@@ -137,6 +138,7 @@ class Loader:
                 with queue.taken() as entry:
                     if entry is None:
                         return
+                    self._limit.check()  # whoever was told to stop between two statements had none to be cancelled
                     script.execute(entry.definition)
 
     def analyze(self, worker: int, workers: int) -> None:

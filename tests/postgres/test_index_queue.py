@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import ToolFailedError
+from holdfast.errors import ToolFailedError, WorkFailedError
 from holdfast.postgres.archive import POST_DATA, ArchiveEntry
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.index_queue import IndexQueue
+from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
 from tests.postgres.restoring import back_up, databases, dropped_at_end, restore, rows
 
 SMALL, LARGE = ("public", "small"), ("public", "large")
@@ -108,6 +109,24 @@ def test_an_index_that_the_server_refuses_ends_the_restore_with_its_reason(datab
         assert target.database not in databases(database)
 
 
+def test_whoever_is_told_to_stop_begins_no_other_index(database: DatabaseUrl, tmp_path: Path) -> None:
+    rows(
+        database,
+        "CREATE TABLE pages AS SELECT i AS id FROM generate_series(1, 500) AS i; CREATE INDEX by_id ON pages (id);"
+        "CREATE INDEX by_negative ON pages ((-id))",
+    )
+    target = database.with_database(f"{database.database}_back")
+    with dropped_at_end(target), DatabaseRestore(*back_up(database), target, RestoreOptions(tmp_path, jobs=1)) as work:
+        work.preflight()
+        work.create_database()
+        work.restore_schema()
+        work.restore_rows()
+        work.stop()
+        with pytest.raises(WorkFailedError, match="was stopped"):
+            work.restore_indexes()
+        assert rows(work.working, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == []
+
+
 @pytest.mark.parametrize("partitioned", [False, True], ids=["plain", "beside a partitioned table"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_index_on_a_function_that_needs_a_key_comes_back(
@@ -116,7 +135,8 @@ def test_an_index_on_a_function_that_needs_a_key_comes_back(
     """The key comes after the rows, so pg_dump puts the function after the key, and the index comes after both."""
     rows(
         database,
-        "CREATE TABLE names (id int PRIMARY KEY, name text); INSERT INTO names SELECT i, 'n' || i FROM generate_series(1, 500) AS i;"
+        "CREATE TABLE names (id int PRIMARY KEY, name text);"
+        "INSERT INTO names SELECT i, 'n' || i FROM generate_series(1, 500) AS i;"
         "CREATE FUNCTION name_of(int) RETURNS text IMMUTABLE LANGUAGE sql"
         " BEGIN ATOMIC SELECT name FROM names WHERE id = $1 GROUP BY id; END;"
         "CREATE TABLE pages AS SELECT i AS id, i AS author FROM generate_series(1, 500) AS i;"
