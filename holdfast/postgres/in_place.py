@@ -26,6 +26,7 @@ from holdfast.postgres.definitions import Key, schema_objects
 from holdfast.postgres.drops import drop_for_restore
 from holdfast.postgres.limit import TimeLimit
 from holdfast.postgres.loading import WatchedSource, check_rows, prepare_session, restore_flags, restoring_tool, run_section
+from holdfast.postgres.promote import DURABLE
 from holdfast.postgres.restore_report import RestoreOptions
 from holdfast.postgres.script import Script
 from holdfast.postgres.selection import Selection
@@ -90,13 +91,15 @@ class _InPlace:
         encoding = self._contents.truth.client_encoding
         with closing(connect(self._target, client_encoding=encoding)) as connection, self._limit.connection(connection):
             self._in_transaction(connection, entries)
-        self._analyze()
+        if self._options.analyze:
+            self._analyze()
 
     def _in_transaction(self, connection: Connection, entries: list[ArchiveEntry]) -> None:
         prepare_session(connection)
         script = Script(connection, self._target)
         privileges = DefaultPrivileges(connection)
         script.execute("BEGIN")
+        script.execute(DURABLE)
         script.execute(f"SET LOCAL lock_timeout = {int(self._options.lock_timeout_seconds * 1000)}")
         with database_errors(self._target, "setting default privileges aside"):
             privileges.set_aside()

@@ -25,7 +25,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _KEPT = re.compile(r"(?P<name>.*)(?P<ending>_before_(?P<time>[0-9]{8}T[0-9]{6}Z)(?:_[0-9]+)?)", re.DOTALL)
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
 # Whatever was committed before, by a restore that did not wait for the disk, is on it when this transaction is.
-_DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
 _PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = ANY(%s)"
 
 
@@ -76,7 +76,7 @@ def swap(
         try:
             cursor.execute("BEGIN")
             cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
-            cursor.execute(_DURABLE)
+            cursor.execute(DURABLE)
             for old, new in renames:
                 cursor.execute(f"ALTER DATABASE {quote_identifier(old)} RENAME TO {quote_identifier(new)}")
             for statement in then:

@@ -215,6 +215,7 @@ class DatabaseRestore:
         )
         self.report.notes += outcome.notes
         self.report.proof = outcome.proof
+        self._tell_what_was_left_out()
         self._count_up()
         self._finished = True
 
@@ -248,8 +249,10 @@ class DatabaseRestore:
     # Parts
 
     def _tell_what_was_left_out(self) -> None:
-        if not self.options.prove:
+        if not self.options.prove and self.report.proof is None:
             self.report.notes.append("it was not compared with the source, as it was asked for")
+        elif not self.options.prove:
+            self.report.notes.append("it was compared with the source all the same, for it went into a database that was there")
         if not self.options.analyze:
             self.report.notes.append(f"the planner's statistics were not gathered: ANALYZE in {self.target.database} does that")
 

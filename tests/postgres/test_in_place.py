@@ -169,6 +169,37 @@ def test_single_tables_are_replaced_and_the_rest_is_left_alone(live: DatabaseUrl
     assert report.tables == 1
 
 
+@pytest.mark.parametrize("mode", ["in_place", "new"])
+def test_the_planner_s_statistics_are_left_to_the_server_where_that_is_asked_for(
+    live: DatabaseUrl, tmp_path: Path, mode: str
+) -> None:
+    backup = back_up(live)
+    rows(live, "DROP TABLE tags")
+    report = restore(backup, live, tmp_path, mode=mode, tables=["tags"], analyze=False, prove=mode != "new")
+    gathered = "SELECT count(*) FROM pg_stats WHERE tablename = 'tags'"
+    assert rows(live, gathered) == [(0,)]
+    assert any("statistics were not gathered: ANALYZE in live" in note for note in report.notes)
+    assert any("compared with the source all the same" in note for note in report.notes) == (mode == "new")
+    assert report.proof is not None
+    rows(live, "DROP TABLE tags")
+    restore(backup, live, tmp_path, mode=mode, tables=["tags"])
+    assert rows(live, gathered) != [(0,)]
+
+
+def test_what_was_replaced_is_on_disk_though_the_database_does_not_wait_for_that(live: DatabaseUrl, tmp_path: Path) -> None:
+    backup = back_up(live)
+    rows(
+        live,
+        "CREATE TABLE waits (seen text); CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO public.waits VALUES (current_setting('synchronous_commit')); END $$;"
+        "CREATE EVENT TRIGGER waiting ON ddl_command_end EXECUTE FUNCTION wait();"
+        "ALTER DATABASE live SET synchronous_commit = off",
+    )
+    assert rows(live, "SHOW synchronous_commit") == [("off",)]
+    restore(backup, live, tmp_path, mode="in_place")
+    assert rows(live, "SELECT DISTINCT seen FROM waits") == [("on",)]
+
+
 def test_default_privileges_of_the_live_database_stay(live: DatabaseUrl, tmp_path: Path) -> None:
     backup = back_up(live)
     rows(live, "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC")
