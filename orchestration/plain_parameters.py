@@ -1,24 +1,40 @@
-"""Parameters of runs that are plain are sent as they are: to make them so Prefect imports FastAPI, 0.1 s and 10 MB a run."""
+"""Parameters of runs that are plain are sent as they are: to make them so Prefect imports FastAPI, 0.1 s and 10 MB a run.
+
+Where a later Prefect makes them so in another way, it is left to.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
 from prefect import Flow
 
 _PLAIN = (str, int, float, bool, NoneType)
-_as_prefect_does = Flow.serialize_parameters
+_CHANGED = "serialize_parameters"
+_LEADING = ["self", "parameters"]
 
 
 def send_plain_parameters() -> None:
     """Have Prefect in this process leave alone what is plain; everything else is its own to encode."""
-    flow: Any = Flow
-    flow.serialize_parameters = _serialized
+    as_prefect_does = getattr(Flow, _CHANGED, None)
+    if not inspect.isfunction(as_prefect_does) or inspect.iscoroutinefunction(as_prefect_does):
+        return
+    if list(inspect.signature(as_prefect_does).parameters)[:2] == _LEADING:
+        setattr(Flow, _CHANGED, _sending_plain(as_prefect_does))
 
 
-def _serialized(flow: Flow[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    return dict(parameters) if is_plain(parameters) else _as_prefect_does(flow, parameters)
+def _sending_plain(as_prefect_does: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(as_prefect_does)
+    def serialized(flow: Flow[..., Any], parameters: dict[str, Any], *values: Any, **named: Any) -> Any:
+        if not values and not named and is_plain(parameters):
+            return dict(parameters)
+        return as_prefect_does(flow, parameters, *values, **named)
+
+    return serialized
 
 
 def is_plain(value: Any) -> bool:

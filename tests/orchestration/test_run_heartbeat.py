@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from prefect import flow_engine
 
 import orchestration.tasks  # noqa: F401  as every flow imports it
+from orchestration.run_heartbeat import end_without_heartbeat
 
 
 class Engine:
@@ -46,3 +48,29 @@ def test_a_run_does_not_wait_for_its_heartbeat_to_end(monkeypatch: pytest.Monkey
     join(engine.by, 30)
     assert not engine.by.is_alive()
     assert engine.told == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [None, nullcontext, lambda engine, wait=True: nullcontext((engine, wait)), "no function"],
+    ids=["none", "one that is not joined", "another parameter", "something else"],
+)
+def test_a_prefect_that_has_it_otherwise_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, other: Any) -> None:
+    if other is None:
+        monkeypatch.delattr(flow_engine, "_send_heartbeats")
+    else:
+        monkeypatch.setattr(flow_engine, "_send_heartbeats", other)
+    end_without_heartbeat()
+    assert getattr(flow_engine, "_send_heartbeats", None) is other
+
+
+def test_what_a_later_prefect_gives_besides_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def later(engine: Any, join_on_exit: bool = True, *, every_seconds: int = 30) -> tuple[Any, bool, int]:
+        return engine, join_on_exit, every_seconds
+
+    monkeypatch.setattr(flow_engine, "_send_heartbeats", later)
+    end_without_heartbeat()
+    changed: Any = flow_engine._send_heartbeats
+    assert changed("engine") == ("engine", False, 30)
+    assert changed("engine", True, every_seconds=5) == ("engine", False, 5)
+    assert changed(engine="engine", join_on_exit=True) == ("engine", False, 30)
