@@ -14,6 +14,7 @@ from holdfast.postgres.archive import POST_DATA, ArchiveEntry
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.index_queue import IndexQueue
 from holdfast.postgres.restore import DatabaseRestore, RestoreOptions
+from holdfast.postgres.script import Script
 from tests.postgres.restoring import back_up, databases, dropped_at_end, restore, rows
 
 SMALL, LARGE = ("public", "small"), ("public", "large")
@@ -109,7 +110,10 @@ def test_an_index_that_the_server_refuses_ends_the_restore_with_its_reason(datab
         assert target.database not in databases(database)
 
 
-def test_whoever_is_told_to_stop_begins_no_other_index(database: DatabaseUrl, tmp_path: Path) -> None:
+def test_whoever_is_told_to_stop_between_two_indexes_begins_no_other(
+    database: DatabaseUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no statement to be cancelled then."""
     rows(
         database,
         "CREATE TABLE pages AS SELECT i AS id FROM generate_series(1, 500) AS i; CREATE INDEX by_id ON pages (id);"
@@ -120,11 +124,18 @@ def test_whoever_is_told_to_stop_begins_no_other_index(database: DatabaseUrl, tm
         work.preflight()
         work.create_database()
         work.restore_schema()
-        work.restore_rows()
-        work.stop()
+        work.restore_base_data()
+        work.restore_table(work.streams[0].entry)  # nobody else is filling, so its indexes are left
+        execute = Script.execute
+
+        def stopped_after(script: Script, sql: str | bytes) -> None:
+            execute(script, sql)
+            work.stop()
+
+        monkeypatch.setattr(Script, "execute", stopped_after)
         with pytest.raises(WorkFailedError, match="was stopped"):
             work.restore_indexes()
-        assert rows(work.working, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == []
+        assert rows(work.working, "SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'") == [(1,)]
 
 
 @pytest.mark.parametrize("partitioned", [False, True], ids=["plain", "beside a partitioned table"])
