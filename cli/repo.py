@@ -23,7 +23,7 @@ from cli.listing import KindFilter, Limit
 from cli.replicas import FromReplica, known, named, opened
 from cli.replicate import replicate
 from cli.repo_forget import forget
-from cli.restore import Mode, ModeOption, NoAnalyze, Only, Tables, Unproven, names, restore_text
+from cli.restore import Mode, ModeOption, NoAnalyze, Only, Tables, Unproven, names, refuse_without_use, restore_text
 from cli.session import repository, repository_settings, settings
 from cli.targets import Target, folder_target, target_url
 from cli.verify import JobId, Subset, TypeOption
@@ -152,6 +152,8 @@ def restore(
     from holdfast.latest import find_to_restore
     from holdfast.postgres.restore import RestoreOptions
 
+    if kind is not BackupType.DATABASE:
+        refuse_without_use(kind, unproven=unproven, no_analyze=no_analyze)
     place = target_url(target) if kind is BackupType.DATABASE else folder_target(target)
     loaded = repository_settings()
     held = opened(loaded, source)

@@ -96,6 +96,8 @@ def restore(
 
     Nothing that is live is touched unless --mode says so.
     """
+    if kind is not BackupType.DATABASE:
+        refuse_without_use(kind, unproven=unproven, no_analyze=no_analyze)
     place = _database_target(target) if kind is BackupType.DATABASE else contextlib.nullcontext(source_target(target))
     parameters: dict[str, Any] = {"backup_id": job_id, "type": kind.value, "mode": mode.value}
     parameters |= {"tables": names(tables), "only": names(only), "env_file": env_file and env_file.absolute()}
@@ -109,6 +111,14 @@ def restore(
     with place as name, shown("Restoring"):
         done = restore_flow(target=name, dry_run=dry_run, from_replica=source, **parameters)
     output.result(done, lambda: restore_text(done))
+
+
+def refuse_without_use(kind: BackupType, *, unproven: bool, no_analyze: bool) -> None:
+    """Refuse what only databases have. Raises SettingsError."""
+    if unproven or no_analyze:
+        from holdfast.source_restore import refuse_for_databases_only
+
+        refuse_for_databases_only(kind.value, prove=not unproven, analyze=not no_analyze)
 
 
 def _database_target(target: str | None) -> contextlib.AbstractContextManager[str]:

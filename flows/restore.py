@@ -8,6 +8,7 @@ from typing import Any, Literal
 from prefect import flow
 
 from holdfast.repository import BackupType
+from holdfast.source_restore import refuse_for_databases_only
 from orchestration.job import Job
 from orchestration.live_restore import bring_source_back
 from orchestration.restore import WantedDatabase, bring_database_back
@@ -49,7 +50,8 @@ def restore(
     in this host's home, or `live`: the place that was backed up. `tables` and `only` restore a part, `env_file` is where
     variables of a configuration are put.
     Nothing that is live is touched unless the mode says so; `dry_run` looks, tells what would be lost, and changes nothing.
-    `unproven` leaves out the comparison of a new database with what the source held, `analyze` false its planner's statistics.
+    `unproven` leaves out the comparison of a new database with what the source held, `analyze` false a database's planner
+    statistics.
     `from_replica` reads from a replica (a block's name, or a URL); otherwise one stands in where the primary can't be read.
     """
     job = Job("restore", type, job_id, backup_id=backup_id, recorded=not dry_run)
@@ -57,4 +59,5 @@ def restore(
         if type == "database":
             wanted = WantedDatabase(backup_id, target, mode, tables or [], dry_run, prove=not unproven, analyze=analyze)
             return bring_database_back(job, repository, wanted)
+        refuse_for_databases_only(type, prove=not unproven, analyze=analyze)
         return bring_source_back(job, repository, Wanted(backup_id, target, mode, only or [], dry_run, env_file))

@@ -203,3 +203,15 @@ def folder_mode(mode: str) -> FolderMode:
             reason="new makes a folder that is not there yet, promote puts it in the place of the one that is, which is kept",
         )
     return mode  # type: ignore[return-value]
+
+
+def refuse_for_databases_only(backup_type: str, *, prove: bool, analyze: bool) -> None:
+    """Refuse what can be left out of a database's restore alone. Raises SettingsError."""
+    if prove and analyze:
+        return
+    option = "--no-analyze" if prove else "--unproven"
+    raise SettingsError(
+        f"{option} can't be used for a backup of type {backup_type}",
+        reason="only a database has planner statistics" if prove else "what is restored of it is always compared",
+        next_step=f"Leave {option} out",
+    )

@@ -164,8 +164,10 @@ def test_storage_and_key_are_enough_to_have_the_files_again(pipeline: Pipeline, 
         (4, ("--target", "supabase"), "is not empty"),
         (3, ("--target", "there", "--only", "nobody"), "'nobody'"),
         (2, (), "needs a target"),
+        (2, ("--target", "there", "--unproven"), "--unproven can't be used"),
+        (2, ("--target", "there", "--no-analyze"), "--no-analyze can't be used"),
     ],
-    ids=("live", "in place", "over what is there", "what it does not hold", "no target"),
+    ids=("live", "in place", "over what is there", "what it does not hold", "no target", "unproven", "not analyzed"),
 )
 def test_what_can_not_be_restored_so_is_refused_with_its_name_and_makes_nothing(
     code: int, arguments: tuple[str, ...], told: str, pipeline: Pipeline

@@ -77,6 +77,17 @@ def test_a_restore_that_is_not_compared_is_not_told_to_be_proven(installation: I
     assert row.metadata["proven"] is None
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"unproven": True}, "--unproven"), ({"analyze": False}, "--no-analyze")],
+    ids=["unproven", "not analyzed"],
+)
+@pytest.mark.usefixtures("installation")
+def test_what_only_a_database_s_restore_can_leave_out_is_refused_for_another(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsError, match=f"{told} can't be used for a backup of type config"):
+        restore(type="config", target="live", **given)
+
+
 @pytest.mark.usefixtures("backup_id")
 def test_a_dry_run_tells_what_would_be_lost_and_changes_nothing(installation: Installation) -> None:
     installation.sql("INSERT INTO tags VALUES (51, 'newer than the backup')")
