@@ -3,7 +3,7 @@
 Whoever has filled a large table, and finds no other one waiting to be filled, makes that table's keys and indexes for as long as
 somebody else is still filling. What is left then is made by all hands at once (see `index_queue.py`, and for what belongs to no
 large table, `stages.py`). What needs more than tables and other indexes that come after the rows is left to those: only there
-is it made when its needs are.
+is it made when its needs are. Nor is one made early that calls a function: that may look into tables that are not filled yet.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class EarlyIndexes:
         self._waiting = set(tables)
         self._filling = 0
         self._made: set[int] = set()
+        self._functions = {entry.id for entry in entries if entry.kind == "FUNCTION"}
         names = {entry.id: (entry.schema, entry.name) for entry in entries if entry.kind == "TABLE"}
         self._of_table: dict[TableName, list[ArchiveEntry]] = {table: [] for table in tables}
         # A function whose body leans on a primary key comes after the rows, and an index on that function after both.
@@ -66,6 +67,8 @@ class EarlyIndexes:
     def worth_making(self, table: TableName) -> Iterator[ArchiveEntry]:
         """Hand out entries of a filled table for as long as the others still fill; one is made when the next is asked for."""
         for entry in self._of_table.get(table, ()):
+            if not self._functions.isdisjoint(entry.needs):
+                continue
             with self._lock:
                 if self._waiting or not self._filling:
                     return

@@ -48,3 +48,22 @@ def test_an_index_that_failed_is_made_later() -> None:
         for _ in early.worth_making(LARGE):
             break
     assert early.made == set()
+
+
+def test_an_index_that_calls_a_function_waits_for_all_rows_for_it_may_look_into_any_table() -> None:
+    function = ArchiveEntry(7, "FUNCTION", "public", "place(integer)", "", PRE_DATA, "CREATE FUNCTION", "", "")
+    by_place = ArchiveEntry(8, "INDEX", "public", "by_place", "", POST_DATA, "CREATE INDEX", "", "", (1, 7))
+    early = EarlyIndexes([*ENTRIES, function, by_place], [LARGE, LARGER])
+    with early.filling(LARGER):
+        with early.filling(LARGE):
+            pass
+        assert [entry.id for entry in early.worth_making(LARGE)] == [4, 3]
+    assert [entry.id for _, entry in early.left] == [8]
+
+
+def test_what_needs_more_than_tables_that_comes_after_the_rows_is_left_to_the_end() -> None:
+    function = ArchiveEntry(7, "FUNCTION", "public", "name_of(integer)", "", POST_DATA, "CREATE FUNCTION", "", "", (4,))
+    by_name = ArchiveEntry(8, "INDEX", "public", "by_name", "", POST_DATA, "CREATE INDEX", "", "", (1, 7))
+    of_partition = ArchiveEntry(9, "INDEX", "public", "of_partition", "", POST_DATA, "CREATE INDEX", "", "", (1, 3))
+    early = EarlyIndexes([*ENTRIES, function, by_name, of_partition], [LARGE])
+    assert [entry.id for _, entry in early.left] == [4, 3, 9]
