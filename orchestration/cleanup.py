@@ -54,12 +54,15 @@ class Cleaning:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Be the only clean-up at work; a dry run disturbs nobody. Raises BusyError where another one is."""
+        """Be the only clean-up at work; a dry run disturbs nobody. Raises BusyError where another one is.
+
+        The turn ends before the prune, which waits until nobody is at work: its own lease would be in its way.
+        """
         if self.dry_run:
             yield
             return
         repository = self.cleanup.repository
-        with self.job.leased(repository, PURPOSE) as lease:
+        with self.job.leased(repository, PURPOSE, to_the_end=False) as lease:
             require_first(repository, lease)
             self._lease = lease
             yield

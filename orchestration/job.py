@@ -1,7 +1,7 @@
 """One run of a flow as others see it: its row in the catalog, its events, its artifacts and the document that it ends with.
 
-A job is closed exactly once, and while it still holds its lease: whoever finds the lease gone and the row open knows that the
-process died. `completed`, `failed` and `cancelled` are told apart here and nowhere else.
+A job is closed exactly once, and while it still holds the lease that its row names: whoever finds that gone and the row open
+knows that the process died. `completed`, `failed` and `cancelled` are told apart here and nowhere else.
 """
 
 from __future__ import annotations
@@ -115,16 +115,23 @@ class Job:
 
     @contextlib.contextmanager
     def leased(
-        self, repository: Repository, purpose: str, *, backup_id: str | None = None, wait_seconds: float = 0
+        self,
+        repository: Repository,
+        purpose: str,
+        *,
+        backup_id: str | None = None,
+        wait_seconds: float = 0,
+        to_the_end: bool = True,
     ) -> Iterator[Lease]:
         """Hold a shared lease and be `running` meanwhile; whatever ends the work closes the job before the lease is given back.
 
         With the lease gone and the row still open, everybody knows that the work is dead. `backup_id` is what `latest` meant.
+        Not `to_the_end`: the job goes on without the lease, so its row names none, and it is judged by its process and its run.
         """
         ttl_seconds = self.settings.lease_ttl_seconds
         with repository.lease(purpose, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds) as lease:
             known = {"leaseId": lease.id, "repositoryId": repository.id, "leasedIn": repository.location}
-            self._row.start(known, backup_id)
+            self._row.start(known if to_the_end else {}, backup_id)
             try:
                 yield lease
             except BaseException as error:

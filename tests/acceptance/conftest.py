@@ -60,13 +60,20 @@ class Installation:
         assert process.returncode == code, f"{arguments}: exit {process.returncode}\n{out}\n{err}"
         return json.loads(out)
 
-    def kill_after(self, seconds: float, *arguments: str) -> list[psutil.Process]:
-        """Start a command, SIGKILL it and nothing else after a while, and return the children that it had."""
+    def kill_after(self, seconds: float, *arguments: str, at_work: bool = False) -> list[psutil.Process]:
+        """Start a command, SIGKILL it and nothing else after a while, and return the children that it had.
+
+        `at_work`: the while begins when it holds its lease.
+        """
+        leases = self.home / "repository" / "leases"
+        before = set(leases.glob("*"))
         process = self.start(*arguments)
         me = psutil.Process(process.pid)
         children: dict[int, psutil.Process] = {}
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and process.poll() is None:
+        end = None if at_work else time.monotonic() + seconds
+        while (end is None or time.monotonic() < end) and process.poll() is None:
+            if end is None and set(leases.glob("*")) - before:
+                end = time.monotonic() + seconds
             for child in me.children(recursive=True):
                 children[child.pid] = child
             time.sleep(0.02)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +14,14 @@ import pytest
 
 from flows.cleanup import cleanup
 from flows.replication import replication
+from holdfast.catalog.mirror import Mirror
+from holdfast.cleanup import PURPOSE
 from holdfast.errors import CleanupFailedError
+from holdfast.opening import open_catalog
 from holdfast.repository import Repository
 from holdfast.storage import LocalStorage
 from orchestration import events
+from orchestration.dead_work import close_dead_work
 from tests.flows.conftest import Installation
 from tests.repository.making import back_up
 
@@ -109,6 +116,32 @@ def test_a_replica_that_is_not_there_hinders_nothing(
     assert replica["problems"]
     assert (done["status"], [one["jobId"] for one in done["deleted"]]) == ("completed", [IDS[3]])
     assert not (tmp_path / "gone").exists()
+
+
+def test_a_clean_up_that_waits_to_delete_is_not_taken_for_dead_by_what_begins_meanwhile(
+    installation: Installation, old: Repository
+) -> None:
+    repository, job_id = installation.repository, "cleanup_that_waits"
+    mirror = Mirror(lambda: open_catalog(installation.settings))
+    with closing(mirror), ThreadPoolExecutor(1) as background:
+        with repository.lease("somebody's backup"):
+            running = background.submit(cleanup, job_id=job_id)
+            _until(lambda: len(there(installation)) == len(IDS) - 1)  # it has forgotten what it was to forget
+            _until(lambda: PURPOSE not in {lease.purpose for lease in repository.leases()})
+            assert not running.done()
+            assert job_id not in close_dead_work(mirror, repository)
+        assert running.result()["status"] == "completed"
+    with installation.catalog() as catalog:
+        row = catalog.maintenance.find(job_id)
+    assert row is not None
+    assert (row.status, row.error_message) == ("completed", None)
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_of_a_clean_up_of_very_many_backups_prefect_still_hears(installation: Installation) -> None:
