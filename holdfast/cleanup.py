@@ -16,7 +16,7 @@ from typing import Any
 
 from holdfast.errors import BusyError, HoldfastError, LeaseLostError, NotFoundError, RefusedError, UnreachableError
 from holdfast.history import History
-from holdfast.repository import Lease, PruneReport, Repository, canonical
+from holdfast.repository import BackupSummary, Lease, PruneReport, Repository, canonical
 from holdfast.repository.manifest import HOLDFAST_VERSION
 from holdfast.retention import Attempt, Judged, KnownBackup, Refusal, Rules, Verdict, held_back
 from holdfast.slip import sudden
@@ -133,12 +133,12 @@ class Cleanup:
 
     def plan(self) -> Plan:
         """Judge every backup by the storage's clock, and find out what a prune would free afterwards. Writes nothing."""
-        now = self._now()
-        judged, refused = self.history.judged(self.how.rules, now, self.how.look())
+        now, found = self._now(), self.history.summaries()
+        judged, refused = self.history.judged(self.how.rules, now, self.how.look(), found)
         waiting = [] if self.how.at_once else sudden(judged, self.how.rules, self.repository.cleanups, now)
         judged = [held_back(verdict, waiting) for verdict in judged]
         doomed = [verdict.backup.id for verdict in judged if verdict.goes]
-        freeable, unprunable = self._freeable(doomed)
+        freeable, unprunable = self._freeable(found, doomed)
         self.planned = Plan(now, judged, [*refused, *waiting], freeable, unprunable, tuple(waiting))
         return self.planned
 
@@ -183,9 +183,10 @@ class Cleanup:
         primary = self.how.by_clock_of
         return self.repository.now if primary is None else min(self.repository.now, primary.now)
 
-    def _freeable(self, doomed: list[str]) -> tuple[int | None, str | None]:
+    def _freeable(self, found: list[BackupSummary], doomed: list[str]) -> tuple[int | None, str | None]:
+        grace_seconds = self.how.grace_seconds
         try:
-            report = self.repository.prune(grace_seconds=self.how.grace_seconds, dry_run=True, without=doomed)
+            report = self.repository.prune(grace_seconds=grace_seconds, dry_run=True, without=doomed, backups=found)
         except (RefusedError, BusyError) as error:
             return None, error.what_and_why
         return report.bytes_deleted, None

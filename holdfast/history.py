@@ -32,14 +32,20 @@ class History:
     """The history of one repository, read from the storage itself by each call. `primary` is set for a replica.
 
     Nothing that was read before counts: a manifest that rotted in place would make others go in whose stead it can't be.
+    Only within one clean-up what `summaries` gave serves for all that is asked of the same moment.
     """
 
     repository: Repository
     primary: Primary = Primary()
 
-    def backups(self) -> list[KnownBackup]:
+    def summaries(self) -> list[BackupSummary]:
+        """Read every manifest that the storage holds now."""
+        return self.repository.backups_afresh()
+
+    def backups(self, summaries: Sequence[BackupSummary] | None = None) -> list[KnownBackup]:
         """Gather all, without their locks."""
-        summaries, pins = self.repository.backups_afresh(), self.repository.pin_records()
+        summaries = self.summaries() if summaries is None else summaries
+        pins = self.repository.pin_records()
         levels = self.repository.verified_levels_afresh()
         return [self._known(one, pins.get(one.id), levels.get(one.id)) for one in summaries]
 
@@ -50,9 +56,11 @@ class History:
             return None
         return self._known(summary, self.repository.pin_record(known.id), self.repository.verified_level(known.id))
 
-    def judged(self, rules: Rules, now: datetime, attempt: Attempt) -> tuple[Judged, list[Refusal]]:
+    def judged(
+        self, rules: Rules, now: datetime, attempt: Attempt, summaries: Sequence[BackupSummary] | None = None
+    ) -> tuple[Judged, list[Refusal]]:
         """Judge all. Only of those that would go the storage is asked for locks: that is a request each."""
-        found = self.backups()
+        found = self.backups(summaries)
         first, refusals = judge(found, rules, now, attempt)
         doomed = [verdict.backup for verdict in first if verdict.goes]
         locked = self._locks(doomed)

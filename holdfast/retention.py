@@ -188,7 +188,7 @@ def _newest_is_bad(history: Sequence[KnownBackup], now: datetime) -> str | None:
 
 def held_back(verdict: Verdict, refusals: Sequence[Refusal]) -> Verdict:
     """Have a backup stay that would go, where a refusal covers it."""
-    if not verdict.goes:
+    if not verdict.goes or not refusals:
         return verdict
     held = tuple(Reason("held back", refusal.why) for refusal in refusals if refusal.covers(verdict.backup))
     return replace(verdict, keeps=held, why="" if held else verdict.why)
@@ -281,7 +281,9 @@ class _Group:
         """Keep the newest good one of each of so many spans of time in which there are any, by UTC."""
         seen: set[str] = set()
         for one in self._good:
+            if len(seen) >= count:
+                return
             text = span(one.at.astimezone(UTC))
-            if text not in seen and len(seen) < count:
+            if text not in seen:
                 seen.add(text)
                 self._keep(one, Reason(kind, text))

@@ -11,17 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from holdfast.errors import DamagedError, NotFoundError, ObjectNotFoundError
 from holdfast.repository import canonical, names
 from holdfast.repository.checks import Checks
-from holdfast.repository.manifest import Manifest
+from holdfast.repository.manifest import Manifest, Root
+from holdfast.repository.masterkey import Kind
 from holdfast.repository.record_cache import Kept, RecordCache
 from holdfast.repository.sealed import SealedObjects
 from holdfast.storage import ObjectInfo
+
+T = TypeVar("T")
 
 _THREADS = 8  # to overlap the waits of a storage that is far away
 _AT_ONCE = 32  # manifests that a thread reads one after the other: handing over a single one would cost more than to read it
@@ -66,7 +69,7 @@ class Brief:
 class BackupSummary:
     """A backup in a list; `damaged` says why its manifest can't be opened. Of what a cache keeps it is opened when asked."""
 
-    __slots__ = ("_brief", "_manifest", "_open", "damaged", "id", "stored_at", "type")
+    __slots__ = ("_brief", "_kept", "_manifest", "_open", "damaged", "id", "stored_at", "type")
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class BackupSummary:
         manifest: Manifest | None = None,
         damaged: str | None = None,
         brief: Brief | None = None,
+        kept: Kept | None = None,
         opened: Callable[[], Manifest] | None = None,
     ) -> None:
         self.type, self.id = names.manifest_parts(info.name) or ("", "")
@@ -82,6 +86,7 @@ class BackupSummary:
         self.damaged = damaged
         self._manifest = manifest
         self._brief = brief
+        self._kept = kept
         self._open = opened
 
     @property
@@ -103,8 +108,16 @@ class BackupSummary:
             try:
                 self._manifest = self._open()
             except (DamagedError, ObjectNotFoundError) as error:  # neither the cache nor the storage has it whole any more
-                self._open, self._brief, self.damaged = None, None, error.reason or error.message
+                self._open, self._kept, self._brief, self.damaged = None, None, None, error.reason or error.message
         return self._manifest
+
+    @property
+    def roots(self) -> list[Root] | None:
+        """Where the content of its entries begins; None where the manifest can't be opened."""
+        if self._manifest is None and self._kept is not None:
+            with suppress(ValueError):  # the file of the cache is damaged: the manifest is opened as ever
+                return [Root(**entry["root"]) for entry in orjson.loads(self._kept.content)["entries"]]
+        return None if self.intact is None else [entry.root for entry in self.intact.entries]
 
     @property
     def manifest(self) -> Manifest:
@@ -118,7 +131,8 @@ class Backups:
     """The backups of one repository. Opened manifests are kept, for they never change; `cache` keeps them for other processes.
 
     Only lists ask the cache, and never about backups that the last check found bad: who opens one backup reads it from the
-    storage, and what is found damaged is dropped from the cache. With `afresh` lists don't ask it either.
+    storage, and what is found damaged is dropped from the cache. With `afresh` lists read every manifest from the storage, too;
+    the cache may say what those very bytes hold, and nothing else.
     """
 
     def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None, *, afresh: bool = False) -> None:
@@ -176,9 +190,13 @@ class Backups:
         if info.name in self._opened:
             return BackupSummary(info, manifest=self._opened[info.name])
         kept = self.cache.find(info) if self.cache is not None and not self._afresh else None
-        if kept is None:
-            return None
-        return BackupSummary(info, brief=Brief.from_list(kept.brief), opened=lambda: self._remember(info.name, kept))
+        return None if kept is None else self._summary(info, kept)
+
+    def _summary(self, info: ObjectInfo, found: Manifest | Kept) -> BackupSummary:
+        if isinstance(found, Manifest):
+            return BackupSummary(info, manifest=found)
+        brief = Brief.from_list(found.brief)
+        return BackupSummary(info, brief=brief, kept=found, opened=lambda: self._remember(info.name, found))
 
     def _remember(self, name: str, kept: Kept) -> Manifest:
         """Open what the cache keeps of a manifest. Raises as `open` does where the cache can't give it and the storage can't."""
@@ -187,37 +205,51 @@ class Backups:
         try:
             manifest = Manifest.from_json(orjson.loads(kept.content))  # form and name were proven when it was read
         except ValueError:  # the file of the cache is damaged
-            manifest = self._open(name, None)
+            manifest = self._open(name)
         kept.opened = manifest
         return manifest
 
     def _read(self, info: ObjectInfo) -> BackupSummary | None:
+        def own(stored: bytes) -> Manifest | Kept:
+            kept = self.cache.recall(info, stored) if self.cache is not None else None
+            return kept or self._learned(info, stored)
+
         try:
-            return BackupSummary(info, manifest=self._open(info.name, info))
+            return self._summary(info, self._fetched(info.name, own))
         except ObjectNotFoundError:
             return None  # forgotten between the listing and the reading
         except DamagedError as error:
             return BackupSummary(info, damaged=error.reason)
 
-    def _open(self, name: str, info: ObjectInfo | None) -> Manifest:
-        def learn(data: bytes) -> Manifest:
-            manifest = manifest_of(name, data)
-            if self.cache is not None and info is not None:
-                self.cache.learn(info, Brief.of(manifest).to_list(), data)
-            return manifest
+    def _learned(self, info: ObjectInfo, stored: bytes) -> Manifest:
+        """Make a manifest out of the bytes that the storage holds, and remember what they say."""
+        data = self._sealed.unsealed(Kind.MANIFEST, info.name, stored)
+        manifest = self._opened[info.name] = manifest_of(info.name, data)
+        if self.cache is not None:
+            self.cache.learn(info, stored, Brief.of(manifest).to_list(), data)
+        return manifest
 
-        def from_spare(data: bytes) -> Manifest:
-            self._drop(name)
-            return manifest_of(name, data)
+    def _open(self, name: str) -> Manifest:
+        def own(stored: bytes) -> Manifest:
+            return manifest_of(name, self._sealed.unsealed(Kind.MANIFEST, name, stored))
 
         manifest = self._opened.get(name)
         if manifest is None:
-            try:
-                manifest = self._opened[name] = self._sealed.manifest(name, from_spare, learn)
-            except DamagedError:
-                self._drop(name)
-                raise
+            manifest = self._opened[name] = self._fetched(name, own)
         return manifest
+
+    def _fetched(self, name: str, own: Callable[[bytes], T]) -> T | Manifest:
+        """Read a manifest, with `own` of what the storage itself holds. Raises ObjectNotFoundError, DamagedError."""
+
+        def from_spare(data: bytes) -> T | Manifest:
+            self._drop(name)
+            return manifest_of(name, data)
+
+        try:
+            return self._sealed.manifest(name, from_spare, own)
+        except DamagedError:
+            self._drop(name)
+            raise
 
     def _drop(self, name: str) -> None:
         if self.cache is not None:
@@ -226,7 +258,7 @@ class Backups:
     def open(self, backup_type: str, backup_id: str) -> Manifest:
         """Open a manifest whose type is known. Raises ObjectNotFoundError, DamagedError."""
         try:
-            return self._open(names.manifest(backup_type, backup_id), None)
+            return self._open(names.manifest(backup_type, backup_id))
         finally:
             if self.cache is not None:
                 self.cache.save()

@@ -5,12 +5,12 @@ A list chunk that several backups share is read once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from holdfast.errors import DamagedError, ObjectNotFoundError
 from holdfast.repository import chunklist, names, sealing
 from holdfast.repository.chunkset import ChunkSet
-from holdfast.repository.manifest import Entry, Manifest
+from holdfast.repository.manifest import Entry, Manifest, Root
 from holdfast.repository.sealed import SealedObjects
 
 ListFailed = Callable[[bytes, str], object]
@@ -32,8 +32,12 @@ class References:
 
     def add(self, manifest: Manifest) -> None:
         """Add all chunks of a backup."""
-        for entry in manifest.entries:
-            for _ in self.new_chunks(entry):
+        self.add_roots(entry.root for entry in manifest.entries)
+
+    def add_roots(self, roots: Iterable[Root]) -> None:
+        """Add all chunks of the entries that begin there."""
+        for root in roots:
+            for _ in self._visit(root.chunk_id, 0, root.depth):
                 pass
 
     def new_chunks(self, entry: Entry) -> Iterator[chunklist.Record]:

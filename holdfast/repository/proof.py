@@ -118,13 +118,14 @@ class Proofs:
         return [self.read_or_bad(name, backup_id) for name in found if names.proof_backup(name)]
 
     def read(self, name: str) -> Proof:
-        """Read one proof by its name. Raises DamagedError."""
-        try:
-            proof = Proof.from_json(self._sealed.record(Kind.PROOF, name))
-        except ValueError as error:
-            raise DamagedError(f"{name} is damaged", reason=str(error)) from error
+        """Read one proof by its name. Raises ObjectNotFoundError, DamagedError."""
+        return self._sealed.own(name, lambda stored: self.proof_of(name, stored))
+
+    def proof_of(self, name: str, stored: bytes) -> Proof:
+        """Open the sealed bytes that were stored under a name. Raises ValueError saying what is wrong with them."""
+        proof = Proof.from_json(canonical.from_bytes(self._sealed.unsealed(Kind.PROOF, name, stored)))
         if proof.backup_id != names.proof_backup(name):
-            raise DamagedError(f"{name} is damaged", reason="it is the proof of another backup")
+            raise ValueError("it is the proof of another backup")
         return proof
 
     def read_or_bad(self, name: str, backup_id: str) -> Proof:

@@ -26,11 +26,16 @@ _AT_ONCE = 32  # proofs that a thread reads one after the other
 
 
 class ProofIndex:
-    """The proofs that there were when this was made. What was read is kept."""
+    """The proofs that there were when this was made. What was read is kept.
 
-    def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None) -> None:
+    With `afresh` every proof is read from the storage; the cache may say what those very bytes hold, and nothing else.
+    """
+
+    def __init__(self, sealed: SealedObjects, cache: RecordCache | None = None, *, afresh: bool = False) -> None:
+        self._sealed = sealed
         self._proofs = Proofs(sealed)
         self._cache = cache
+        self._afresh = afresh
         self._names: dict[str, list[str]] = defaultdict(list)
         self._infos: dict[str, ObjectInfo] = {}
         for info in sealed.storage.list(names.PROOFS):
@@ -51,31 +56,40 @@ class ProofIndex:
         }
 
     def _outcomes(self) -> dict[str, Outcome]:
-        """Read what each proof says in the end; those that the cache keeps are not read."""
+        """Tell what each proof says in the end; those that the cache keeps are not read, but afresh."""
         outcomes: dict[str, Outcome] = {}
         unread: list[str] = []
         for name, info in self._infos.items():
-            kept = self._cache.find(info) if self._cache is not None else None
+            kept = self._cache.find(info) if self._cache is not None and not self._afresh else None
             if kept is None:
                 unread.append(name)
             else:
                 outcomes[name] = Outcome(*kept.brief)
         parts = [unread[at : at + _AT_ONCE] for at in range(0, len(unread), _AT_ONCE)]
         with ThreadPoolExecutor(_THREADS, "holdfast-proofs") as pool:
-            for read in pool.map(lambda part: [(name, self._outcome(name)) for name in part], parts):
+            for read in pool.map(lambda part: [(name, self._read_outcome(name)) for name in part], parts):
                 outcomes.update((name, outcome) for name, outcome in read if outcome is not None)
         return outcomes
 
-    def _outcome(self, name: str) -> Outcome | None:
+    def _read_outcome(self, name: str) -> Outcome | None:
         try:
-            proof = self._proofs.read(name)
+            return self._sealed.own(name, lambda stored: self._outcome(self._infos[name], stored))
         except ObjectNotFoundError:
             return None  # forgotten since the listing
         except DamagedError:
+            if self._cache is not None:
+                self._cache.drop(name)
             return Outcome("stored", ok=False)
+
+    def _outcome(self, info: ObjectInfo, stored: bytes) -> Outcome:
+        """Make out what a proof says; bytes that were read before are not opened again. Raises ValueError."""
+        kept = self._cache.recall(info, stored) if self._cache is not None else None
+        if kept is not None:
+            return Outcome(*kept.brief)
+        proof = self._proofs.proof_of(info.name, stored)
         outcome = Outcome(proof.level, proof.ok)
         if self._cache is not None:
-            self._cache.learn(self._infos[name], [outcome.level, outcome.ok])
+            self._cache.learn(info, stored, [outcome.level, outcome.ok])
         return outcome
 
     def proofs(self, manifest: Manifest) -> list[Proof]:

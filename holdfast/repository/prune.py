@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from holdfast.errors import ObjectLockedError, RefusedError, SettingsError
 from holdfast.repository import canonical, names
-from holdfast.repository.backups import Backups
+from holdfast.repository.backups import BackupSummary
 from holdfast.repository.chunkset import ChunkSet
 from holdfast.repository.lease import Lease
 from holdfast.repository.masterkey import Kind
@@ -51,22 +51,23 @@ class PruneReport:
 
 def prune(
     sealed: SealedObjects,
-    backups: Backups,
+    backups: Iterable[BackupSummary],
     lease: Lease,
     *,
     grace_seconds: float,
     dry_run: bool,
     without: Collection[str] = (),
 ) -> PruneReport:
-    """Delete what no backup refers to; only with `dry_run` may some backups count as forgotten.
+    """Delete what none of these backups refers to, which are all that there are; they were read while the lease was held.
 
-    Raises RefusedError naming what can't be read, LeaseLostError.
+    Only with `dry_run` may some count as forgotten, or have been read before. Raises RefusedError naming what can't be read,
+    LeaseLostError.
     """
     if grace_seconds < 0:
         raise SettingsError("the grace period can't be negative")
     if without and not dry_run:
         raise ValueError("a backup that is still there can't count as forgotten while chunks are deleted")
-    references = _references(sealed, backups, without)
+    references = _references(sealed, backups, frozenset(without))
     lease.check()
     before = lease.renewed_at - timedelta(seconds=grace_seconds)
     census = _Census(sealed.storage, references.ids, before=before, now=lease.renewed_at)
@@ -77,15 +78,16 @@ def prune(
     return census.report(dry_run=dry_run)
 
 
-def _references(sealed: SealedObjects, backups: Backups, without: Collection[str]) -> References:
+def _references(sealed: SealedObjects, backups: Iterable[BackupSummary], without: frozenset[str]) -> References:
     unreadable: dict[bytes, str] = {}
     references = References(sealed, unreadable.setdefault)
-    for one in backups.list():
+    for one in backups:
         if one.id in without:
             continue
-        if one.intact is None:
+        roots = one.roots
+        if roots is None:
             raise _refused(names.manifest(one.type, one.id), one.damaged or "it can't be read")
-        references.add(one.intact)
+        references.add_roots(roots)
         for chunk_id, what in unreadable.items():
             raise _refused(f"{names.chunk(chunk_id)}, a chunk list of backup {one.id},", what)
     return references

@@ -1,16 +1,18 @@
 """What manifests and proofs said when they were read: a cache in the home, so that of ten thousand only the new ones are read.
 
-A record counts only for an object that the storage lists now, with the size and the time that it had when it was read. So what is
-gone is gone, and what was replaced is read again; bytes that rotted in place are found by checks, which never look here, and then
-the record counts no more. What is kept is sealed by a key of this repository (without encryption: protected against accident) and
-bound to where the repository lies. Files are only added and removed whole; one that can't be read counts as not there, and all of
-them may be deleted. Where there is no home none is made for them.
+For lists a record counts for an object that the storage lists now, with the size and the time that it had when it was read. So
+what is gone is gone, and what was replaced is read again; bytes that rotted in place are found by checks, which never look here,
+and then the record counts no more. Whoever decides what goes reads every object, and asks here only what those very bytes say: a
+record has their digest.
+
+What is kept is sealed by a key of this repository (without encryption: protected against accident), and bound to where the
+repository lies and to this version of Holdfast. Files are only added and removed whole; one that can't be read counts as not
+there, and all of them may be deleted. Where there is no home none is made for them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import secrets
@@ -23,14 +25,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 from cryptography.exceptions import InvalidTag
 
 from holdfast.private_folder import make_private_folder
 from holdfast.repository.compression import Compression, compress, decompress
+from holdfast.repository.manifest import HOLDFAST_VERSION
 from holdfast.repository.masterkey import MasterKey
 from holdfast.storage import ObjectInfo
 
-_MAGIC = b"HOLDFAST CACHE 1\n"
+_MAGIC = b"HOLDFAST CACHE 2\n"
 _LENGTH_BYTES = 8
 _NONCE_BYTES = 12
 _DIGEST_BYTES = 32
@@ -56,19 +60,31 @@ class Kept:
     _length: int
     _file: _File | None = None
     _start: int = 0
-    _content: bytes = b""
+    _held: bytes = b""  # of what no file keeps yet: the digest, then the content
     opened: Any = None  # what the content was made into, for all in this process that ask
+
+    @property
+    def held(self) -> bytes:
+        """The digest of the object's bytes, then the content. Raises ValueError where the file that keeps it is damaged."""
+        if self._file is None:
+            return self._held
+        return self._file.contents[self._start : self._start + self._length]
 
     @property
     def content(self) -> bytes:
         """Raises ValueError where the file that keeps it is damaged."""
-        if self._file is None or not self._length:
-            return self._content
-        return self._file.contents[self._start : self._start + self._length]
+        return self.held[_DIGEST_BYTES:]
 
     def is_of(self, info: ObjectInfo) -> bool:
-        """Tell whether the object is still as it was when it was read."""
+        """Tell whether the object seems to be as it was when it was read."""
         return self.size_bytes == info.size_bytes and self.modified == _microseconds(info.modified)
+
+    def is_of_bytes(self, digest: bytes) -> bool:
+        """Tell whether it was these bytes that were read. Where the file that keeps it is damaged nobody knows."""
+        try:
+            return digest == self.held[:_DIGEST_BYTES]
+        except ValueError:
+            return False
 
 
 class CacheFolder:
@@ -78,7 +94,7 @@ class CacheFolder:
         place = f"{repository_id}\n{location}".encode()
         self._home = folder.parent
         self.path = folder / f"{repository_id}-{hashlib.sha256(place).hexdigest()[:16]}"
-        self._bound_to = _MAGIC + place
+        self._bound_to = _MAGIC + f"{HOLDFAST_VERSION}\n".encode() + place
         self._cipher = None if master is None else master.cache_cipher()
 
     @property
@@ -128,18 +144,30 @@ class RecordCache:
         self._dropped = False
 
     def find(self, info: ObjectInfo) -> Kept | None:
-        """Return what is kept of an object, where it is still as it was."""
-        with self._lock:
-            found = self._all().get(info.name)
+        """Return what is kept of an object, where it seems to be as it was: not for whoever decides what goes."""
+        found = self._kept(info.name)
         return found if found is not None and found.is_of(info) else None
 
-    def learn(self, info: ObjectInfo, brief: list[Any], content: bytes = b"") -> None:
-        """Note what was just read of an object; the next `save` keeps it."""
-        if datetime.now(UTC) - info.modified < _TOO_YOUNG or self.find(info) is not None:
+    def recall(self, info: ObjectInfo, stored: bytes) -> Kept | None:
+        """Return what is kept of an object whose bytes were just read; None where it was made out of other bytes than these."""
+        found = self._kept(info.name)
+        if found is None or not found.is_of_bytes(hashlib.sha256(stored).digest()):
+            return None
+        if not found.is_of(info):  # put again since, the same
+            self.learn(info, stored, found.brief, found.content)
+        return found
+
+    def learn(self, info: ObjectInfo, stored: bytes, brief: list[Any], content: bytes = b"") -> None:
+        """Note what was just made out of the bytes of an object; the next `save` keeps it."""
+        if datetime.now(UTC) - info.modified < _TOO_YOUNG:
             return
-        kept = Kept(info.size_bytes, _microseconds(info.modified), brief, len(content), _content=content)
+        held = hashlib.sha256(stored).digest() + content
+        known = self.find(info)
+        if known is not None and known.is_of_bytes(held[:_DIGEST_BYTES]):
+            return
         with self._lock:
-            self._learned[info.name] = kept
+            self._learned[info.name] = Kept(info.size_bytes, _microseconds(info.modified), brief, len(held), _held=held)
+            self._dropped = self._dropped or known is not None  # of size and time alone nobody could tell it from the one before
 
     def drop(self, name: str) -> None:
         """Take it that nothing is known of an object, for it was found damaged; the next `save` removes its record for good."""
@@ -168,6 +196,10 @@ class RecordCache:
                     self._files.append(self._write(learned))
             except OSError as error:
                 _log.info("What manifests and proofs say could not be kept in %s: %s", self._folder.path, error)
+
+    def _kept(self, name: str) -> Kept | None:
+        with self._lock:
+            return self._all().get(name)
 
     def _all(self) -> dict[str, Kept]:
         if self._known is None:
@@ -229,7 +261,7 @@ class _File:
 
     def records(self) -> dict[str, Kept]:
         """Raises ValueError."""
-        rows = json.loads(self._folder.opened(f"{self._name} index", self._index))
+        rows = orjson.loads(self._folder.opened(f"{self._name} index", self._index))
         return {name: Kept(size, modified, brief, length, self, start) for name, size, modified, start, length, brief in rows}
 
     @property
@@ -245,12 +277,12 @@ def _file_bytes(folder: CacheFolder, name: str, kept: dict[str, Kept]) -> bytes:
     contents = bytearray()
     for object_name, one in kept.items():
         try:
-            content = one.content
+            held = one.held
         except ValueError:  # of a file that is being replaced: what it should hold is read again
             continue
-        rows.append([object_name, one.size_bytes, one.modified, len(contents), len(content), one.brief])
-        contents += content
-    index = folder.sealed(f"{name} index", json.dumps(rows).encode())
+        rows.append([object_name, one.size_bytes, one.modified, len(contents), len(held), one.brief])
+        contents += held
+    index = folder.sealed(f"{name} index", orjson.dumps(rows))
     return b"".join(
         (_MAGIC, len(index).to_bytes(_LENGTH_BYTES, "big"), index, folder.sealed(f"{name} contents", bytes(contents)))
     )

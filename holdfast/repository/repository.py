@@ -173,7 +173,8 @@ class Repository:
     def use_cache(self, folder: Path) -> None:
         """Let lists remember in a folder of this host what manifests and proofs say, so that only new ones are read.
 
-        Verifications, checks, prunes, clean-ups and whoever opens one backup read the storage all the same.
+        Verifications, checks, prunes, clean-ups and whoever opens one backup read the storage all the same. Of them prunes and
+        clean-ups ask what is remembered of the very bytes that they have read.
         """
         self._cache_folder = folder
         own = CacheFolder(folder, self.id, self.location, self._sealed.master)
@@ -280,7 +281,7 @@ class Repository:
 
     def verified_levels_afresh(self) -> dict[str, Level | None]:
         """Return the same as the storage itself tells it now."""
-        return ProofIndex(self._sealed).levels()
+        return ProofIndex(self._sealed, self._proof_cache, afresh=True).levels()
 
     @property
     def now(self) -> datetime:
@@ -328,19 +329,20 @@ class Repository:
         grace_seconds: float = 86400,
         dry_run: bool = False,
         without: Collection[str] = (),
+        backups: Sequence[BackupSummary] | None = None,
         holder: str | None = None,
         wait_seconds: float = 0,
     ) -> PruneReport:
         """Delete the chunks that no backup refers to, that are older than the grace period, and that are not locked.
 
-        With `dry_run` it only says so; `without` are backups that then count as forgotten.
+        With `dry_run` it only says so; `without` are backups that then count as forgotten, and `backups` may be all that there
+        are, as `backups_afresh` has just given them: whoever deletes reads them again.
         Raises BusyError, RefusedError (something can't be read), LeaseLostError.
         """
         with self.lease("prune", exclusive=not dry_run, holder=holder, wait_seconds=wait_seconds) as lease:
-            backups = self._read_afresh(self._sealed)
-            return prune.prune(
-                self._sealed, backups, lease, grace_seconds=grace_seconds, dry_run=dry_run, without=without if dry_run else ()
-            )
+            found = backups if dry_run and backups is not None else self.backups_afresh()
+            forgotten = without if dry_run else ()
+            return prune.prune(self._sealed, found, lease, grace_seconds=grace_seconds, dry_run=dry_run, without=forgotten)
 
     def forget(self, backup_id: str) -> None:
         """Give a backup up: its proofs, then its manifest. Its chunks go with the next prune.

@@ -45,24 +45,18 @@ class SealedObjects:
 
     def record_bytes(self, kind: Kind, name: str) -> bytes:
         """Read a record's canonical bytes. Raises ObjectNotFoundError, DamagedError."""
-        return self._own(name, lambda stored: self.unsealed(kind, name, stored))
+        return self.own(name, lambda stored: self.unsealed(kind, name, stored))
 
     def record(self, kind: Kind, name: str) -> Json:
         """Read a JSON record. Raises ObjectNotFoundError, DamagedError."""
-        return self._own(name, lambda stored: canonical.from_bytes(self.unsealed(kind, name, stored)))
+        return self.own(name, lambda stored: canonical.from_bytes(self.unsealed(kind, name, stored)))
 
-    def manifest(self, name: str, parse: Callable[[bytes], T], parse_own: Callable[[bytes], T] | None = None) -> T:
+    def manifest(self, name: str, parse: Callable[[bytes], T], prove_own: Callable[[bytes], T] | None = None) -> T:
         """Read a manifest; `parse` raises ValueError saying what is wrong with it. Raises ObjectNotFoundError, DamagedError.
 
-        `parse_own` takes its place for what comes from the storage itself.
+        `prove_own` takes its place for what comes from the storage itself, and is given it sealed.
         """
-        own = parse_own or parse
-        return self._read(
-            Kind.MANIFEST,
-            name,
-            lambda stored: parse(self.unsealed(Kind.MANIFEST, name, stored)),
-            lambda stored: own(self.unsealed(Kind.MANIFEST, name, stored)),
-        )
+        return self._read(Kind.MANIFEST, name, lambda stored: parse(self.unsealed(Kind.MANIFEST, name, stored)), prove_own)
 
     def chunk(self, chunk_id: bytes) -> bytes:
         """Read a chunk's content, proven to be the one of that id. Raises ObjectNotFoundError, DamagedError."""
@@ -89,11 +83,14 @@ class SealedObjects:
 
     def _read(self, kind: Kind, name: str, prove: Callable[[bytes], T], prove_own: Callable[[bytes], T] | None = None) -> T:
         if self.spares is None:
-            return self._own(name, prove_own or prove)
-        return self.spares.read(name, lambda: self._own(name, prove_own or prove), prove, sealing.bytes_max(kind))
+            return self.own(name, prove_own or prove)
+        return self.spares.read(name, lambda: self.own(name, prove_own or prove), prove, sealing.bytes_max(kind))
 
-    def _own(self, name: str, prove: Callable[[bytes], T]) -> T:
-        """Read from the storage itself."""
+    def own(self, name: str, prove: Callable[[bytes], T]) -> T:
+        """Read from the storage itself; `prove` is given the sealed bytes, and raises ValueError saying what is wrong with them.
+
+        Raises ObjectNotFoundError, DamagedError.
+        """
         try:
             return read_proven(self.storage, name, prove)
         except ValueError as error:
