@@ -65,8 +65,8 @@ $(BENCH_SETUP): $(SETUP)
 	@touch $@
 
 bench: bench-setup
-	@for program in restic borg; do command -v $$program >/dev/null || \
-	  echo "Without $$program its rows will say that it is absent. Debian: apt-get install restic borgbackup" >&2; done
+	@for program in restic borg pgbackrest; do command -v $$program >/dev/null || \
+	  echo "Without $$program its rows will say that it is absent. Debian: apt-get install restic borgbackup pgbackrest postgresql" >&2; done
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(BIN)/uv

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import compare, days
+from benchmarks import compare, days, files
 from benchmarks.compare import tell
 from benchmarks.contenders import KEYS
 from benchmarks.machine import machine
@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=3, help="compare: rounds, where a size does not say (default: %(default)s)")
     parser.add_argument("--large", default="4000:1", help="large: MB on disk and rounds (default: %(default)s)")
-    parser.add_argument("--only", default="", help="compare, large, days: only these contenders, with commas")
+    parser.add_argument("--files", default="1000:2", help="files: MB on disk and rounds (default: %(default)s)")
+    parser.add_argument("--only", default="", help="compare, large, files, days: only these contenders, with commas")
     parser.add_argument("--days", type=int, default=days.DAYS, help="days: how many (default: %(default)s)")
     usual = ",".join(name for name in SECTIONS if name != "large")
     parser.add_argument("--sections", default=usual, help="which parts, with commas, or large (default: %(default)s)")
@@ -104,6 +105,8 @@ def _section(name: str, options: argparse.Namespace, folder: Path, save: Callabl
     if name in ("compare", "large"):
         title, text = (compare.TITLE, options.sizes) if name == "compare" else (f"{compare.TITLE}: large", options.large)
         return compare.section(folder, wanted_sizes(text, options.rounds), title=title, only=only, save=save)
+    if name == "files":
+        return files.section(folder, wanted_sizes(options.files, options.rounds), only=only, save=save)
     if name == "days":
         return days.section(folder, days=options.days, only=only, save=save)
     found: Section = importlib.import_module(_MODULES[name]).section(folder)

@@ -32,10 +32,11 @@ def section(
     title: str = TITLE,
     only: frozenset[str] = frozenset(),
     save: Callable[[Section], None] = lambda _: None,
+    make: Callable[[Path], Stage] = Stage,
 ) -> Section:
-    """Measure at each size (MB of rows, rounds). `save` gets what there is after every round."""
+    """Measure at each size (MB on disk, rounds). `save` gets what there is after every round; `make` makes the stage."""
     found: list[Size] = []
-    with open_stage(folder) as stage:
+    with open_stage(folder, make) as stage:
         rivals = [one for one in contenders(stage) if not only or one.key in only]
         for megabytes, rounds in sizes:
             found.append(_built(stage, megabytes, rounds, rivals))

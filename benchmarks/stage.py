@@ -1,4 +1,5 @@
-"""Where a benchmark plays: one embedded PostgreSQL, one home of Holdfast with its Prefect server, one folder for all."""
+"""Where a benchmark plays: one PostgreSQL, the embedded one unless another is brought; one home of Holdfast with its Prefect
+server; one folder for all."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from examples.content_pipeline.facts import PipelineFacts, measure
 from examples.content_pipeline.generate import SEED, build, change
@@ -18,16 +20,34 @@ from holdfast.postgres.tools import ToolName, find_tool
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 SOURCE, PRISTINE, RESTORED = "source", "pristine", "restored"
-_ROWS_OF_A_MB = 0.7
+ROWS_OF_A_MB = 0.7
 """MiB of rows for each MB that a database with its indexes is to take on disk."""
+
+
+class Server(Protocol):
+    """What a stage needs of its PostgreSQL; `version` is the major one, `data_dir` belongs to the server's user."""
+
+    @property
+    def data_dir(self) -> Path: ...
+
+    @property
+    def version(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def url(self, database: str = "postgres") -> DatabaseUrl: ...
+
+    def create_database(self, name: str) -> DatabaseUrl: ...
 
 
 class Stage:
     """Everything that lies under `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: Server | None = None) -> None:
         self.folder = folder
-        self.server = EmbeddedServer(folder / "postgres")
+        self.server: Server = server or EmbeddedServer(folder / "postgres")
         self.home = folder / "home"
         self.key_file = folder / "key"
         self.dump = folder / "dump"
@@ -46,7 +66,7 @@ class Stage:
         """Make a source of about so many MB on disk afresh, and tell what is in it."""
         self.drop(SOURCE)
         self.server.create_database(SOURCE)
-        build(self.source, megabytes=max(1, round(megabytes * _ROWS_OF_A_MB)))
+        build(self.source, megabytes=max(1, round(megabytes * ROWS_OF_A_MB)))
         return measure(self.source)
 
     def keep_pristine(self) -> None:
@@ -153,9 +173,9 @@ class Stage:
 
 
 @contextmanager
-def open_stage(folder: Path) -> Iterator[Stage]:
+def open_stage(folder: Path, make: Callable[[Path], Stage] = Stage) -> Iterator[Stage]:
     """Start the servers, and stop them in the end."""
-    stage = Stage(folder)
+    stage = make(folder)
     stage.server.start()
     try:
         stage.holdfast("keys", "generate", "--file", str(stage.key_file))

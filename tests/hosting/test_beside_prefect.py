@@ -23,6 +23,7 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.system_server import SystemServer
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.tokens import Tokens
 from orchestration.local_server import answers, last_lines
@@ -30,7 +31,7 @@ from tests.cli.conftest import execute
 from tests.flows.conftest import KEY
 from tests.hosting.test_nginx import free_port
 from tests.postgres.servers import server_folder
-from tests.recovery.debian_server import DebianServer, debian_server
+from tests.recovery.debian_server import debian_server
 
 PROJECT = Path(__file__).parents[2]
 WITH_SECRETS = str(PROJECT / "deployments" / "with-secrets")
@@ -85,7 +86,7 @@ class Beside:
 
     host: Host
     settings: dict[str, str]
-    postgres: DebianServer
+    postgres: SystemServer
     api: httpx.Client
 
 
@@ -97,9 +98,9 @@ def _until(condition: Callable[[], Any], log: Path, *, seconds: float = 90) -> A
     return found
 
 
-def _database(server: DebianServer, name: str) -> DatabaseUrl:
-    execute(server.url, f"CREATE DATABASE {name}")
-    return server.url.with_database(name)
+def _database(server: SystemServer, name: str) -> DatabaseUrl:
+    execute(server.url(), f"CREATE DATABASE {name}")
+    return server.url(name)
 
 
 @pytest.fixture(scope="module")
