@@ -19,7 +19,7 @@ _PORT = 5432
 
 
 class SystemServer:
-    """One server, whose files lie below `folder`. It listens on a socket there only; where root asks, the packages' user runs it."""
+    """One server, whose files lie below `folder`. It listens on a socket there only; under root, the packages' user runs it."""
 
     def __init__(
         self, folder: Path, programs: Path, *, initdb: Sequence[str] = (), settings: Mapping[str, str] | None = None
