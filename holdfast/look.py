@@ -59,7 +59,7 @@ def look_over(
 
 
 class _Look:
-    """A look at an open repository: what is listed once, for all types."""
+    """A look at an open repository: what is listed once, for all types. Of thousands of manifests only the newest are opened."""
 
     def __init__(self, settings: Settings, repository: Repository, recorded: AskRecorded) -> None:
         self._settings = settings
@@ -87,17 +87,17 @@ class _Look:
 
     def _type(self, kind: BackupType) -> TypeOverview:
         summaries, index = self._of_type(kind), self._index
-        intact = [one.intact for one in summaries if one.intact is not None]
+        listed = [one for one in summaries if one.brief is not None]
         newest = index.newest_good(summaries)
-        proven = next((one for one in intact if index.level(one) == "proven"), None)
-        restore = self._restore(intact)
+        proven = next((one.intact for one in listed if index.level(one) == "proven"), None)
+        restore = self._restore(listed)
         return replace(
             _expected(kind, self._settings, self._known),
-            count=len(intact),
+            count=len(listed),
             newest=None if newest is None else _facts(newest, index),
             newest_is_bad=bool(summaries) and (summaries[0].intact is None or index.is_bad(summaries[0].intact)),
             proven=None if proven is None else _facts(proven, index),
-            history=tuple(_facts(one, index) for one in reversed(intact[:HISTORY])),
+            history=tuple(_facts(one.intact, index) for one in reversed(listed[:HISTORY]) if one.intact is not None),
             restore=restore,
             overdue=self._is_overdue(kind, newest),
             copies=self._copies(newest),
@@ -105,9 +105,9 @@ class _Look:
             rto_seconds=None if restore is None or newest is None else restore.seconds_for(newest.size_bytes),
         )
 
-    def _restore(self, intact: Sequence[Manifest]) -> MeasuredRestore | None:
+    def _restore(self, listed: Sequence[BackupSummary]) -> MeasuredRestore | None:
         """Find the newest backup whose restore was timed."""
-        timed = (measured_restore(one, self._index.proofs(one)) for one in intact)
+        timed = (measured_restore(one, self._index.proofs(one)) for one in listed)
         return next((found for found in timed if found is not None), None)
 
     def _is_overdue(self, kind: BackupType, newest: Manifest | None) -> bool:
@@ -169,8 +169,8 @@ def _facts(manifest: Manifest, index: ProofIndex) -> BackupFacts:
 
 
 def _storage(settings: Settings, repository: Repository, summaries: Sequence[BackupSummary]) -> StorageOverview:
-    intact = [one.intact for one in summaries if one.intact is not None]
-    stored = stored_bytes(repository, intact)
+    listed = [one.brief for one in summaries if one.brief is not None]
+    stored = stored_bytes(repository, listed)
     capacity, used = settings.storage_capacity_bytes, stored
     if capacity is None and repository.location.startswith("file://"):
         disk = shutil.disk_usage(_folder(repository.location))
@@ -178,7 +178,7 @@ def _storage(settings: Settings, repository: Repository, summaries: Sequence[Bac
     percent = None if capacity is None else round(100 * used / capacity, 1)
     return StorageOverview(
         repository.location,
-        sum(one.size_bytes for one in intact),
+        sum(one.size_bytes for one in listed),
         stored,
         capacity,
         percent,

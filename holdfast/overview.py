@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.recovery.untested import PlanTest
-    from holdfast.repository import BackupType, Level, Manifest, Proof
+    from holdfast.repository import BackupSummary, BackupType, Level, Manifest, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class MeasuredRestore:
         return self.seconds * max(1.0, size_bytes / self.size_bytes if self.size_bytes else 1.0)
 
 
-def measured_restore(manifest: Manifest, proofs: Sequence[Proof]) -> MeasuredRestore | None:
+def measured_restore(backup: Manifest | BackupSummary, proofs: Sequence[Proof]) -> MeasuredRestore | None:
     """Find the newest restore of a backup that was timed, by a drill or by a verification that restored all of it."""
     for proof in proofs:
         seconds, size = proof.figures.get("restoreSeconds"), proof.figures.get("restoredBytes")
         if proof.ok and isinstance(seconds, int | float) and isinstance(size, int):
             drill = bool(proof.figures.get("drill"))
-            return MeasuredRestore(manifest.id, proof.finished_at, float(seconds), size, drill)
+            return MeasuredRestore(backup.id, proof.finished_at, float(seconds), size, drill)
     return None
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.repository import Manifest, Repository
+    from holdfast.repository.backups import Brief
 
 
-def stored_bytes(repository: Repository, manifests: Iterable[Manifest]) -> int:
+def stored_bytes(repository: Repository, manifests: Iterable[Manifest | Brief]) -> int:
     """Tell how many bytes are stored, of these intact backups and of those that are gone but shared their chunks."""
     counted = repository.cleanups.counted()
     if counted is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import DamagedError, ObjectNotFoundError
 from holdfast.repository import names
 from holdfast.repository.manifest import Manifest
-from holdfast.repository.proof import Level, Outcome, Proof, Proofs, best_level, receipt_name
+from holdfast.repository.proof import Level, Outcome, Proof, Proofs, best_level
 from holdfast.repository.record_cache import RecordCache
 from holdfast.repository.sealed import SealedObjects
 from holdfast.storage import ObjectInfo
@@ -92,26 +92,32 @@ class ProofIndex:
             self._cache.learn(info, stored, [outcome.level, outcome.ok])
         return outcome
 
-    def proofs(self, manifest: Manifest) -> list[Proof]:
+    def proofs(self, backup: Manifest | BackupSummary) -> list[Proof]:
         """List a backup's proofs, newest first, its receipt left away. One that can't be read counts as a bad one."""
-        if manifest.id not in self._read:
-            receipt = receipt_name(manifest)
-            found = sorted((name for name in self._names.get(manifest.id, ()) if name != receipt), reverse=True)
-            self._read[manifest.id] = [self._proofs.read_or_bad(name, manifest.id) for name in found]
-        return self._read[manifest.id]
+        if backup.id not in self._read:
+            receipt = _receipt(backup)
+            found = sorted((name for name in self._names.get(backup.id, ()) if name != receipt), reverse=True)
+            self._read[backup.id] = [self._proofs.read_or_bad(name, backup.id) for name in found]
+        return self._read[backup.id]
 
-    def level(self, manifest: Manifest) -> Level | None:
+    def level(self, backup: Manifest | BackupSummary) -> Level | None:
         """Return the best level of the good proofs that came after the last bad one; None for a backup that is bad."""
-        proofs = self.proofs(manifest)
+        proofs = self.proofs(backup)
         if any(not proof.ok for proof in proofs):
             return best_level(proofs)
-        return best_level(proofs) or ("stored" if self._names.get(manifest.id) else None)
+        return best_level(proofs) or ("stored" if self._names.get(backup.id) else None)
 
-    def is_bad(self, manifest: Manifest) -> bool:
+    def is_bad(self, backup: Manifest | BackupSummary) -> bool:
         """Tell whether the last thing that was found of a backup was damage."""
-        proofs = self.proofs(manifest)
+        proofs = self.proofs(backup)
         return bool(proofs) and not proofs[0].ok
 
     def newest_good(self, summaries: Iterable[BackupSummary]) -> Manifest | None:
         """Return the newest of backups, which are sorted, that can be read and of which no damage is known."""
         return next((one.intact for one in summaries if one.intact is not None and not self.is_bad(one.intact)), None)
+
+
+def _receipt(backup: Manifest | BackupSummary) -> str | None:
+    """Name a backup's receipt; None for one whose manifest can't be opened."""
+    known = backup if isinstance(backup, Manifest) else backup.brief
+    return None if known is None else names.proof(backup.id, known.finished_at)
