@@ -11,11 +11,13 @@ from benchmarks.measure import bytes_in
 from benchmarks.stage import HOLDFAST, Stage
 
 ZSTD, GZIP = "zstd", "gzip"
+_COMMAND = "command"
+"""The repository of the command with zstd, which the blocks of the home name."""
 
 
 def command(stage: Stage) -> Contender:
     """`holdfast backup database` with zstd, `holdfast repo check`, `holdfast restore`."""
-    name = "command"
+    name = _COMMAND
 
     def run(*arguments: str) -> Step:
         return Step((HOLDFAST, *arguments, "--json"), stage.environment(name), stdout=stage.folder / "stdout")
@@ -45,19 +47,26 @@ def command_unproven(stage: Stage) -> Contender:
     def restore() -> Step:
         arguments = ("restore", "latest", "--mode", "new", "--target", str(stage.restored), "--unproven", "--no-analyze")
         command = (HOLDFAST, *arguments, "--json")
-        return Step(command, stage.environment("command"), stage.drop_restored, stage.drop_restored, stage.folder / "stdout")
+        return Step(command, stage.environment(_COMMAND), stage.drop_restored, stage.drop_restored, stage.folder / "stdout")
 
     how = "`holdfast restore latest --mode new --unproven --no-analyze`, which does what `pg_restore` does and no more"
     return Contender("holdfast-unproven", "holdfast, no proof, no ANALYZE", how, {RESTORE: restore})
 
 
 def command_gzip(stage: Stage) -> Contender:
-    """The same with gzip at level 6; only its first backup differs in what matters here."""
+    """The same with gzip at level 6; only its first backup differs in what matters here.
+
+    Afterwards the home's blocks name the other repository again: the next command would see changed settings, and save them.
+    """
     name = "command-gzip"
+
+    def as_before() -> None:
+        stage.holdfast("init", repository=_COMMAND)
 
     def first() -> Step:
         stage.new_repository(name, GZIP)
-        return Step((HOLDFAST, "backup", "database", "--json"), stage.environment(name, GZIP), stdout=stage.folder / "stdout")
+        command = (HOLDFAST, "backup", "database", "--json")
+        return Step(command, stage.environment(name, GZIP), after=as_before, stdout=stage.folder / "stdout")
 
     how = "`holdfast backup database` with gzip at level 6"
     return Contender("holdfast-gzip", "holdfast, gzip 6", how, {FIRST: first}, lambda: bytes_in(stage.repository(name)))
