@@ -73,9 +73,12 @@ def _serve(listening: socket.socket) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    from orchestration.second_tries import SecondTries
+
     gc.disable()
     threading.Thread(target=_collect, daemon=True).start()
-    config = uvicorn.Config(create_app(final=True), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    application = SecondTries(create_app(final=True))
+    config = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
 
 

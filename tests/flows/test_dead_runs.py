@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -97,3 +99,14 @@ def _taken_by(worker: str) -> Iterator[UUID]:
 @flow
 def taken() -> None:
     """A flow whose runs nobody begins."""
+
+
+def test_runs_that_are_signed_at_the_same_moment_are_signed_without_a_wait(installation: Installation) -> None:
+    with httpx.Client(base_url=installation.prefect_url, timeout=60) as client, ThreadPoolExecutor(2) as both:
+        flow_id = client.post("/flows/", json={"name": "signed-together"}).json()["id"]
+        made = [client.post("/flow_runs/", json={"flow_id": flow_id, "state": {"type": "PENDING"}}).json()["id"] for _ in "ab"]
+
+        def sign(run: str) -> set[int]:
+            return {client.patch(f"/flow_runs/{run}/labels", json={"holdfast.pid": number}).status_code for number in range(15)}
+
+        assert set.union(*both.map(sign, made)) == {204}, "Prefect's client would wait two seconds before it tries again"
