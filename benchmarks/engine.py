@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from holdfast.allocation import share_arenas
 from holdfast.settings import load_settings
 
 
@@ -47,6 +48,7 @@ def restore(target: str, *, prove: bool = True, analyze: bool = True) -> None:
 
 
 if __name__ == "__main__":
+    share_arenas()  # as `holdfast` does
     match sys.argv[1:]:
         case ["backup"]:
             backup()

@@ -50,6 +50,7 @@ from cli import (
 )
 from cli.app import AsJson, Commands, Verbose
 from cli.ending import Ending
+from holdfast.allocation import share_arenas
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
 
 _MADE_BEFORE_COLLECTING = 50_000
@@ -121,6 +122,7 @@ app.add_typer(notify.commands, name="notify", rich_help_panel="Set up")
 def main() -> None:
     """Run the command line and exit with the code of what came of it."""
     gc.set_threshold(_MADE_BEFORE_COLLECTING, 20, 20)
+    share_arenas()
     ending = Ending()
     ending.leave(run(sys.argv[1:]))
 

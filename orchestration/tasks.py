@@ -16,6 +16,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
+from holdfast.allocation import share_arenas
 from holdfast.errors import BusyError, HoldfastError, SettingsError, WorkFailedError
 from holdfast.settings import load_settings
 from orchestration.outages import outlive_outages
@@ -26,6 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Every flow imports this module, and the engine decides before a flow's first line.
+share_arenas()
 outlive_outages()
 send_plain_parameters()
 end_without_heartbeat()
