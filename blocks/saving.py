@@ -1,7 +1,7 @@
 """Save the blocks that the settings describe on the Prefect server, under the names that flows load them by.
 
-A save takes seconds and a look a fraction of one, so what is there already and says the same is left alone. Whether the storage
-is there is told without its class, which is slow to import.
+A save takes seconds and a look a fraction of one, so what is there already and says the same is left alone. The storage's class
+is slow to import and large, so it is asked for only where the server does not know its shape, or has a provider's block in it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import SecretStr
 
@@ -61,14 +62,14 @@ def register_and_save(settings: Settings, further: Mapping[str, Block | None] | 
     storage_name = own_name(STORAGE, settings.target)
     with asked("it is to keep the blocks"):
         with get_client(sync_client=True) as client:
-            storage_changed = not _storage_is_saved(client, storage_name, storage)
+            storage_left = not _saved_without_its_class(client, storage_name, storage)
             changed = [name for name, block in blocks.items() if not _is_saved(client, name, block)]
             if isinstance(functions, SupabaseProject):  # the folder's would go before the project
                 _forget(client, own_name(FUNCTIONS, settings.target), FunctionsDirectory.get_block_type_slug())
             _forget_others(client, channels)
             for name in [name for name, block in (further or {}).items() if block is None]:
                 _forget(client, name, Secret.get_block_type_slug())
-        if storage_changed:
+        if storage_left:
             save_storage(storage_name, storage)
         for name in changed:
             _save(name, blocks[name])
@@ -92,8 +93,11 @@ def save_storage(name: str, storage: StorageSettings, service: Block | None = No
         _save(name, block)
 
 
-def _storage_is_saved(client: SyncPrefectClient, name: str, storage: StorageSettings) -> bool:
-    """Tell whether the server has this storage. Its nested block is the user's own; only credentials of ours put an end to it."""
+def _saved_without_its_class(client: SyncPrefectClient, name: str, storage: StorageSettings) -> bool:
+    """Have the server keep this storage where that needs no class of its block, and tell whether it has it now.
+
+    Its nested block is the user's own; only credentials of ours put an end to it.
+    """
     found = _document(client, name, SLUG)
     if found is None or found.block_schema is None or found.block_type is None:
         return False
@@ -103,7 +107,12 @@ def _storage_is_saved(client: SyncPrefectClient, name: str, storage: StorageSett
         return False
     secrets = {field: value.get_secret_value() for field, value in storage if isinstance(value, SecretStr)}
     values = storage.model_dump(mode="json") | secrets
-    return {field: found.data.get(field) for field in values} == values
+    if {field: found.data.get(field) for field in values} == values:
+        return True
+    if found.data.get(SERVICE):
+        return False
+    client.update_block_document(found.id, BlockDocumentUpdate(block_schema_id=found.block_schema_id, data=values))
+    return True
 
 
 def _is_saved(client: SyncPrefectClient, name: str, block: Block) -> bool:

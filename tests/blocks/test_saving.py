@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -19,6 +21,13 @@ ACCESS_KEY = "canary-access-key-1"
 SECRET_KEY = "canary-secret-key-2"
 PASSPHRASE = "canary passphrase of the repository"
 PASSWORD = "canary-password-3"
+SAVES = """
+import json, sys
+from blocks.saving import register_and_save
+from holdfast.settings import load_settings
+register_and_save(load_settings())
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -51,6 +60,18 @@ def saves(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return written
 
 
+def updated(settings: Settings) -> set[str | None]:
+    """Save, and tell which blocks the server has changed."""
+    before = _changed_at()
+    register_and_save(settings)
+    return {name for name, when in _changed_at().items() if before[name] != when}
+
+
+def _changed_at() -> dict[str | None, object]:
+    with get_client(sync_client=True) as client:
+        return {document.name: document.updated for document in client.read_block_documents(limit=200)}
+
+
 def test_what_was_saved_loads_with_its_types_and_secrets(configured: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert register_and_save(load_settings()) == [STORAGE, KEY, DATABASE]
 
@@ -69,14 +90,25 @@ def test_saving_again_writes_nothing_until_something_changes(configured: pytest.
     assert saves(load_settings(), configured) == []
 
     configured.setenv("BACKUP_STORAGE_SECRET_KEY", "another secret")
-    assert saves(load_settings(), configured) == [STORAGE]
+    assert updated(load_settings()) == {STORAGE}
     assert BackupStorage.load(STORAGE).secret_key == SecretStr("another secret")
+    assert updated(load_settings()) == set()
 
     configured.delenv("BACKUP_ENCRYPTION_KEY")
     configured.setenv("BACKUP_ENCRYPTION_KEY_FILE", str(tmp_path / "key"))
     assert saves(load_settings(), configured) == [KEY]
     loaded = EncryptionKey.load(KEY)
     assert (loaded.key, loaded.key_file) == (None, tmp_path / "key")
+
+
+def test_a_storage_is_saved_anew_without_importing_a_cloud(configured: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    register_and_save(load_settings())
+    configured.setenv("BACKUP_STORAGE_PATH", str(tmp_path / "elsewhere"))
+    configured.delenv("BACKUP_STORAGE_SECRET_KEY")
+    done = subprocess.run([sys.executable, "-c", SAVES], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)).isdisjoint({"prefect_aws", "prefect_gcp", "prefect_azure", "boto3", "google", "azure"})
+    storage = BackupStorage.load(STORAGE)
+    assert (storage.path, storage.secret_key, storage.access_key) == (tmp_path / "elsewhere", None, SecretStr(ACCESS_KEY))
 
 
 def test_the_server_shows_no_secret_to_whoever_just_reads(configured: pytest.MonkeyPatch) -> None:
