@@ -1,12 +1,15 @@
 """How much memory a process and its descendants hold, looked at ten times a second.
 
-What counts is the proportional set size: a page that several processes share counts once in all. PostgreSQL's own programs
-(pg_dump, psql and the like) are told apart, for the one who starts them does not decide what they take.
+What counts is the proportional set size: a page that several processes share counts once in all. Between vfork and exec a child
+has no memory but its parent's, which the kernel tells of both; that counts once, too. PostgreSQL's own programs (pg_dump, psql
+and the like) are told apart, for the one who starts them does not decide what they take.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +18,9 @@ from pathlib import Path
 
 _SAMPLE_SECONDS = 0.1
 _KIB = 1024
+_KCMP = {"x86_64": 312, "aarch64": 272}.get(platform.machine())  # the number of that system call
+_KCMP_VM = 1
+_system = ctypes.CDLL(None)
 POSTGRES_PROGRAMS = frozenset({"pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb", "postgres"})
 
 
@@ -44,6 +50,8 @@ class Memory:
         """Name, bytes held, and the most that were held; nothing of a process that has just ended."""
         try:
             status = (Path("/proc") / str(pid) / "status").read_text()
+            if _one_memory(pid, int(_field(status, "PPid:"))):
+                return "", 0, 0
             return status.split("\n", 1)[0].partition("\t")[2], self._held(pid, status), _kib(status, "VmHWM:")
         except (FileNotFoundError, ProcessLookupError):
             return "", 0, 0
@@ -98,8 +106,18 @@ def sampled(pid: int) -> Iterator[Memory]:
         thread.join()
 
 
+def _one_memory(pid: int, other: int) -> bool:
+    """Tell whether two processes have one and the same memory; False where this system can't tell."""
+    return _KCMP is not None and _system.syscall(_KCMP, pid, other, _KCMP_VM, 0, 0) == 0
+
+
 def _kib(text: str, name: str) -> int:
+    return int(_field(text, name)) * _KIB
+
+
+def _field(text: str, name: str) -> str:
+    """Return the first word after a name at the beginning of a line; 0 where there is none."""
     for line in text.splitlines():
         if line.startswith(name):
-            return int(line.split()[1]) * _KIB
-    return 0
+            return line.split()[1]
+    return "0"

@@ -36,6 +36,19 @@ def test_a_page_that_two_processes_share_counts_once(tmp_path: Path) -> None:
     assert 150 * MIB < cost.own_bytes < 200 * MIB
 
 
+def test_a_child_that_is_being_started_holds_nothing_yet(tmp_path: Path) -> None:
+    waits_before_exec = f"""
+import os, subprocess
+held = bytearray(150 << 20)
+os.mkfifo({str(tmp_path / "fifo")!r})
+opens = subprocess.Popen(["sh", "-c", "sleep 0.5; : > $0", {str(tmp_path / "fifo")!r}])
+os.posix_spawn("/bin/true", ["true"], {{}}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, {str(tmp_path / "fifo")!r}, os.O_RDONLY, 0)])
+"""
+    cost = measured(_python(waits_before_exec), environment=os.environ, folder=tmp_path)
+    assert cost.wall_seconds > 0.5
+    assert 150 * MIB < cost.own_bytes < 200 * MIB
+
+
 def test_the_memory_of_postgres_programs_is_told_apart(tmp_path: Path) -> None:
     program = tmp_path / "pg_dump"
     program.symlink_to(sys.executable)
