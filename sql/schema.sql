@@ -168,6 +168,12 @@ CREATE INDEX IF NOT EXISTS backup_jobs_not_completed
 -- The last success, the last failure, and what cleanup_backup_data may delete.
 CREATE INDEX IF NOT EXISTS backup_jobs_ended
     ON backup_jobs (type, status, (COALESCE(completed_at, started_at)) DESC NULLS LAST);
+-- What somebody else has noted as storedBytes and is no whole number. Statistics look first whether there is any: mostly there is
+-- none, and then a number costs less than half as much to read.
+CREATE INDEX IF NOT EXISTS backup_jobs_odd_stored_bytes
+    ON backup_jobs (job_id)
+    WHERE (metadata ->> 'storedBytes') IS NOT NULL
+      AND (jsonb_typeof(metadata -> 'storedBytes') <> 'number' OR (metadata ->> 'storedBytes') !~ '^[0-9]{1,18}$');
 
 CREATE INDEX IF NOT EXISTS restore_jobs_newest
     ON restore_jobs (started_at DESC NULLS LAST, job_id DESC);
@@ -300,52 +306,57 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT
         kind.type,
-        COALESCE(jobs.total, 0),
-        COALESCE(jobs.completed, 0),
-        COALESCE(jobs.failed, 0),
-        COALESCE(jobs.cancelled, 0),
-        COALESCE(jobs.running, 0),
-        COALESCE(jobs.pending, 0),
-        ROUND(100.0 * jobs.completed / NULLIF(jobs.completed + jobs.failed, 0), 2),
-        COALESCE(jobs.total_bytes, 0)::bigint,
-        COALESCE(jobs.stored_bytes, 0)::bigint,
-        ROUND(jobs.total_bytes / NULLIF(jobs.sizes, 0))::bigint,
-        ROUND((EXTRACT(EPOCH FROM jobs.duration) / NULLIF(jobs.durations, 0))::numeric, 3),
+        COALESCE(done.count, 0) + COALESCE(other.count, 0),
+        COALESCE(done.count, 0),
+        COALESCE(other.failed, 0),
+        COALESCE(other.cancelled, 0),
+        COALESCE(other.running, 0),
+        COALESCE(other.pending, 0),
+        ROUND(100.0 * COALESCE(done.count, 0) / NULLIF(COALESCE(done.count, 0) + COALESCE(other.failed, 0), 0), 2),
+        COALESCE(done.total_bytes, 0)::bigint,
+        COALESCE(done.stored_bytes, 0)::bigint,
+        ROUND(done.total_bytes / NULLIF(done.sizes, 0))::bigint,
+        ROUND((EXTRACT(EPOCH FROM done.duration) / NULLIF(done.durations, 0))::numeric, 3),
         success.ended_at,
         failure.ended_at
     FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
     LEFT JOIN (
+        -- Of each row as little is made as there can be, for there may be a million: sums are of completed ones alone, and
+        -- storedBytes is read the short way where the index of odd ones is empty.
+        SELECT
+            each.type,
+            COUNT(*) AS count,
+            SUM(each.size_bytes) AS total_bytes,
+            COUNT(each.size_bytes) AS sizes,
+            SUM(CASE
+                WHEN (SELECT COUNT(*) FROM backup_jobs AS odd
+                      WHERE (odd.metadata ->> 'storedBytes') IS NOT NULL
+                        AND (jsonb_typeof(odd.metadata -> 'storedBytes') <> 'number'
+                             OR (odd.metadata ->> 'storedBytes') !~ '^[0-9]{1,18}$')) = 0
+                THEN (each.metadata ->> 'storedBytes')::bigint
+                WHEN jsonb_typeof(each.metadata -> 'storedBytes') = 'number'
+                THEN (each.metadata -> 'storedBytes')::numeric
+            END) AS stored_bytes,
+            SUM(each.completed_at - each.started_at) AS duration,
+            COUNT(each.completed_at) AS durations
+        FROM backup_jobs AS each
+        WHERE each.status = 'completed'
+          AND each.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
+        GROUP BY each.type
+    ) AS done ON done.type = kind.type
+    LEFT JOIN (
         SELECT
             job.type,
-            SUM(job.count)::bigint AS total,
-            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'completed'), 0)::bigint AS completed,
-            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'failed'), 0)::bigint AS failed,
-            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'cancelled'), 0)::bigint AS cancelled,
-            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'running'), 0)::bigint AS running,
-            COALESCE(SUM(job.count) FILTER (WHERE job.status = 'pending'), 0)::bigint AS pending,
-            SUM(job.total_bytes) FILTER (WHERE job.status = 'completed') AS total_bytes,
-            SUM(job.stored_bytes) FILTER (WHERE job.status = 'completed') AS stored_bytes,
-            SUM(job.sizes) FILTER (WHERE job.status = 'completed') AS sizes,
-            SUM(job.duration) FILTER (WHERE job.status = 'completed') AS duration,
-            SUM(job.durations) FILTER (WHERE job.status = 'completed') AS durations
-        FROM (
-            -- By type and status first: of each row as little is made as there can be, for there may be a million.
-            SELECT
-                each.type,
-                each.status,
-                COUNT(*) AS count,
-                SUM(each.size_bytes) AS total_bytes,
-                COUNT(each.size_bytes) AS sizes,
-                SUM(CASE WHEN jsonb_typeof(each.metadata -> 'storedBytes') = 'number'
-                         THEN (each.metadata -> 'storedBytes')::numeric END) AS stored_bytes,
-                SUM(each.completed_at - each.started_at) AS duration,
-                COUNT(each.completed_at - each.started_at) AS durations
-            FROM backup_jobs AS each
-            WHERE each.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
-            GROUP BY each.type, each.status
-        ) AS job
+            COUNT(*) AS count,
+            COUNT(*) FILTER (WHERE job.status = 'failed') AS failed,
+            COUNT(*) FILTER (WHERE job.status = 'cancelled') AS cancelled,
+            COUNT(*) FILTER (WHERE job.status = 'running') AS running,
+            COUNT(*) FILTER (WHERE job.status = 'pending') AS pending
+        FROM backup_jobs AS job
+        WHERE job.status <> 'completed'
+          AND job.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
         GROUP BY job.type
-    ) AS jobs ON jobs.type = kind.type
+    ) AS other ON other.type = kind.type
     LEFT JOIN LATERAL (
         SELECT COALESCE(job.completed_at, job.started_at) AS ended_at
         FROM backup_jobs AS job
