@@ -149,17 +149,23 @@ class DatabaseBackup:
         self._dump.stop()
 
     def run(self) -> Manifest:
-        """Do all steps, as many at once as there are readers."""
-        tables = self.plan()
-        with ThreadPoolExecutor(self._options.dump.readers, "holdfast-dump") as pool:
-            steps: list[Future[Any]] = [pool.submit(self.store_base)]
-            steps += [pool.submit(self.store_table, table) for table in tables]
-            steps += [pool.submit(self.store_roles), pool.submit(self.count_rows)]
+        """Do all steps, of those that read rows as many at once as there are readers.
+
+        What needs no reader begins while the readers are still started.
+        """
+        with (
+            ThreadPoolExecutor(self._options.dump.readers, "holdfast-dump") as pool,
+            ThreadPoolExecutor(1, "holdfast-dump-aside") as aside,
+        ):
+            steps: list[Future[Any]] = [pool.submit(self.store_base), aside.submit(self.store_roles)]
             try:
+                steps += [pool.submit(self.store_table, table) for table in self.plan()]
+                steps.append(aside.submit(self.count_rows))
                 for step in as_completed(steps):
                     step.result()
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for one in (pool, aside):
+                    one.shutdown(wait=False, cancel_futures=True)
                 self.stop()
                 raise
         self.store_truth()

@@ -10,7 +10,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -100,8 +100,8 @@ class DatabaseDump:
         plan = self._plan
         with self._making, self._explaining_locks():
             if not self._readers_made:
-                for _ in range(min(self.options.readers, len(plan.streamed))):
-                    self._give_back(self._new_reader())
+                for reader in self._new_readers(min(self.options.readers, len(plan.streamed))):
+                    self._give_back(reader)
                 self._readers_made = True
         return plan
 
@@ -184,8 +184,7 @@ class DatabaseDump:
         with self._lock:
             self._closed = True
             readers, self._idle_readers = self._idle_readers, []
-        for reader in readers:
-            reader.close()
+        _close(readers)
 
     # Parts
 
@@ -256,7 +255,7 @@ class DatabaseDump:
         with self._lock:
             idle = self._idle_readers.pop() if self._idle_readers else None
         with self._explaining_locks():
-            reader = idle or self._new_reader()
+            reader = idle or self._new_readers(1)[0]
             try:
                 with self._stoppable(reader):
                     yield reader
@@ -272,16 +271,21 @@ class DatabaseDump:
                 return
         reader.close()
 
-    def _new_reader(self) -> TableReader:
+    def _new_readers(self, count: int) -> list[TableReader]:
+        """Make readers that hold their locks; all processes start at once, for that takes longer than the locks do."""
         limit = self._time_left_seconds
-        reader = TableReader(self._snapshot, self._plan.streamed, tools=self._tools, time_limit_seconds=limit)
+        readers: list[TableReader] = []
         try:
-            with self._stoppable(reader):
-                reader.open()
+            with ExitStack() as stoppable:
+                for _ in range(count):
+                    readers.append(TableReader(self._snapshot, self._plan.streamed, tools=self._tools, time_limit_seconds=limit))
+                    stoppable.enter_context(self._stoppable(readers[-1]))
+                for reader in readers:
+                    reader.open()
         except BaseException:
-            reader.close()
+            _close(readers)
             raise
-        return reader
+        return readers
 
     @contextmanager
     def _explaining_locks(self) -> Iterator[None]:
@@ -290,6 +294,14 @@ class DatabaseDump:
         except TableLockedError as error:
             error.reason = self._snapshot.lock_blockers() or error.reason
             raise
+
+
+def _close(readers: Sequence[TableReader]) -> None:
+    """End readers, which are all told before one is waited for."""
+    for reader in readers:
+        reader.end()
+    for reader in readers:
+        reader.close()
 
 
 def _encoded(name: str) -> str:
