@@ -158,9 +158,11 @@ def table(*columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -
     `right` names the columns of figures, `whole` those that are never broken into lines, for they are there to be copied.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim", border_style="dim", pad_edge=False, show_edge=False)
+    from cli.quick_table import QuickTable
+
+    made = QuickTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim", border_style="dim")
+    made.pad_edge = made.show_edge = False
     for column in columns:
         justify: JustifyMethod = "right" if column in right else "left"
         made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
