@@ -25,7 +25,9 @@ def ready_for_flows(loaded: Settings) -> tuple[str, list[str]]:
         address = ensure_prefect(loaded)
     logs.keep_prefect_quiet()
     from blocks.saving import register_and_save
+    from orchestration.authorities import read_authorities_once
 
+    read_authorities_once()
     with progress.waiting("Looking at the Prefect blocks"):
         return address, register_and_save(loaded)
 

@@ -74,12 +74,14 @@ class LocalServer:
 
     def environment(self, url: str) -> dict[str, str]:
         """Return what leads Prefect in any process of this home to this server, and keeps it from calling anybody else."""
+        tokens = os.environ.get("PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED", "false")
         without_proxy = ",".join(dict.fromkeys(filter(None, [*os.environ.get("NO_PROXY", "").split(","), _HOST])))
         return {
             "PREFECT_HOME": str(self.folder),
             "PREFECT_API_URL": url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": tokens,  # each client would ask for one first, to hear that none is wanted
             "NO_PROXY": without_proxy,
             "no_proxy": without_proxy,
             "PREFECT_LOGGING_EXTRA_LOGGERS": "holdfast,orchestration",

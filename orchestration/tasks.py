@@ -19,6 +19,7 @@ from prefect.tasks import exponential_backoff
 from holdfast.allocation import share_arenas
 from holdfast.errors import BusyError, HoldfastError, SettingsError, WorkFailedError
 from holdfast.settings import load_settings
+from orchestration.authorities import read_authorities_once
 from orchestration.outages import outlive_outages
 from orchestration.plain_parameters import send_plain_parameters
 from orchestration.run_heartbeat import end_without_heartbeat
@@ -28,6 +29,7 @@ R = TypeVar("R")
 
 # Every flow imports this module, and the engine decides before a flow's first line.
 share_arenas()
+read_authorities_once()
 outlive_outages()
 send_plain_parameters()
 end_without_heartbeat()

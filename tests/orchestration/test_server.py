@@ -90,6 +90,18 @@ def test_the_server_has_none_of_our_secrets_and_tells_nobody_about_itself(starte
     assert said["concurrency"]["lease_storage"].endswith(".filesystem"), "in memory a restart would lose who is at work"
 
 
+def test_clients_ask_for_a_token_only_where_the_server_wants_one(
+    started: list[tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, url = started[0]
+    asks = "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"
+    with urllib.request.urlopen(f"{url}/admin/settings", timeout=10) as answer:
+        assert json.load(answer)["server"]["api"]["csrf_protection_enabled"] is False
+    assert LocalServer(home).environment(url)[asks] == "false"
+    monkeypatch.setenv("PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED", "true")
+    assert LocalServer(home).environment(url)[asks] == "true"
+
+
 def test_stopping_one_home_leaves_the_other_running_and_it_can_be_started_again(
     started: list[tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
