@@ -21,7 +21,7 @@ from pathlib import Path
 
 from obstore.store import LocalStore
 
-from holdfast.errors import ObjectExistsError, ObjectLockedError, SettingsError, StorageFullError
+from holdfast.errors import ObjectExistsError, ObjectLockedError, ObjectNotFoundError, SettingsError, StorageFullError
 from holdfast.storage import local_locks
 from holdfast.storage.local_sync import Unsynced
 from holdfast.storage.objectstore import ObstoreStorage, checked_name
@@ -61,6 +61,17 @@ class LocalStorage(ObstoreStorage):
     @property
     def immutable_days(self) -> int:
         return self._immutable_days
+
+    def get(self, name: str) -> bytes:
+        """Read the file at once: of the small ones that there are most of, obstore's way costs several times as much."""
+        with self._errors(name, "read"):
+            try:
+                with open(f"{self._root}/{checked_name(name)}", "rb", buffering=0) as file:  # noqa: PTH123  a Path costs as much
+                    data = file.readall()
+                    self._check_length(name, len(data), os.fstat(file.fileno()).st_size)
+                    return data
+            except IsADirectoryError as error:
+                raise ObjectNotFoundError(f"{self.location} has no object {name!r}") from error
 
     def put(self, name: str, data: bytes | bytearray | memoryview, *, replace: bool = False, bulk: bool = False) -> None:
         until = self._lock_in_force(name) if replace else None
