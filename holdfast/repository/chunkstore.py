@@ -25,6 +25,9 @@ from holdfast.repository.sealed import SealedObjects
 
 log = logging.getLogger(__name__)
 
+_ONE_NEW_IN = 8
+"""Where at most one chunk in so many had to be stored, the run has time to make these smaller."""
+
 KNOWN_CHUNKS_MAX = 2_000_000  # about 2.4 TB of content; what is beyond is looked up at the storage
 
 
@@ -102,6 +105,8 @@ class ChunkStore:
             elsewhere = self._under_way.get(chunk_id)
             if elsewhere is None:
                 mine = self._under_way[chunk_id] = Future()
+            if self.stored.chunks > _ONE_NEW_IN * (self.stored.new_chunks + len(self._under_way)):
+                how = how.tighter
         if elsewhere is not None:
             elsewhere.result()  # another thread of this run stores the same content; if it can't, neither can we
             return chunk_id

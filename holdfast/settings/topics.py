@@ -317,7 +317,7 @@ class CompressionSettings(BaseModel):
         validation_alias="BACKUP_COMPRESSION_LEVEL",
         validate_default=True,
         examples=[6],
-        description="Level of it, higher is smaller and slower; unset, 6 with gzip and 1 with zstd",
+        description="Level of it, higher is smaller and slower; unset, 6 with gzip and 1 with zstd (6 for what little is new)",
     )
 
     @field_validator("compression_level")

@@ -24,6 +24,14 @@ def text(seed: int, size_bytes: int) -> bytes:
     return b"".join(lines)[:size_bytes]
 
 
+def prose(seed: int, size_bytes: int) -> bytes:
+    """Make sentences of phrases that come again, always the same for a seed."""
+    rng = random.Random(seed)
+    words = ["".join(rng.choices("etaoinshrdlu", k=rng.randrange(2, 10))) for _ in range(3000)]
+    phrases = [" ".join(rng.choices(words, k=rng.randrange(1, 7))) for _ in range(4000)]
+    return " ".join(rng.choices(phrases, k=size_bytes // 8)).encode()[:size_bytes]
+
+
 def noise(seed: int, size_bytes: int) -> bytes:
     """Make bytes that do not compress, always the same for a seed."""
     return random.Random(seed).randbytes(size_bytes)

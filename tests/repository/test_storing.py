@@ -21,7 +21,7 @@ from holdfast.errors import DamagedError, RefusedError, SettingsError, WorkFaile
 from holdfast.repository import Compression, Repository, UserKey, replicate
 from holdfast.storage import LocalStorage, MemoryStorage
 
-from .making import ZSTD, back_up, noise, read_all, text
+from .making import ZSTD, back_up, noise, prose, read_all, text
 
 MIB = 1 << 20
 
@@ -140,6 +140,22 @@ def test_a_small_change_stores_little(repository: Repository) -> None:
     second = back_up(repository, "backup_2", {"a": changed})
     assert second.stored_bytes < 9 * MIB
     assert read_all(repository, second) == {"a": changed}
+
+
+def test_the_little_that_is_new_is_kept_in_fewer_bytes_than_in_a_first_backup() -> None:
+    known, new = {"a": noise(5, 24 * MIB)}, {"b": prose(6, MIB)}
+    without, beside = (Repository.create(MemoryStorage(), key=None, encrypt=False) for _ in range(2))  # both cut alike
+    back_up(beside, "backup_1", known)
+    first, second = back_up(without, "backup_1", new), back_up(beside, "backup_2", known | new)
+    assert second.new_chunks == first.new_chunks
+    assert second.stored_bytes < 0.97 * first.stored_bytes
+    assert read_all(beside, second) == known | new
+
+
+@pytest.mark.parametrize("level", [2, 3, 19])
+def test_a_level_that_was_asked_for_is_kept_for_all(level: int) -> None:
+    assert Compression("zstd", level).tighter == Compression("zstd", level)
+    assert Compression("gzip").tighter == Compression("gzip")
 
 
 def test_content_that_only_an_old_backup_has_is_found_again(repository: Repository) -> None:
