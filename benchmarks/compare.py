@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -74,14 +75,27 @@ def run_step(stage: Stage, contender: Contender, work: str, number: int, step: C
     before = 0 if work == FIRST else before
     stage.settle()
     server, home = cpu_of_server(stage.server_pid()), cpu_of_home(stage.home)
-    try:
+    with _tidied(made):
         cost = measured(made.command, environment=made.environment, folder=stage.folder, stdout=made.stdout)
         server, home = cpu_of_server(stage.server_pid()) - server, cpu_of_home(stage.home) - home
-    finally:
-        made.after()
     stored = contender.stored()
     tell(f"  round {number}: {cost.wall_seconds:8.2f} s  {cost.own_bytes / 1e6:5.0f} MB  {WORKS[work]}: {contender.title}")
     return Run(contender.key, work, number, cost, stored - before, stored, server, home)
+
+
+@contextmanager
+def _tidied(made: Step) -> Iterator[None]:
+    """Tidy up after a step. Raises FailedError where that fails, unless something worse is on its way."""
+    try:
+        yield
+    except BaseException:
+        with suppress(RuntimeError, subprocess.CalledProcessError):
+            made.after()
+        raise
+    try:
+        made.after()
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        raise FailedError(str(error)) from error
 
 
 def tell(text: str) -> None:

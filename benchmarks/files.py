@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +22,10 @@ _DATABASE = (
     "the database is not the sample's: five of its tables, with a few indexes each, for this server has no extension `vector`. "
     "pgBackRest copies the files of the whole server, indexes too, and brings back the whole server; it does not tell whether "
     "the rows are those of the source. What its restored server takes to become consistent counts as time, and not as CPU. "
-    "What it archives of the log between backups, which brings back any moment, is left out"
+    "The log of a backup's own time counts as stored, for a restore needs it; what would be archived between backups, "
+    "which brings back any moment, is left out"
 )
+_NO_SERVER = f"no PostgreSQL up to {_UP_TO} on this machine; Debian 12: apt-get install postgresql"
 
 
 def section(
@@ -32,16 +35,18 @@ def section(
     only: frozenset[str] = frozenset(),
     save: Callable[[Section], None] = lambda _: None,
 ) -> Section:
-    """Measure at each size (MB on disk, rounds); where one of the two is not here, say so."""
-    programs = newest_programs(_UP_TO)
+    """Measure at each size (MB on disk, rounds); where one of the two is not here, or nobody is asked for, say so."""
+    programs, wanted = newest_programs(_UP_TO), CONTENDERS & only if only else CONTENDERS
     missing = [text for text in (why_absent("pgbackrest", "pgbackrest"), "" if programs else _NO_SERVER) if text]
     if programs is None or missing:
         return Section(TITLE, notes=missing)
-    wanted = CONTENDERS & only if only else CONTENDERS
-    found = compare.section(folder, sizes, title=TITLE, only=wanted, save=save, make=partial(OlderStage, programs=programs))
-    found.targets.clear()  # they are aimed at the sample's database
-    found.notes.append(f"PostgreSQL {programs.parent.name}: {_DATABASE}")
-    return found
+    if not wanted:
+        return Section(TITLE, notes=["nobody of this section was asked for"])
+    about = f"PostgreSQL {programs.parent.name}: {_DATABASE}"
 
+    def told(found: Section) -> Section:
+        """Without the aims, which are of the sample's database."""
+        return replace(found, targets=[], notes=[*found.notes, about])
 
-_NO_SERVER = f"no PostgreSQL up to {_UP_TO} on this machine; Debian: apt-get install postgresql"
+    make = partial(OlderStage, programs=programs)
+    return told(compare.section(folder, sizes, title=TITLE, only=wanted, save=lambda found: save(told(found)), make=make))

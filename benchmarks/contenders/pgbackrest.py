@@ -63,7 +63,8 @@ def _works(stage: OlderStage) -> Contender:
         give(target, stage.server.data_dir)
 
     def stop_and_drop() -> None:
-        prepare(as_owner(target, [*control, "-m", "immediate", "stop"]), environment, stage.folder)
+        if (target / "postmaster.pid").exists():
+            prepare(as_owner(target, [*control, "-m", "immediate", "stop"]), environment, stage.folder)
         shutil.rmtree(target)
 
     def restore() -> Step:
@@ -99,6 +100,7 @@ def _empty(stage: Stage, place: Path) -> None:
     stage.empty(place)
     give(place, stage.server.data_dir)
     url, written = stage.server.url(), place / "pgbackrest.conf"
+    written.touch(mode=0o600)
     written.write_text(f"""[global]
 repo1-path={place / "repository"}
 repo1-cipher-type=aes-256-cbc
