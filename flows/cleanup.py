@@ -39,16 +39,17 @@ def cleanup(
     with at_work(job, replicate_from(storage, key)) as (_, source):
         work = Cleaning(job, source, replicas, dry_run=dry_run, yes=yes)
         with work.turn():
-            plan(work)
+            with work.deciding():
+                plan(work)
+                if not dry_run:
+                    write_plan(work)
+                    forget(work)
             if not dry_run:
-                write_plan(work)
-                forget(work)
-        if not dry_run:
-            prune(work)
-        done = outcomes({name: clean_replica.submit(work, name) for name in work.replicas})
-        if not dry_run:
-            drop_rows(work)
-        return completed(work, done)
+                prune(work)
+            done = outcomes({name: clean_replica.submit(work, name) for name in work.replicas})
+            if not dry_run:
+                drop_rows(work)
+            return completed(work, done)
 
 
 @step("judge every backup")

@@ -54,16 +54,22 @@ class Cleaning:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Be the only clean-up at work; a dry run disturbs nobody. Raises BusyError where another one is.
-
-        The turn ends before the prune, which waits until nobody is at work: its own lease would be in its way.
-        """
+        """Be the only clean-up at work, to the end; a dry run disturbs nobody. Raises BusyError where another one is."""
         if self.dry_run:
             yield
             return
         repository = self.cleanup.repository
-        with self.job.leased(repository, PURPOSE, to_the_end=False) as lease:
+        with self.job.leased(repository, PURPOSE, scope="turn") as lease:
             require_first(repository, lease)
+            yield
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Have nobody delete chunks meanwhile. It ends before the prune, in whose way it would be."""
+        if self.dry_run:
+            yield
+            return
+        with self.cleanup.repository.lease(f"{PURPOSE}: forget", ttl_seconds=self.job.settings.lease_ttl_seconds) as lease:
             self._lease = lease
             yield
 

@@ -36,6 +36,7 @@ from holdfast.opening import open_catalog
 from holdfast.postgres.restore import DatabaseRestore
 from holdfast.process_identity import this_process
 from holdfast.repository import Lease, Repository
+from holdfast.repository.lease import Scope
 from holdfast.settings import Settings, load_settings
 from orchestration import artifacts, events
 from orchestration.job_record import JobEntries
@@ -121,17 +122,17 @@ class Job:
         *,
         backup_id: str | None = None,
         wait_seconds: float = 0,
-        to_the_end: bool = True,
+        scope: Scope = "data",
     ) -> Iterator[Lease]:
         """Hold a shared lease and be `running` meanwhile; whatever ends the work closes the job before the lease is given back.
 
-        With the lease gone and the row still open, everybody knows that the work is dead. `backup_id` is what `latest` meant.
-        Not `to_the_end`: the job goes on without the lease, so its row names none, and it is judged by its process and its run.
+        With the lease gone and the row still open, everybody knows that the work is dead. So it spans the job to its end, and
+        what else the job needs for a part of its way is another lease, which no row names. `backup_id` is what `latest` meant.
         """
         ttl_seconds = self.settings.lease_ttl_seconds
-        with repository.lease(purpose, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds) as lease:
+        with repository.lease(purpose, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds, scope=scope) as lease:
             known = {"leaseId": lease.id, "repositoryId": repository.id, "leasedIn": repository.location}
-            self._row.start(known if to_the_end else {}, backup_id)
+            self._row.start(known, backup_id)
             try:
                 yield lease
             except BaseException as error:

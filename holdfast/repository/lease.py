@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from holdfast.errors import HoldfastError, LeaseLostError
 from holdfast.repository import names
@@ -24,6 +24,9 @@ from holdfast.repository.masterkey import Kind
 from holdfast.repository.sealed import SealedObjects
 
 log = logging.getLogger(__name__)
+
+Scope = Literal["data", "keys", "turn", "any"]
+"""What a lease is of: the backups and their chunks, the keys, or only a turn at some work, which is in nobody else's way."""
 
 _RENEWALS_A_TTL = 4
 
@@ -40,7 +43,7 @@ class LeaseInfo:
     expires_at: datetime
     expired: bool
     token: int = 0
-    scope: str = "data"
+    scope: Scope = "data"
     pending: bool = False
     intent: Json | None = None
 

@@ -23,7 +23,7 @@ from holdfast.errors import (
 )
 from holdfast.repository import canonical, names
 from holdfast.repository.canonical import Json
-from holdfast.repository.lease import Lease, LeaseInfo
+from holdfast.repository.lease import Lease, LeaseInfo, Scope
 from holdfast.repository.masterkey import Kind
 from holdfast.repository.sealed import SealedObjects
 
@@ -64,7 +64,7 @@ class Leases:
         holder: str | None = None,
         ttl_seconds: float = 120,
         wait_seconds: float = 0,
-        scope: str = "data",
+        scope: Scope = "data",
     ) -> Iterator[Lease]:
         """Hold a lease, renewed by a thread, until the block ends. Raises BusyError naming who holds one that excludes it."""
         if not 0 < ttl_seconds <= TTL_SECONDS_MAX:

@@ -27,7 +27,7 @@ from holdfast.repository.description import Description, description_damaged, ho
 from holdfast.repository.founding import write_new
 from holdfast.repository.intents import finish
 from holdfast.repository.keyring import KeyRing, OpenedKey, open_with
-from holdfast.repository.lease import Lease, LeaseInfo
+from holdfast.repository.lease import Lease, LeaseInfo, Scope
 from holdfast.repository.leases import Leases
 from holdfast.repository.manifest import Entry, Manifest
 from holdfast.repository.pins import REMOVED, Pin, Pins, Records
@@ -205,9 +205,12 @@ class Repository:
         holder: str | None = None,
         ttl_seconds: float = 120,
         wait_seconds: float = 0,
+        scope: Scope = "data",
     ) -> AbstractContextManager[Lease]:
-        """Hold a lease while at work. Raises BusyError when somebody holds one that excludes it."""
-        return self._leases.hold(purpose, exclusive=exclusive, holder=holder, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds)
+        """Hold a lease while at work. Raises BusyError when somebody holds one of that scope that excludes it."""
+        return self._leases.hold(
+            purpose, exclusive=exclusive, holder=holder, ttl_seconds=ttl_seconds, wait_seconds=wait_seconds, scope=scope
+        )
 
     def leases(self) -> list[LeaseInfo]:
         """List who is at work, and who was when their process died."""

@@ -15,8 +15,9 @@ import pytest
 from flows.cleanup import cleanup
 from flows.replication import replication
 from holdfast.catalog.mirror import Mirror
+from holdfast.catalog.records import MaintenanceRecord
 from holdfast.cleanup import PURPOSE
-from holdfast.errors import CleanupFailedError
+from holdfast.errors import BusyError, CleanupFailedError
 from holdfast.opening import open_catalog
 from holdfast.repository import Repository
 from holdfast.storage import LocalStorage
@@ -127,14 +128,22 @@ def test_a_clean_up_that_waits_to_delete_is_not_taken_for_dead_by_what_begins_me
         with repository.lease("somebody's backup"):
             running = background.submit(cleanup, job_id=job_id)
             _until(lambda: len(there(installation)) == len(IDS) - 1)  # it has forgotten what it was to forget
-            _until(lambda: PURPOSE not in {lease.purpose for lease in repository.leases()})
+            _until(lambda: [lease.scope for lease in repository.leases() if lease.purpose.startswith(PURPOSE)] == ["turn"])
             assert not running.done()
+            assert _row(installation, job_id).metadata["leaseId"] in {lease.id for lease in repository.leases()}
+            with pytest.raises(BusyError, match="at the same work"):
+                cleanup()
             assert job_id not in close_dead_work(mirror, repository)
         assert running.result()["status"] == "completed"
+    row = _row(installation, job_id)
+    assert (row.status, row.error_message) == ("completed", None)
+
+
+def _row(installation: Installation, job_id: str) -> MaintenanceRecord:
     with installation.catalog() as catalog:
         row = catalog.maintenance.find(job_id)
     assert row is not None
-    assert (row.status, row.error_message) == ("completed", None)
+    return row
 
 
 def _until(happened: Callable[[], bool]) -> None:
