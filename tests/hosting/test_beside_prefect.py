@@ -168,7 +168,7 @@ def test_the_prefect_server_lets_nobody_in_without_its_password_and_keeps_all_in
     request = urllib.request.Request(f"{beside.host.prefect_url}/flow_runs/filter", b"{}", {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10)
-    deployed = execute(beside.postgres.url.with_database("prefect"), "SELECT count(*) FROM deployment")
+    deployed = execute(beside.postgres.url("prefect"), "SELECT count(*) FROM deployment")
     assert deployed[0][0] > 10
     assert not list(beside.host.folder.rglob("prefect.db")), "a Prefect server of the home's own was started, or SQLite used"
 
@@ -180,7 +180,7 @@ def test_a_backup_that_is_asked_for_by_http_is_made_by_the_worker_and_followed_t
     assert (job["status"], job.get("error")) == ("completed", None)
     # The job ends within its run, which has then only to say so.
     asked = f"SELECT state_type FROM flow_run WHERE name LIKE '%{started.json()['jobId']}%'"
-    prefect = beside.postgres.url.with_database("prefect")
+    prefect = beside.postgres.url("prefect")
     _until(lambda: [str(state) for (state,) in execute(prefect, asked)] == ["COMPLETED"], beside.host.folder / "1.log")
 
 
@@ -205,5 +205,5 @@ def test_the_passwords_show_in_no_answer_no_log_and_no_command_line(beside: Besi
 def _rows(beside: Beside) -> list[str]:
     """All that Prefect keeps of runs, deployments, logs and events."""
     tables = ("flow_run", "deployment", "log", "events", "artifact", "variable")
-    url = beside.postgres.url.with_database("prefect")
+    url = beside.postgres.url("prefect")
     return [str(row) for table in tables for row in execute(url, f"SELECT * FROM {table}")]
