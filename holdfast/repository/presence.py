@@ -37,6 +37,9 @@ class References:
     def add_roots(self, roots: Iterable[Root]) -> None:
         """Add all chunks of the entries that begin there."""
         for root in roots:
+            if root.depth == 0:
+                self.ids.add(root.chunk_id)
+                continue
             for _ in self._visit(root.chunk_id, 0, root.depth):
                 pass
 
