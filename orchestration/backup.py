@@ -13,6 +13,7 @@ from orchestration import artifacts
 from orchestration.job import Job, time_text
 from orchestration.opening import open_database
 from orchestration.rows import Json
+from orchestration.tasks import untagged
 
 _NAMED_IN_ROW = 100
 
@@ -23,6 +24,7 @@ def backing_up(job: Job, repository: Repository, database: str) -> Iterator[Data
     source = open_database(database)
     job.note(source={"database": source.database, "server": source.with_database("").redacted})
     with (
+        untagged(),
         job.leased(repository, purpose(source)) as lease,
         DatabaseBackup(
             repository,

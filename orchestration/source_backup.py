@@ -12,7 +12,7 @@ from holdfast.sources.contract import Source
 from orchestration.backup import completed
 from orchestration.job import Job
 from orchestration.rows import Json
-from orchestration.tasks import outcomes, step
+from orchestration.tasks import outcomes, step, untagged
 
 
 def back_up_source(job: Job, repository: Repository, opened: Callable[[], Source]) -> Json:
@@ -23,6 +23,7 @@ def back_up_source(job: Job, repository: Repository, opened: Callable[[], Source
     with closing(opened()) as source:
         job.note(source=source.description)
         with (
+            untagged(),
             job.leased(repository, purpose(source)) as lease,
             SourceBackup(
                 repository,

@@ -5,13 +5,14 @@ Bytes never cross a task's border: a task is told names and ids, and gives back 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
+from prefect.context import TagsContext, TaskRunContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
@@ -49,6 +50,13 @@ def step(name: str, *, retries: int = RETRIES) -> Callable[[Callable[P, R]], Tas
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+
+
+@contextmanager
+def untagged() -> Iterator[None]:
+    """Have tasks inside the block bear no tags: Prefect asks the server first whether one is limited. A worker's bear none anyway."""
+    with TagsContext(current_tags=set()):
+        yield
 
 
 def worth_a_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import pytest
-from prefect import flow
+from prefect import flow, tags, task_engine
 from pydantic import SecretStr
 
 from holdfast.errors import BusyError, HoldfastError, SnapshotLostError, StorageUnreachableError, TimeLimitError, WrongKeyError
 from orchestration import tasks
 from orchestration.masking import hide, masked
 from orchestration.progress import Progress, watched_by
-from orchestration.tasks import readers, results, step
+from orchestration.tasks import readers, results, step, untagged
 from tests.flows.conftest import Installation
 
 
@@ -70,6 +71,34 @@ def test_the_first_task_to_fail_ends_the_waiting() -> None:
         return time.monotonic() - started
 
     assert both() < 1
+
+
+def test_tasks_of_a_tagged_run_ask_the_server_for_no_limit_of_its_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[str] = []
+    limited = task_engine._concurrency
+
+    def noted(names: list[str], **named: Any) -> Any:
+        asked_for.extend(names)
+        return limited(names=names, **named)
+
+    monkeypatch.setattr(task_engine, "_concurrency", noted)
+
+    @step("work")
+    def work() -> None: ...
+
+    @flow(task_runner=readers())
+    def tagged() -> set[str]:
+        work()
+        asked_as_ever = set(asked_for)
+        asked_for.clear()
+        with untagged():
+            work()
+            results([work.submit()])
+        return asked_as_ever
+
+    with tags("known"):
+        assert tagged() == {"tag:known"}, "this Prefect asks in another way, and this test sees nothing"
+    assert asked_for == []
 
 
 def test_a_secret_that_a_library_logs_does_not_reach_prefect(
