@@ -89,7 +89,7 @@ class _Look:
         summaries, index = self._of_type(kind), self._index
         listed = [one for one in summaries if one.brief is not None]
         newest = index.newest_good(summaries)
-        proven = next((one.intact for one in listed if index.level(one) == "proven"), None)
+        proven = next((whole for one in listed if index.level(one) == "proven" and (whole := one.intact) is not None), None)
         restore = self._restore(listed)
         return replace(
             _expected(kind, self._settings, self._known),

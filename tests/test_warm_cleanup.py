@@ -15,6 +15,7 @@ from holdfast.cleanup import Cleanup, How
 from holdfast.errors import RefusedError
 from holdfast.history import History
 from holdfast.repository import Compression, Manifest, Repository, UserKey, names, record_cache, sealing
+from holdfast.repository.backups import Brief
 from holdfast.repository.masterkey import Kind
 from holdfast.retention import Rules
 from holdfast.storage import LocalStorage
@@ -102,7 +103,9 @@ def of_another_time(repository: Repository, path: Path, backup_id: str, snapshot
     raise AssertionError("no time gave as many bytes")
 
 
-def test_a_warm_plan_reads_each_manifest_and_proof_once_and_opens_none(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_plan_reads_each_manifest_and_proof_once_and_opens_none_that_is_encrypted(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: Counter[str] = Counter()
     before = Manifest.from_json.__func__  # type: ignore[attr-defined]
 
@@ -118,7 +121,7 @@ def test_a_warm_plan_reads_each_manifest_and_proof_once_and_opens_none(opened: O
     storage = held._sealed.storage
     assert isinstance(storage, Counting)
     assert (storage.read["manifests"], storage.read["proofs"]) == (3, 6)
-    assert made["manifests"] == 0
+    assert made["manifests"] == (0 if held.encrypted else 3)
 
 
 def test_the_plan_is_the_same_as_where_nothing_is_remembered(opened: Open, folder: Path) -> None:
@@ -199,6 +202,36 @@ def test_what_another_version_of_holdfast_made_out_is_made_out_again(opened: Ope
     storage = held._sealed.storage
     assert isinstance(storage, Counting)
     assert storage.read["manifests"] == 3
+
+
+def test_what_other_code_made_out_is_made_out_again(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_cache, "_readers", lambda: "of another day")
+    held = opened()
+    held.backups()
+    storage = held._sealed.storage
+    assert isinstance(storage, Counting)
+    assert storage.read["manifests"] == 3
+
+
+def test_who_forges_the_memory_of_a_home_has_nothing_deleted_by_it_where_nothing_is_encrypted(
+    folder: Path, tmp_path: Path
+) -> None:
+    made = Repository.create(LocalStorage(folder), key=None, encrypt=False)
+    back_up(made, "backup_1", {"a": b"text" * 1000})
+    name = names.manifest("database", "backup_1")
+    os.utime(folder / name, (0, 0))
+    (tmp_path / "home").mkdir()
+    made.use_cache(tmp_path / "home" / "cache")
+    cache, (info,) = made._backups.cache, list(made._sealed.storage.list("manifests"))
+    assert cache is not None
+    nothing = replace(made.manifest("backup_1"), entries=[])
+    cache.learn(info, (folder / name).read_bytes(), Brief.of(nothing).to_list(), nothing.to_bytes())
+    cache.save()
+
+    held = Repository.open(LocalStorage(folder), key=None)
+    held.use_cache(tmp_path / "home" / "cache")
+    assert held.backups_afresh()[0].brief == Brief.of(made.manifest("backup_1"))
+    assert held.prune(grace_seconds=0).chunks_deleted == 0
 
 
 def test_a_prune_that_deletes_reads_again_what_a_plan_has_read(opened: Open, folder: Path) -> None:

@@ -6,7 +6,7 @@ A backup that has no proof but its receipt is `stored`, and nothing is read to k
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -97,8 +97,15 @@ class ProofIndex:
         if backup.id not in self._read:
             receipt = _receipt(backup)
             found = sorted((name for name in self._names.get(backup.id, ()) if name != receipt), reverse=True)
-            self._read[backup.id] = [self._proofs.read_or_bad(name, backup.id) for name in found]
+            self._read[backup.id] = list(self._there(found, backup.id))
         return self._read[backup.id]
+
+    def _there(self, found: list[str], backup_id: str) -> Iterator[Proof]:
+        for name in found:
+            try:
+                yield self._proofs.read_or_bad(name, backup_id)
+            except ObjectNotFoundError:
+                continue  # its backup was forgotten since it was listed
 
     def level(self, backup: Manifest | BackupSummary) -> Level | None:
         """Return the best level of the good proofs that came after the last bad one; None for a backup that is bad."""

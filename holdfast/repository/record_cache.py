@@ -5,9 +5,10 @@ what is gone is gone, and what was replaced is read again; bytes that rotted in 
 and then the record counts no more. Whoever decides what goes reads every object, and asks here only what those very bytes say: a
 record has their digest.
 
-What is kept is sealed by a key of this repository (without encryption: protected against accident), and bound to where the
-repository lies and to this version of Holdfast. Files are only added and removed whole; one that can't be read counts as not
-there, and all of them may be deleted. Where there is no home none is made for them.
+What is kept is sealed by a key of this repository, and bound to where the repository lies, to this version of Holdfast and to the
+code that reads manifests and proofs. Without encryption it is protected against accident alone, so whoever decides is told nothing.
+Files are only added and removed whole; one that can't be read counts as not there, and all of them may be deleted. Where there is
+no home none is made for them.
 """
 
 from __future__ import annotations
@@ -94,13 +95,18 @@ class CacheFolder:
         place = f"{repository_id}\n{location}".encode()
         self._home = folder.parent
         self.path = folder / f"{repository_id}-{hashlib.sha256(place).hexdigest()[:16]}"
-        self._bound_to = _MAGIC + f"{HOLDFAST_VERSION}\n".encode() + place
+        self._bound_to = _MAGIC + f"{HOLDFAST_VERSION} {_readers()}\n".encode() + place
         self._cipher = None if master is None else master.cache_cipher()
 
     @property
     def has_home(self) -> bool:
         """Whether there is a home to keep anything in."""
         return self._home.is_dir()
+
+    @property
+    def can_be_forged(self) -> bool:
+        """Whether anybody who may write there can have it say anything."""
+        return self._cipher is None
 
     def sealed(self, name: str, plain: bytes | memoryview) -> bytes:
         """Compress and seal one part of a file."""
@@ -150,7 +156,7 @@ class RecordCache:
 
     def recall(self, info: ObjectInfo, stored: bytes) -> Kept | None:
         """Return what is kept of an object whose bytes were just read; None where it was made out of other bytes than these."""
-        found = self._kept(info.name)
+        found = None if self._folder.can_be_forged else self._kept(info.name)
         if found is None or not found.is_of_bytes(hashlib.sha256(stored).digest()):
             return None
         if not found.is_of(info):  # put again since, the same
@@ -194,7 +200,7 @@ class RecordCache:
                     self._merge(known if living is None else {name: known[name] for name in living if name in known})
                 elif learned:
                     self._files.append(self._write(learned))
-            except OSError as error:
+            except (OSError, TypeError) as error:  # the latter for numbers that the file can't hold
                 _log.info("What manifests and proofs say could not be kept in %s: %s", self._folder.path, error)
 
     def _kept(self, name: str) -> Kept | None:
@@ -296,6 +302,15 @@ def _remove_left_overs(folder: Path) -> None:
                 path.unlink()
         except FileNotFoundError:
             continue
+
+
+def _readers() -> str:
+    """Name the code that makes records out of bytes: what other code made out does not count. Nothing where it has no source."""
+    try:
+        sources = [Path(__file__).with_name(name).read_bytes() for name in ("canonical.py", "manifest.py", "proof.py")]
+    except OSError:
+        return ""
+    return hashlib.sha256(b"\n".join(sources)).hexdigest()[:16]
 
 
 def _microseconds(moment: datetime) -> int:
