@@ -54,7 +54,7 @@ def step(name: str, *, retries: int = RETRIES) -> Callable[[Callable[P, R]], Tas
 
 @contextmanager
 def untagged() -> Iterator[None]:
-    """Have tasks inside the block bear no tags: Prefect asks the server first whether one is limited. A worker's bear none anyway."""
+    """Have tasks inside the block bear no tags, as a worker's bear none: Prefect asks the server first whether one is limited."""
     with TagsContext(current_tags=set()):
         yield
 
