@@ -6,7 +6,7 @@ and then the record counts no more. Whoever decides what goes reads every object
 record has their digest.
 
 What is kept is sealed by a key of this repository, and bound to where the repository lies, to this version of Holdfast and to the
-code that reads manifests and proofs. Without encryption it is protected against accident alone, so whoever decides is told nothing.
+code that reads manifests and proofs. Without encryption it is protected against accident alone: whoever decides is told nothing.
 Files are only added and removed whole; one that can't be read counts as not there, and all of them may be deleted. Where there is
 no home none is made for them.
 """
