@@ -6,7 +6,7 @@ is slow to import and large, so it is asked for only where the server does not k
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
@@ -103,6 +103,8 @@ def _saved_without_its_class(client: SyncPrefectClient, name: str, storage: Stor
         return False
     if set(found.block_schema.fields.get("properties", ())) != {*StorageSettings.model_fields, SERVICE}:
         return False
+    if not set(found.block_schema.fields.get("secret_fields", ())) >= _SECRETS:
+        return False
     if found.block_type.description != DESCRIPTION or (found.data.get(SERVICE) and has_credentials(storage)):
         return False
     secrets = {field: value.get_secret_value() for field, value in storage if isinstance(value, SecretStr)}
@@ -113,6 +115,9 @@ def _saved_without_its_class(client: SyncPrefectClient, name: str, storage: Stor
         return False
     client.update_block_document(found.id, BlockDocumentUpdate(block_schema_id=found.block_schema_id, data=values))
     return True
+
+
+_SECRETS = {name for name, field in StorageSettings.model_fields.items() if SecretStr in get_args(field.annotation)}
 
 
 def _is_saved(client: SyncPrefectClient, name: str, block: Block) -> bool:

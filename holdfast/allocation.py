@@ -14,19 +14,19 @@ _M_ARENA_MAX = -8  # malloc.h of glibc
 _ASKED_OTHERWISE = ("MALLOC_ARENA_MAX", "glibc.malloc.arena_max")
 
 
-def share_arenas() -> bool:
-    """Have all threads share a few arenas, and tell whether that is in force.
+def share_arenas() -> None:
+    """Ask glibc to have all threads share a few arenas.
 
     Nothing is done where another C library allocates, or where the environment asks glibc for another number.
     """
     given = (*os.environ, *os.environ.get("GLIBC_TUNABLES", "").replace(":", "=").split("="))
     if any(name in given for name in _ASKED_OTHERWISE):
-        return False
+        return
     try:
-        import ctypes  # here, for a look at the command's help needs none
+        import ctypes
 
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018  what only glibc has: another's mallopt may mean something else
-        return bool(library.mallopt(_M_ARENA_MAX, ARENAS))
+        library.mallopt(_M_ARENA_MAX, ARENAS)
     except (ImportError, OSError, AttributeError, TypeError):
-        return False
+        return  # there is no such library, or it allocates otherwise

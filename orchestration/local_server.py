@@ -31,6 +31,8 @@ START_SECONDS = 120
 STOP_SECONDS = 15
 _HOST = "127.0.0.1"
 _LOG_LINES = 15
+_TOKENS = ("PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED", "PREFECT_SERVER_CSRF_PROTECTION_ENABLED")
+"""By what Prefect's server is told to ask for CSRF tokens."""
 _ANSWER_SECONDS = 5
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
@@ -74,7 +76,7 @@ class LocalServer:
 
     def environment(self, url: str) -> dict[str, str]:
         """Return what leads Prefect in any process of this home to this server, and keeps it from calling anybody else."""
-        tokens = os.environ.get("PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED", "false")
+        tokens = next((os.environ[name] for name in _TOKENS if name in os.environ), "false")
         without_proxy = ",".join(dict.fromkeys(filter(None, [*os.environ.get("NO_PROXY", "").split(","), _HOST])))
         return {
             "PREFECT_HOME": str(self.folder),

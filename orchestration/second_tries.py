@@ -1,8 +1,9 @@
 """What the home's Prefect server can't write at once it tries again itself, in place of the one who asked.
 
 Its SQLite refuses a request at once when another has written between its reading and its writing, which happens while runs begin
-and end. Prefect's clients would try the same again, after two seconds and more each time. What a refused request began was rolled
-back. One that is refused again and again, or only after a wait, is answered as ever.
+and end. Prefect answers 503 to that, and to what else its database can't do now. Its clients try the same requests again, after
+two seconds and more each time; here they are tried again at once. What is refused again and again, only after a wait, or with a
+time at which to come again, is answered as ever; so is a request that is too large to be held.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+HELD_BYTES_MAX = 16 << 20
 WAITS_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 AT_ONCE_SECONDS = 1.0
 
@@ -33,7 +35,10 @@ class SecondTries:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        asked = await _whole(receive)
+        asked = await _beginning(receive)
+        if asked[-1].get("more_body"):
+            await self._application(scope, _Attempt(asked, receive, send).receive, send)
+            return
         for wait_seconds in WAITS_SECONDS:
             attempt = _Attempt(asked, receive, send)
             try:
@@ -63,14 +68,18 @@ class _Attempt:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             at_once = time.monotonic() - self._began < AT_ONCE_SECONDS
-            self.refused = at_once and message["status"] == HTTPStatus.SERVICE_UNAVAILABLE
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            unavailable = message["status"] == HTTPStatus.SERVICE_UNAVAILABLE
+            self.refused = at_once and unavailable and b"retry-after" not in names
         if not self.refused:
             await self._send(message)
 
 
-async def _whole(receive: Receive) -> list[Message]:
-    """Take a request in to its end, or to where the one who asks is gone."""
+async def _beginning(receive: Receive) -> list[Message]:
+    """Take a request in to its end, or to where the one who asks is gone, or to what is held at most."""
     asked = [await receive()]
-    while asked[-1].get("more_body"):
+    held_bytes = len(asked[-1].get("body", b""))
+    while asked[-1].get("more_body") and held_bytes < HELD_BYTES_MAX:
         asked.append(await receive())
+        held_bytes += len(asked[-1].get("body", b""))
     return asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ class LockedError(Exception):
     """What the application below can't do yet."""
 
 
-def answering(*, refusals: int, told: list[str], takes_seconds: float = 0.0) -> ASGIApp:
+def answering(*, refusals: int, told: list[str], takes_seconds: float = 0.0, headers: dict[str, str] | None = None) -> ASGIApp:
     """An application that is refused so often, and answers as Prefect's does: in a handler, which lets the error go on."""
 
     async def work(request: Request) -> Response:
@@ -34,13 +35,13 @@ def answering(*, refusals: int, told: list[str], takes_seconds: float = 0.0) -> 
 
     async def refuse(request: Request, error: Exception) -> Response:
         del request, error
-        return JSONResponse({"exception_message": REFUSAL}, status_code=503)
+        return JSONResponse({"exception_message": REFUSAL}, status_code=503, headers=headers)
 
     inner = Starlette(routes=[Route("/", work, methods=["PATCH"])], exception_handlers={Exception: refuse})
     return SecondTries(inner)
 
 
-def asked(application: ASGIApp, body: str = "a whole request") -> httpx.Response:
+def asked(application: ASGIApp, body: str | AsyncIterator[bytes] = "a whole request") -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
@@ -69,3 +70,21 @@ def test_what_was_refused_only_after_a_wait_is_not_tried_again(monkeypatch: pyte
     told: list[str] = []
     assert asked(answering(refusals=1, told=told, takes_seconds=0.05)).status_code == 503
     assert len(told) == 1
+
+
+def test_who_is_told_when_to_come_again_is_told_so() -> None:
+    told: list[str] = []
+    assert asked(answering(refusals=1, told=told, headers={"Retry-After": "3"})).headers["retry-after"] == "3"
+    assert len(told) == 1
+
+
+def test_what_is_too_large_to_be_held_is_told_whole_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_tries, "HELD_BYTES_MAX", 4)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"abc"
+
+    told: list[str] = []
+    assert asked(answering(refusals=1, told=told), parts()).status_code == 503
+    assert told == ["abc" * 5]
