@@ -157,6 +157,7 @@ class DatabaseBackup:
             ThreadPoolExecutor(self._options.dump.readers, "holdfast-dump") as pool,
             ThreadPoolExecutor(1, "holdfast-dump-aside") as aside,
         ):
+            self._dump.decide()
             steps: list[Future[Any]] = [pool.submit(self.store_base), aside.submit(self.store_roles)]
             try:
                 steps += [pool.submit(self.store_table, table) for table in self.plan()]

@@ -50,7 +50,7 @@ class Cleaning:
             at_once=yes,
         )
         self.cleanup = Cleanup(History(source.repository), self._how)
-        self._lease: Lease | None = None
+        self._turn: Lease | None = None
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -61,6 +61,7 @@ class Cleaning:
         repository = self.cleanup.repository
         with self.job.leased(repository, PURPOSE, scope="turn") as lease:
             require_first(repository, lease)
+            self._turn = lease
             yield
 
     @contextmanager
@@ -69,15 +70,14 @@ class Cleaning:
         if self.dry_run:
             yield
             return
-        with self.cleanup.repository.lease(f"{PURPOSE}: forget", ttl_seconds=self.job.settings.lease_ttl_seconds) as lease:
-            self._lease = lease
+        with self.cleanup.repository.lease(f"{PURPOSE}: forget", ttl_seconds=self.job.settings.lease_ttl_seconds):
             yield
 
     def forget(self) -> int:
         """Forget what the plan names, and note it in the rows; return how many."""
-        if self._lease is None:
-            raise ValueError("nothing is forgotten without a lease")
-        self.cleanup.forget(self._lease, self.job.progress.parts())
+        if self._turn is None:
+            raise ValueError("nothing is forgotten out of turn")
+        self.cleanup.forget(self._turn, self.job.progress.parts())
         gone = {"forgottenAt": time_text(datetime.now(UTC)), "forgottenBy": self.job.id}
         for backup in self.cleanup.forgotten:
             self.job.mirror.note_job(backup.id, gone)
@@ -85,15 +85,22 @@ class Cleaning:
 
     def prune(self) -> int:
         """Delete what nobody needs then, and write down what was done; return the bytes that were freed."""
+        self._require_turn()
         self.cleanup.prune()
         self.cleanup.conclude()
         return self.cleanup.freed_bytes
 
     def clean_replica(self, name: str) -> ReplicaOutcome:
         """Apply the rules to one replica. Raises what keeps that from being done."""
+        self._require_turn()
         replica = find_replica(name, self.job.settings)
         doomed = [verdict.backup.id for verdict in self.cleanup.the_plan.doomed]
         return clean_replica(replica, self.cleanup.repository, self._how, dry_run=self.dry_run, without=doomed)
+
+    def _require_turn(self) -> None:
+        """Raise LeaseLostError where another clean-up may have its turn by now."""
+        if self._turn is not None:
+            self._turn.check()
 
     def drop_rows(self) -> None:
         """Delete old rows; a catalog that does not answer is told, and hinders nothing."""

@@ -95,9 +95,13 @@ class DatabaseDump:
         self._rest: dict[tuple[str, str], int] | None = None
         snapshot.at_close(self.close)
 
+    def decide(self) -> DumpPlan:
+        """Say what goes where; the same answer every time, for sizes are not of the snapshot. Whoever asks first, asks alone."""
+        return self._plan
+
     def plan(self) -> DumpPlan:
-        """Say what goes where, and lock the streamed tables for their readers; the same answer every time."""
-        plan = self._plan
+        """Decide, and lock the streamed tables for their readers."""
+        plan = self.decide()
         with self._making, self._explaining_locks():
             if not self._readers_made:
                 for reader in self._new_readers(min(self.options.readers, len(plan.streamed))):

@@ -26,7 +26,7 @@ from holdfast.repository.sealed import SealedObjects
 log = logging.getLogger(__name__)
 
 _ONE_NEW_IN = 8
-"""Where at most one chunk in so many had to be stored, the run has time to make these smaller."""
+"""Where at most one chunk in so many had to be packed, the run has time to make these smaller."""
 
 KNOWN_CHUNKS_MAX = 2_000_000  # about 2.4 TB of content; what is beyond is looked up at the storage
 
@@ -91,6 +91,7 @@ class ChunkStore:
         self._sealed = sealed
         self._known = known
         self._under_way: dict[bytes, Future[None]] = {}
+        self._packed_chunks = 0  # whether they turned out to be stored already or not
         self._lock = threading.Lock()
         self.stored = Stored()
         self.fresh = ChunkSet()  # where objects are locked: what this run put or found, which no earlier backup has locked
@@ -105,7 +106,8 @@ class ChunkStore:
             elsewhere = self._under_way.get(chunk_id)
             if elsewhere is None:
                 mine = self._under_way[chunk_id] = Future()
-            if self.stored.chunks > _ONE_NEW_IN * (self.stored.new_chunks + len(self._under_way)):
+                self._packed_chunks += 1
+            if self.stored.chunks > _ONE_NEW_IN * self._packed_chunks:
                 how = how.tighter
         if elsewhere is not None:
             elsewhere.result()  # another thread of this run stores the same content; if it can't, neither can we

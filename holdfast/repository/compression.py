@@ -48,8 +48,8 @@ class Compression:
 
     @property
     def tighter(self) -> Compression:
-        """What makes it smaller and takes longer; the same for gzip, and for a level that is not zstd's default here."""
-        return Compression("zstd", _TIGHT_LEVEL) if (self.algorithm, self.effective_level) == ("zstd", 1) else self
+        """What makes it smaller and takes longer; the same for gzip, and where a level was asked for."""
+        return Compression("zstd", _TIGHT_LEVEL) if self.algorithm == "zstd" and self.level is None else self
 
 
 _thread = threading.local()  # a zstd context serves one thread at a time, and is dear to make

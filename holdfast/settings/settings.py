@@ -108,7 +108,8 @@ class Settings(
 
         if not self.enable_compression:
             return Compression("none")
-        return Compression(self.compression_algorithm, self.compression_level)
+        asked_for = "compression_level" in self.model_fields_set
+        return Compression(self.compression_algorithm, self.compression_level if asked_for else None)
 
     def user_key(self) -> UserKey | None:
         """Read the key from the variable, else from the key file; None where neither is set.

@@ -44,6 +44,7 @@ class LocalStorage(ObstoreStorage):
         self._latest = datetime.min.replace(tzinfo=UTC)  # the latest time that the file system has told
         try:
             made = _make_folder(self._root)
+            self._files = os.path.realpath(self._root)  # where obstore reads and writes, whatever a link above says later
             store = LocalStore(self._root)
         except (OSError, ValueError) as error:
             raise SettingsError(
@@ -66,7 +67,7 @@ class LocalStorage(ObstoreStorage):
         """Read the file at once: of the small ones that there are most of, obstore's way costs several times as much."""
         with self._errors(name, "read"):
             try:
-                with open(f"{self._root}/{checked_name(name)}", "rb", buffering=0) as file:  # noqa: PTH123  a Path costs as much
+                with open(f"{self._files}/{checked_name(name)}", "rb", buffering=0) as file:  # noqa: PTH123  a Path costs as much
                     data = file.readall()
                     self._check_length(name, len(data), os.fstat(file.fileno()).st_size)
                     return data

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import DamagedError, RefusedError, SettingsError, WorkFailedError
-from holdfast.repository import Compression, Repository, UserKey, replicate
+from holdfast.repository import Compression, Repository, UserKey, replicate, sealing
+from holdfast.repository.masterkey import Kind, MasterKey
 from holdfast.storage import LocalStorage, MemoryStorage
 
 from .making import ZSTD, back_up, noise, prose, read_all, text
@@ -152,7 +153,29 @@ def test_the_little_that_is_new_is_kept_in_fewer_bytes_than_in_a_first_backup() 
     assert read_all(beside, second) == known | new
 
 
-@pytest.mark.parametrize("level", [2, 3, 19])
+def test_what_is_found_at_the_storage_only_after_it_was_packed_is_packed_as_in_a_first_backup(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A first backup that died is made again: all is there, no manifest names it, and to pack it hard would be for nothing."""
+    repository, data = Repository.create(MemoryStorage(), key=None, encrypt=False), noise(5, 24 * MIB)
+    with repository.lease("backup") as lease, repository.writer(lease, compression=ZSTD) as writer:
+        writer.store("a", "copy_text", io.BytesIO(data))
+    packed: list[Compression] = []
+    seal = sealing.seal
+
+    def noted(
+        kind: Kind, name: bytes, plain: bytes | memoryview, how: Compression, master: MasterKey | None
+    ) -> bytearray | bytes:
+        packed.extend([how] if kind == Kind.CHUNK else [])
+        return seal(kind, name, plain, how, master)
+
+    monkeypatch.setattr(sealing, "seal", noted)
+    assert back_up(repository, "backup_1", {"a": data}).new_chunks == 0
+    assert len(packed) > 9
+    assert {how for how in packed if how.algorithm == "zstd"} == {ZSTD}
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 19])
 def test_a_level_that_was_asked_for_is_kept_for_all(level: int) -> None:
     assert Compression("zstd", level).tighter == Compression("zstd", level)
     assert Compression("gzip").tighter == Compression("gzip")

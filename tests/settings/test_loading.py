@@ -151,20 +151,23 @@ def test_a_process_started_elsewhere_finds_what_its_user_set(
 
 
 @pytest.mark.parametrize(
-    ("variables", "expected"),
+    ("variables", "expected", "level"),
     [
-        ({}, Compression("gzip", 6)),
-        ({"BACKUP_COMPRESSION_ALGORITHM": "zstd"}, Compression("zstd", 1)),
-        ({"BACKUP_COMPRESSION_ALGORITHM": "zstd", "BACKUP_COMPRESSION_LEVEL": "19"}, Compression("zstd", 19)),
-        ({"BACKUP_COMPRESSION_LEVEL": "9"}, Compression("gzip", 9)),
-        ({"BACKUP_ENABLE_COMPRESSION": "false"}, Compression("none")),
+        ({}, Compression("gzip"), 6),
+        ({"BACKUP_COMPRESSION_ALGORITHM": "zstd"}, Compression("zstd"), 1),
+        ({"BACKUP_COMPRESSION_ALGORITHM": "zstd", "BACKUP_COMPRESSION_LEVEL": "1"}, Compression("zstd", 1), 1),
+        ({"BACKUP_COMPRESSION_ALGORITHM": "zstd", "BACKUP_COMPRESSION_LEVEL": "19"}, Compression("zstd", 19), 19),
+        ({"BACKUP_COMPRESSION_LEVEL": "9"}, Compression("gzip", 9), 9),
     ],
 )
 def test_a_level_that_nobody_set_is_the_algorithms_own(
-    variables: dict[str, str], expected: Compression, setting: Callable[..., None]
+    variables: dict[str, str], expected: Compression, level: int, setting: Callable[..., None]
 ) -> None:
     setting(**variables)
     assert load_settings().compression == expected
+    assert load_settings().compression.effective_level == level
+    setting(BACKUP_ENABLE_COMPRESSION="false")
+    assert load_settings().compression == Compression("none")
 
 
 def test_half_hours_are_hours_and_whole_ones_stay_whole(setting: Callable[..., None]) -> None:

@@ -33,6 +33,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "repository"
 
 
+def test_a_storage_that_is_open_stays_where_it_is_when_the_link_to_it_is_set_to_another_place(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "old")
+    storage = LocalStorage(link)
+    storage.put("leases/one", b"held")
+    link.unlink()
+    link.symlink_to(tmp_path / "new")
+    assert [info.name for info in storage.list("leases")] == ["leases/one"]
+    assert storage.get("leases/one") == b"held"
+
+
 def test_the_folder_is_made_for_this_user_only(folder: Path) -> None:
     LocalStorage(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
