@@ -102,9 +102,11 @@ def _measured(name: str, options: argparse.Namespace, results: Results) -> Measu
 
 def _section(name: str, options: argparse.Namespace, folder: Path, save: Callable[[Section], None]) -> Section:
     only = frozenset(filter(None, options.only.split(",")))
-    if name in ("compare", "large"):
-        title, text = (compare.TITLE, options.sizes) if name == "compare" else (f"{compare.TITLE}: large", options.large)
-        return compare.section(folder, wanted_sizes(text, options.rounds), title=title, only=only, save=save)
+    if name == "compare":
+        return compare.section(folder, wanted_sizes(options.sizes, options.rounds), only=only, save=save)
+    if name == "large":
+        sizes, title = wanted_sizes(options.large, options.rounds), f"{compare.TITLE}: large"
+        return compare.section(folder, sizes, title=title, only=only or compare.LARGE, save=save)
     if name == "files":
         return files.section(folder, wanted_sizes(options.files, options.rounds), only=only, save=save)
     if name == "days":

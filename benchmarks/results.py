@@ -13,7 +13,7 @@ from benchmarks.section import Section
 
 SECTIONS = {
     "compare": "each contender at each work, in rounds",
-    "large": "the same at 4,000 MB, by itself because it takes long",
+    "large": "Holdfast at 4,000 MB, by itself because it takes long",
     "files": "beside pgBackRest, on a server that it knows",
     "days": "30 daily backups",
     "readers": "ways to read the source, and how many readers",
