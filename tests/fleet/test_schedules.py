@@ -64,13 +64,13 @@ def test_an_interval_that_was_edited_in_prefect_goes_back_to_that_of_the_setting
 
 
 def test_runs_that_wait_for_their_time_follow_a_changed_interval(client: SyncPrefectClient, settings: Settings) -> None:
-    before = _planned(client)
-    assert _reconciled(settings.model_copy(update={"database_backup_interval": 900})) == ["database-backup-plan: every 900 hours"]
+    before = _planned(client)  # every 1000 hours, and with 901 there is no hour of both in a hundred years
+    assert _reconciled(settings.model_copy(update={"database_backup_interval": 901})) == ["database-backup-plan: every 901 hours"]
     assert before
     assert not set(before) & set(_expected(client)), "what the old interval had planned is gone at once"
     after = _planned(client)
     assert len(after) > 1
-    assert {(b - a).total_seconds() / 3600 for a, b in pairwise(after)} <= {900}
+    assert {(b - a).total_seconds() / 3600 for a, b in pairwise(after)} <= {901}
     assert _reconciled(settings) == ["database-backup-plan: every 1000 hours"]
 
 
