@@ -2,7 +2,7 @@
 
 What a thread has freed stays in its arena, and no other thread finds it there: threads that pass chunks of a mebibyte on leave
 holes that add up. The rule: whoever starts a process that works on backups asks for this, before there are many threads
-(docs/decisions/0015-memory.md).
+(docs/decisions/0014-memory.md).
 """
 
 from __future__ import annotations
