@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -263,6 +264,15 @@ def planned(installation: Installation, tmp_path: Path) -> Planned:
     return put
 
 
+def forget_workers(prefect_url: str) -> None:
+    """Have the server know no worker of the pool: those of other tests ended a moment ago."""
+    from orchestration.work_pool import WORK_POOL
+
+    with httpx.Client(base_url=f"{prefect_url.rstrip('/')}/work_pools/{WORK_POOL}/workers", trust_env=False) as asked:
+        for one in asked.post("/filter", json={}).json():
+            asked.delete(f"/{one['name']}").raise_for_status()
+
+
 @contextmanager
 def deployed(prefect: SyncPrefectClient, *names: str) -> Iterator[None]:
     """Have these deployments inside the block, with a pool that no worker takes runs from; nothing runs by schedule."""
@@ -273,6 +283,7 @@ def deployed(prefect: SyncPrefectClient, *names: str) -> Iterator[None]:
     from orchestration.work_pool import WORK_POOL, work_pool
 
     work_pool(prefect, WORK_POOL)
+    forget_workers(str(prefect.api_url))
     for one in declared(None):
         if one.base in names:
             made = Registering(prefect, one, None, AS_DECLARED).register(flow_of(one), Place())

@@ -14,7 +14,7 @@ from orchestration.standing.gathering import gathered
 from orchestration.standing.prefect import OUR_POOL
 from orchestration.trying import prefect
 from orchestration.work_pool import WORK_POOL, work_pool
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, forget_workers
 
 UNKNOWN_TARGET = {"target": "nobody"}
 
@@ -23,13 +23,11 @@ def workers(installation: Installation) -> httpx.Client:
     return httpx.Client(base_url=f"{installation.prefect_url}/work_pools/{WORK_POOL}/workers", trust_env=False)
 
 
-def forget_workers(installation: Installation) -> None:
-    """Have the server know no worker: those of other tests ended a moment ago."""
+def no_workers(installation: Installation) -> None:
+    """Have the pool, and the server know no worker of it."""
     with get_client(sync_client=True) as client:
         work_pool(client, WORK_POOL)
-    with workers(installation) as asked:
-        for one in asked.post("/filter", json={}).json():
-            asked.delete(f"/{one['name']}").raise_for_status()
+    forget_workers(installation.prefect_url)
 
 
 @contextmanager
@@ -46,7 +44,7 @@ def a_worker(installation: Installation) -> Iterator[None]:
 
 def test_a_worker_that_is_online_is_told_and_one_that_is_not_is_a_part_that_is_down(installation: Installation) -> None:
     settings = installation.settings.model_copy(update=UNKNOWN_TARGET)
-    forget_workers(installation)
+    no_workers(installation)
     idle = gathered(installation.settings).document
     assert (idle["parts"]["prefect"], idle["prefect"]["running"]) == ({"ok": True}, True)
     assert idle["parts"]["worker"]["ok"] is idle["prefect"]["workerOnline"] is False
