@@ -12,8 +12,7 @@ from benchmarks import plain_source
 from benchmarks.stage import ROWS_OF_A_MB, SOURCE, Stage
 from benchmarks.system_server import SystemServer
 from examples.content_pipeline.facts import PipelineFacts
-from examples.content_pipeline.generate import SEED
-from holdfast.postgres.connection import connect, connect_to_server
+from holdfast.postgres.connection import connect_to_server
 
 _NOTHING = "/bin/true"
 
@@ -50,9 +49,6 @@ class OlderStage(Stage):
         self.server.create_database(SOURCE)
         plain_source.build(self.source, self._megabytes)
 
-    def change_source(self, *, percent_appended: float = 0.0, percent_rows_updated: float = 0.0, seed: int = SEED) -> None:
-        """Work on the source as a day would, and vacuum."""
+    def _change(self, percent_appended: float, percent_rows_updated: float, seed: int) -> None:
         how = {"percent_appended": percent_appended, "percent_rows_updated": percent_rows_updated}
         plain_source.change(self.source, self._megabytes, **how, seed=seed)
-        with closing(connect(self.source)) as connection, connection.cursor() as cursor:
-            cursor.execute("VACUUM (ANALYZE)")

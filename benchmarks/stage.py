@@ -81,9 +81,12 @@ class Stage:
 
     def change_source(self, *, percent_appended: float = 0.0, percent_rows_updated: float = 0.0, seed: int = SEED) -> None:
         """Work on the source as a day would, and vacuum, so that no backup pays for that, or is disturbed by it."""
-        change(self.source, percent_appended=percent_appended, percent_rows_updated=percent_rows_updated, seed=seed)
+        self._change(percent_appended, percent_rows_updated, seed)
         with closing(connect(self.source)) as connection, connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)")
+
+    def _change(self, percent_appended: float, percent_rows_updated: float, seed: int) -> None:
+        change(self.source, percent_appended=percent_appended, percent_rows_updated=percent_rows_updated, seed=seed)
 
     def dump_source(self) -> None:
         """Make the local dump that pg_restore reads."""

@@ -19,25 +19,13 @@ from holdfast.repository.backups import Brief
 from holdfast.repository.masterkey import Kind
 from holdfast.retention import Rules
 from holdfast.storage import LocalStorage
-from holdfast.storage.wrapped import WrappedStorage
+from tests.repository.counting import Counting
 from tests.repository.making import back_up, one_bit_off
 
 KEY = UserKey.parse("11" * 32)
 RULES = Rules({"database": 0, "function": 0, "config": 0, "secrets": 0}, keep_last=1, keep_monthly=3)
 HOW = How("cleanup_1", RULES, lambda: lambda kind, source: None, grace_seconds=0, at_once=True)
 Open = Callable[[], Repository]
-
-
-class Counting(WrappedStorage):
-    """Counts what is read, by the folder of its name."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(LocalStorage(folder))
-        self.read: Counter[str] = Counter()
-
-    def get(self, name: str) -> bytes:
-        self.read[name.partition("/")[0]] += 1
-        return super().get(name)
 
 
 @pytest.fixture

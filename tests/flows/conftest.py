@@ -264,6 +264,14 @@ def planned(installation: Installation, tmp_path: Path) -> Planned:
     return put
 
 
+def until(happened: Callable[[], bool], *, seconds: float = 30) -> None:
+    """Wait for what is to come."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def forget_workers(prefect_url: str) -> None:
     """Have the server know no worker of the pool: those of other tests ended a moment ago."""
     from orchestration.work_pool import WORK_POOL

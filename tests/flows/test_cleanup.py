@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from holdfast.repository import Repository
 from holdfast.storage import LocalStorage
 from orchestration import events
 from orchestration.dead_work import close_dead_work
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, until
 from tests.repository.making import back_up
 
 AGES_DAYS = (400, 500, 600, 700, 800)
@@ -127,8 +126,8 @@ def test_a_clean_up_that_waits_to_delete_is_not_taken_for_dead_by_what_begins_me
     with closing(mirror), ThreadPoolExecutor(1) as background:
         with repository.lease("somebody's backup"):
             running = background.submit(cleanup, job_id=job_id)
-            _until(lambda: len(there(installation)) == len(IDS) - 1)  # it has forgotten what it was to forget
-            _until(lambda: [lease.scope for lease in repository.leases() if lease.purpose.startswith(PURPOSE)] == ["turn"])
+            until(lambda: len(there(installation)) == len(IDS) - 1)  # it has forgotten what it was to forget
+            until(lambda: [lease.scope for lease in repository.leases() if lease.purpose.startswith(PURPOSE)] == ["turn"])
             assert not running.done()
             assert _row(installation, job_id).metadata["leaseId"] in {lease.id for lease in repository.leases()}
             with pytest.raises(BusyError, match="at the same work"):
@@ -144,13 +143,6 @@ def _row(installation: Installation, job_id: str) -> MaintenanceRecord:
         row = catalog.maintenance.find(job_id)
     assert row is not None
     return row
-
-
-def _until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_of_a_clean_up_of_very_many_backups_prefect_still_hears(installation: Installation) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from holdfast.errors import (
     WrongKeyError,
 )
 from holdfast.jobs import new_job_id
-from tests.flows.conftest import KEY, PASSWORD, Installation
+from tests.flows.conftest import KEY, PASSWORD, Installation, until
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +149,7 @@ def test_one_database_is_backed_up_by_one_run_at_a_time_and_a_killed_one_is_in_n
         database_backup(job_id=refused)
     assert installation.row(refused).status == "failed"
     assert installation.row(job_id).status == "running", "living work was taken for dead"
-    _until(lambda: bool(hung_children()))
+    until(lambda: bool(hung_children()))
     process.kill()
     process.wait()
     after = database_backup()
@@ -159,7 +158,7 @@ def test_one_database_is_backed_up_by_one_run_at_a_time_and_a_killed_one_is_in_n
     assert (dead.status, dead.error_message) == ("failed", "its process died before it had ended")
     assert installation.events(job_id)["holdfast.backup.failed"]["error"] == dead.error_message
     assert installation.flow_run(job_id).state_name == "Crashed"
-    _until(lambda: not hung_children())
+    until(lambda: not hung_children())
     assert job_id not in {backup.id for backup in installation.repository.backups()}
 
 
@@ -167,12 +166,12 @@ def test_a_cancelled_backup_is_closed_as_cancelled_and_leaves_no_child(
     installation: Installation, hung_backup: tuple[str, psutil.Process], hung_children: Callable[[], list[psutil.Process]]
 ) -> None:
     job_id, process = hung_backup
-    _until(lambda: bool(hung_children()))
+    until(lambda: bool(hung_children()))
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=30)
     assert installation.row(job_id).status == "cancelled"
     assert "holdfast.backup.cancelled" in installation.events(job_id)
-    _until(lambda: not hung_children())
+    until(lambda: not hung_children())
     assert installation.row(job_id).metadata["leaseId"] not in {lease.id for lease in installation.repository.leases()}
 
 
@@ -200,7 +199,7 @@ def test_no_secret_and_no_row_is_anywhere_in_prefect_or_the_catalog(installation
     for job_id in jobs:
         run = installation.flow_run(job_id)
         said += [run.model_dump(mode="json"), installation.row(job_id).metadata, installation.row(job_id).error_message]
-        _until(lambda run_id=run.id: bool(installation.logs(run_id)))
+        until(lambda run_id=run.id: bool(installation.logs(run_id)))
         said.append(installation.logs(run.id))
     text = json.dumps(said, default=str)
     folders = [installation.home / "prefect", installation.home / "logs"]
@@ -210,10 +209,3 @@ def test_no_secret_and_no_row_is_anywhere_in_prefect_or_the_catalog(installation
     for canary in (KEY, PASSWORD, row):
         assert canary not in text
         assert canary.encode() not in kept
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)

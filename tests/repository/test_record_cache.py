@@ -20,22 +20,10 @@ from holdfast.errors import DamagedError, RefusedError
 from holdfast.latest import require_good
 from holdfast.repository import ReadParts, Repository, UserKey, names, record_cache
 from holdfast.storage import LocalStorage
-from holdfast.storage.wrapped import WrappedStorage
+from tests.repository.counting import Counting
 from tests.repository.making import back_up, one_bit_off
 
 CONTENTS = {f"backup_{number}": f"content {number}".encode() for number in range(3)}
-
-
-class Counting(WrappedStorage):
-    """Counts what is read, by the folder of its name."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(LocalStorage(folder))
-        self.read: Counter[str] = Counter()
-
-    def get(self, name: str) -> bytes:
-        self.read[name.partition("/")[0]] += 1
-        return super().get(name)
 
 
 Open = Callable[[], Repository]
