@@ -58,6 +58,11 @@ def test_a_backup_over_a_line_that_fails_every_sixth_time_is_whole(way: Way, key
     repository.close()
 
 
+def _chunks(way: Way) -> int:
+    """Return how many chunks are stored: where the contents are cut follows from the key, which is another in each repository."""
+    return len(list(way.direct.list("chunks")))
+
+
 def _first_of_each() -> Callable[[Request], bool]:
     """Pick each object's first reading, and no other."""
     seen: set[str] = set()
@@ -79,7 +84,7 @@ def test_what_came_wrong_is_read_once_more_and_never_accepted(way: Way, key: Use
     manifest = back_up(repository, "backup_1", CONTENTS)
     rule = way.proxy.inject(fault, times=ALWAYS, where=_first_of_each())
     assert read_all(repository, manifest) == CONTENTS
-    assert rule.met > 5
+    assert rule.met >= _chunks(way)
     way.proxy.heal()
     way.proxy.inject(fault, times=ALWAYS, where=_first_of_each())
     report = repository.check(level="read", set_aside=True)
@@ -100,7 +105,7 @@ def test_chunks_that_no_backup_vouches_for_are_not_called_damaged_for_a_fault_on
     repository.forget("backup_1")
     rule = way.proxy.inject(Fault.WRONG_CONTENT, times=ALWAYS, where=_first_of_each())
     manifest = back_up(repository, "backup_2", CONTENTS)
-    assert rule.met > 5
+    assert rule.met >= _chunks(way)
     repository.close()
     way.proxy.heal()
     repository = _opened(way, key)
