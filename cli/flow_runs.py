@@ -53,15 +53,17 @@ def outcome_of(flow: Callable[..., Any], target: str | None, **parameters: Any) 
 
     Raises what kept the flow from finding anything.
     """
+    from prefect.utilities.annotations import quote
+
     from blocks.names import own_defaults
 
     try:
-        found: Document = flow(**parameters, **own_defaults(flow, target))
+        found: Document | quote = flow(**parameters, **own_defaults(flow, target))
     except HoldfastError as error:
         if not isinstance(document := getattr(error, "found", None), dict):
             raise
         return document
-    return found
+    return found.unwrap() if isinstance(found, quote) else found
 
 
 def send_what_waits() -> None:

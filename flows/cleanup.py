@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
+from prefect.utilities.annotations import quote
 
 from holdfast.replica_cleanup import ReplicaOutcome
 from orchestration.cleanup import Cleaning, completed
@@ -29,11 +28,12 @@ def cleanup(
     job_id: str | None = None,
     storage: str = "holdfast-storage",
     key: str = "holdfast-key",
-) -> dict[str, Any]:
+) -> quote:
     """Forget the backups that the rules let go, delete what nobody needs then, and old rows of the catalog.
 
     The same rules go for the replicas of the settings, or for these. `dry_run` tells the plan and changes nothing.
     `yes` lets go at once what would otherwise wait for a day, because it is most of the good backups of a type.
+    The document is quoted: it names every backup, and Prefect would look for a future in each word of it.
     """
     job = Job("cleanup", "cleanup", job_id, recorded=not dry_run)
     with at_work(job, replicate_from(storage, key)) as (_, source):
@@ -49,7 +49,7 @@ def cleanup(
             done = outcomes({name: clean_replica.submit(work, name) for name in work.replicas})
             if not dry_run:
                 drop_rows(work)
-            return completed(work, done)
+            return quote(completed(work, done))
 
 
 @step("judge every backup")

@@ -63,14 +63,14 @@ def test_a_dry_run_says_what_would_go_and_the_run_does_just_that(
     monkeypatch.setenv("BACKUP_REPLICAS", replica.as_uri())
     assert replication()["status"] == "completed"
 
-    planned = cleanup(dry_run=True)
+    planned = cleanup(dry_run=True).unwrap()
     assert [(one["jobId"], one["why"]) for one in planned["deleted"]] == [(IDS[3], "older than 365 days")]
     (copied,) = planned["replicas"]
     assert [one["jobId"] for one in copied["deleted"]] == [IDS[3]]
     assert there(installation) == IDS
     assert planned["rows"] is None
 
-    done = cleanup(job_id="cleanup_of_a_test")
+    done = cleanup(job_id="cleanup_of_a_test").unwrap()
     assert (done["jobId"], done["type"], done["status"], done["dryRun"]) == ("cleanup_of_a_test", "cleanup", "completed", False)
     assert done["deleted"] == planned["deleted"]
     assert there(installation) == [*IDS[:3], IDS[4]]
@@ -99,7 +99,7 @@ def test_a_dry_run_says_what_would_go_and_the_run_does_just_that(
 def test_while_backups_of_a_type_fail_nothing_of_it_goes_and_it_is_said(installation: Installation, old: Repository) -> None:
     attempted(installation, "failed")
     attempted(installation, "cancelled")
-    done = cleanup()
+    done = cleanup().unwrap()
     assert there(installation) == IDS
     (refused,) = [one for one in done["refused"] if one["type"] == "secrets"]
     assert "failed: no route to host" in refused["why"]
@@ -110,7 +110,7 @@ def test_a_replica_that_is_not_there_hinders_nothing(
     installation: Installation, old: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BACKUP_REPLICAS", (tmp_path / "gone").as_uri())
-    done = cleanup()
+    done = cleanup().unwrap()
     (replica,) = done["replicas"]
     assert not replica["ok"]
     assert replica["problems"]
@@ -133,7 +133,7 @@ def test_a_clean_up_that_waits_to_delete_is_not_taken_for_dead_by_what_begins_me
             with pytest.raises(BusyError, match="at the same work"):
                 cleanup()
             assert job_id not in close_dead_work(mirror, repository)
-        assert running.result()["status"] == "completed"
+        assert running.result().unwrap()["status"] == "completed"
     row = _row(installation, job_id)
     assert (row.status, row.error_message) == ("completed", None)
 

@@ -170,12 +170,12 @@ def test_a_run_that_was_cancelled_or_deleted_before_it_began_ends_its_job_and_on
     found = api.get(f"/v1/jobs/{gone}").json()
     assert (found["status"], found["error"]) == ("failed", f"its run ended before it began: {GONE}")
     assert api.get(f"/v1/jobs/{waits}").json()["status"] == "pending"
-    assert _carry_out(prefect, waits)["dryRun"]
+    assert _carry_out(prefect, waits).unwrap()["dryRun"]
     assert api.get(f"/v1/jobs/{waits}").json()["dryRun"]
 
 
 def test_a_run_that_nobody_gave_an_id_is_named_after_its_job(installation: Installation, prefect: SyncPrefectClient) -> None:
-    made = cleanup(dry_run=True)
+    made = cleanup(dry_run=True).unwrap()
     with installation.catalog() as catalog:
         row = catalog.maintenance.find(made["jobId"])
     assert row is not None
