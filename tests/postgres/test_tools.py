@@ -32,6 +32,30 @@ def test_the_nearest_version_that_suffices_is_taken(tmp_path: Path, monkeypatch:
     assert find_tool("psql", at_least_major=97).major == 97
 
 
+def test_programs_whose_folder_says_that_they_are_too_old_are_not_started_where_another_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where none fits they are asked, for a name may lie."""
+    old = fake_tools(tmp_path / "postgresql" / "95" / "bin", "97.2", "psql")
+    started = tmp_path / "started"
+    (old / "psql").write_text(f'#!/bin/sh\ntouch {started}\necho "psql (PostgreSQL) 97.2"\n')
+    new = fake_tools(tmp_path / "new", "96.1", "psql")
+    later = fake_tools(tmp_path / "later", "96.2", "psql")
+    monkeypatch.setenv("PATH", f"{old}:{new}:{later}")
+    assert find_tool("psql", at_least_major=96).path.parent == new
+    assert not started.exists()
+    assert find_tool("psql", at_least_major=97).path.parent == old
+    assert find_tool("psql", at_least_major=96, search=old).path.parent == old
+
+
+def test_a_tool_that_was_upgraded_meanwhile_is_known_by_its_new_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fake_tools(tmp_path / "a", "95.1", "psql")
+    monkeypatch.setenv("PATH", str(folder))
+    assert find_tool("psql", at_least_major=95).version_text == "95.1"
+    fake_tools(tmp_path / "b", "95.20", "psql").joinpath("psql").replace(folder / "psql")
+    assert find_tool("psql", at_least_major=95).version_text == "95.20"
+
+
 def test_a_folder_in_the_settings_comes_first(tmp_path: Path) -> None:
     own = fake_tools(tmp_path / "own", "99.9 (Ubuntu 99.9-1)", "pg_dump")
     tool = find_tool("pg_dump", at_least_major=16, search=own)
