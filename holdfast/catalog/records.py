@@ -6,6 +6,7 @@ Times are aware UTC. Text that PostgreSQL can't hold is made fit rather than ref
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,6 +70,8 @@ class MaintenanceRecord:
 
 
 Record = JobRecord | RestoreRecord | MaintenanceRecord
+_UNFIT = re.compile(r"\\u(?:0000|d[89a-f])")
+"""How JSON writes a NUL and halves of pairs; whole pairs, too, which are fit."""
 
 
 def from_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -80,8 +83,12 @@ def from_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> str:
-    """Write a value as JSON that a jsonb column takes."""
-    return json.dumps(_fit(value), allow_nan=False)
+    """Write a value as JSON that a jsonb column takes. What is fit already, as nearly all is, is not looked at word by word."""
+    try:
+        written = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):  # it holds what JSON does not know
+        return json.dumps(_fit(value), allow_nan=False)
+    return json.dumps(_fit(value), allow_nan=False) if _UNFIT.search(written) else written
 
 
 def to_text(value: str | None) -> str | None:

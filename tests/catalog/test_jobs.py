@@ -159,6 +159,10 @@ def test_an_error_text_that_postgresql_cannot_hold_still_closes_the_job(catalog:
     assert found.error_message == "before\N{REPLACEMENT CHARACTER}after ?"
     assert found.metadata["ratio"] is None
     assert found.metadata["at"] == "2026-01-02T00:00:00+00:00"
+    catalog.note_job("backup_1", {"looks broken": ["C:\\u0000", "\\udcff", "a \N{GRINNING FACE}"]})
+    again = catalog.job("backup_1")
+    assert again is not None
+    assert again.metadata["looks broken"] == ["C:\\u0000", "\\udcff", "a \N{GRINNING FACE}"]
 
 
 def test_times_are_utc_whatever_the_servers_time_zone(url: DatabaseUrl, ask: Ask) -> None:
