@@ -1,4 +1,4 @@
-"""The same statistics from fewer steps a row still."""
+"""What backups add up to each day, kept by triggers, and statistics from it."""
 
 from holdfast.catalog.migrations import run_migration
 
