@@ -6,7 +6,6 @@ that needs them.
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -52,9 +51,8 @@ from cli.app import AsJson, Commands, Verbose
 from cli.ending import Ending
 from holdfast.allocation import share_arenas
 from holdfast.errors import ExitCode, HoldfastError, SettingsError
+from holdfast.garbage import look_hardly
 
-_MADE_BEFORE_COLLECTING = 50_000
-"""How many objects more than before are made until garbage is looked for: what imports make is none, and lasts."""
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
@@ -121,7 +119,7 @@ app.add_typer(notify.commands, name="notify", rich_help_panel="Set up")
 
 def main() -> None:
     """Run the command line and exit with the code of what came of it."""
-    gc.set_threshold(_MADE_BEFORE_COLLECTING, 20, 20)
+    look_hardly()
     share_arenas()
     ending = Ending()
     ending.leave(run(sys.argv[1:]))

@@ -19,6 +19,7 @@ from prefect.tasks import exponential_backoff
 
 from holdfast.allocation import share_arenas
 from holdfast.errors import BusyError, HoldfastError, SettingsError, WorkFailedError
+from holdfast.garbage import keep_what_is_there
 from holdfast.settings import load_settings
 from orchestration.authorities import read_authorities_once
 from orchestration.outages import outlive_outages
@@ -34,6 +35,7 @@ read_authorities_once()
 outlive_outages()
 send_plain_parameters()
 end_without_heartbeat()
+keep_what_is_there()
 
 RETRIES = 3
 FIRST_DELAY_SECONDS = 2.0
