@@ -99,6 +99,10 @@ class ForkedCommands:
             self._process.wait(10)
 
 
+COMMANDS = ForkedCommands()
+"""The one of this process of tests, whatever they are of: it takes seconds to begin."""
+
+
 @contextlib.contextmanager
 def _pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()

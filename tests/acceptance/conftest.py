@@ -17,6 +17,7 @@ import pytest
 from examples.content_pipeline.generate import build
 from holdfast.postgres.connection import DatabaseUrl
 from holdfast.postgres.embedded import EmbeddedServer
+from tests.forked_commands import COMMANDS
 from tests.postgres.servers import server_folder
 from tests.prefect_homes import prepare_home
 
@@ -25,7 +26,7 @@ LEASE_TTL_SECONDS = 10
 
 
 class Installation:
-    """One home and the settings that reach it; every command is a process of its own."""
+    """One home and the settings that reach it; every command is a process of its own, one to be killed a whole new one."""
 
     def __init__(self, home: Path, source: DatabaseUrl, server: EmbeddedServer) -> None:
         self.home = home
@@ -55,10 +56,17 @@ class Installation:
 
     def run(self, *arguments: str, code: int = 0) -> Any:
         """Run a command with --json, require its exit code, and return what it printed."""
-        process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=240)
-        assert process.returncode == code, f"{arguments}: exit {process.returncode}\n{out}\n{err}"
+        ended, out, err = COMMANDS.run([*arguments, "--json"], self.home, self.environment, "", seconds=240)
+        assert ended == code, f"{arguments}: exit {ended}\n{out}\n{err}"
         return json.loads(out)
+
+    def seconds_of(self, *arguments: str) -> float:
+        """Run a command that must succeed, begun as one that is to be killed, and tell how long it took."""
+        began = time.monotonic()
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, out + err
+        return time.monotonic() - began
 
     def kill_after(self, seconds: float, *arguments: str, at_work: bool = False) -> list[psutil.Process]:
         """Start a command, SIGKILL it and nothing else after a while, and return the children that it had.

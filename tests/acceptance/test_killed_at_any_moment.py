@@ -35,9 +35,7 @@ def _gone(children: list[psutil.Process], within_seconds: float = 10) -> list[ps
 
 def test_a_backup_killed_at_any_moment_leaves_no_trace_that_looks_good(installation: Installation) -> None:
     installation.run("backup", "database")
-    began = time.monotonic()
-    installation.run("backup", "database")
-    whole = time.monotonic() - began
+    whole = installation.seconds_of("backup", "database")
     for moment, at_work in ((0.4, False), (0, True), (0.05, True), (0.1, True), (0.15, True), (0.8, False)):
         children = installation.kill_after(moment * whole, "backup", "database", at_work=at_work)
         assert _gone(children) == [], "a child process outlived its killed parent"

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
-from tests.forked_commands import ForkedCommands
+from tests.forked_commands import COMMANDS
 from tests.postgres.servers import running_server, server_folder
 from tests.prefect_homes import prepare_home
 
@@ -29,7 +29,6 @@ PASSWORD = "canary:in/the@database url"
 ANOTHER_KEY = base64.b64encode(hashlib.sha256(b"the second key of the tests of the command").digest()).decode()
 
 
-_commands = ForkedCommands()
 everything_said: list[str] = []
 """All that any command of this test session printed."""
 
@@ -68,7 +67,7 @@ class Home:
 
     def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> Ran:
         """Run a command to its end."""
-        ran = Ran(*_commands.run(list(arguments), self.path.parent, self.environment(**changes), stdin, seconds=150))
+        ran = Ran(*COMMANDS.run(list(arguments), self.path.parent, self.environment(**changes), stdin, seconds=150))
         everything_said.append(ran.out + ran.err)
         return ran
 
