@@ -35,6 +35,8 @@ IN_PARTS = 9 * MIB  # from 8 MiB on Google's client uploads in a session of seve
 
 
 class TestGcsStorage(BucketConformance):
+    many = 2100  # more than two pages of it
+
     @pytest.fixture
     def settings(self, gcs: Server) -> StorageSettings:
         return gcs.new_storage()

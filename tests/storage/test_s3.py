@@ -32,6 +32,8 @@ PART = 5 * MIB  # the smallest that S3 takes
 
 
 class TestS3Storage(BucketConformance):
+    many = 2100  # more than two pages of it
+
     @pytest.fixture
     def settings(self, moto: Server) -> StorageSettings:
         return moto.new_storage()
