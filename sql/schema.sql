@@ -123,38 +123,6 @@ COMMENT ON COLUMN api_requests.digest IS 'Of the action and what was asked: a ke
 COMMENT ON COLUMN api_requests.attempt IS 'Who carries it out: somebody else takes over what has had no answer for a minute.';
 COMMENT ON COLUMN api_requests.answer IS 'NULL: it is being carried out.';
 
-CREATE TABLE IF NOT EXISTS backup_totals (
-    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    type VARCHAR(50) NOT NULL,
-    day TIMESTAMP WITH TIME ZONE NOT NULL,
-    completed BIGINT NOT NULL,
-    total_bytes NUMERIC NOT NULL,
-    sizes BIGINT NOT NULL,
-    stored_bytes NUMERIC NOT NULL,
-    seconds NUMERIC NOT NULL,
-    durations BIGINT NOT NULL
-);
-
-COMMENT ON TABLE backup_totals IS
-    'What completed backups add up to, by type and day of their start (UTC). A day has as many rows as it was changed, to be summed up.';
-COMMENT ON COLUMN backup_totals.sizes IS 'How many of them have a size.';
-COMMENT ON COLUMN backup_totals.durations IS 'How many of them have a duration.';
-
--- Whoever may read the jobs, and so ask for statistics, may read what they add up to.
-DO $$
-DECLARE
-    reader TEXT;
-BEGIN
-    FOR reader IN
-        SELECT DISTINCT CASE held.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(held.grantee)) END
-        FROM pg_class, aclexplode(pg_class.relacl) AS held
-        WHERE pg_class.oid = 'backup_jobs'::regclass AND held.privilege_type = 'SELECT'
-    LOOP
-        EXECUTE format('GRANT SELECT ON backup_totals TO %s', reader);
-    END LOOP;
-END;
-$$;
-
 CREATE OR REPLACE FUNCTION backup_touch_updated_at() RETURNS TRIGGER
 LANGUAGE plpgsql
 AS $$
@@ -186,171 +154,6 @@ DROP TRIGGER IF EXISTS maintenance_jobs_updated_at ON maintenance_jobs;
 CREATE TRIGGER maintenance_jobs_updated_at BEFORE UPDATE ON maintenance_jobs
     FOR EACH ROW EXECUTE FUNCTION backup_touch_updated_at();
 
--- Totals
-
--- The parts of backup_totals, which backup_jobs's triggers keep (docs/decisions/0015-totals.md).
-
--- What one backup adds to the totals of its day: a row, or none where it did not complete or has no start. It fails on no row that
--- the table takes: a time without end makes no duration.
-CREATE OR REPLACE FUNCTION backup_totals_of(
-    status TEXT,
-    started_at TIMESTAMP WITH TIME ZONE,
-    completed_at TIMESTAMP WITH TIME ZONE,
-    size_bytes BIGINT,
-    metadata JSONB
-)
-RETURNS TABLE (
-    day TIMESTAMP WITH TIME ZONE,
-    completed INTEGER,
-    total_bytes BIGINT,
-    sizes INTEGER,
-    stored_bytes NUMERIC,
-    seconds NUMERIC,
-    durations INTEGER
-)
-LANGUAGE sql STABLE PARALLEL SAFE
-AS $$
-    SELECT
-        date_trunc('day', started_at, 'UTC'),
-        1,
-        COALESCE(size_bytes, 0),
-        (size_bytes IS NOT NULL)::integer,
-        CASE WHEN jsonb_typeof(metadata -> 'storedBytes') = 'number' THEN (metadata -> 'storedBytes')::numeric ELSE 0 END,
-        CASE WHEN isfinite(started_at) AND isfinite(completed_at)
-             THEN EXTRACT(EPOCH FROM completed_at)::numeric - EXTRACT(EPOCH FROM started_at)::numeric
-             ELSE 0 END,
-        (isfinite(started_at) AND isfinite(completed_at) AND completed_at IS NOT NULL)::integer
-    WHERE status = 'completed' AND started_at IS NOT NULL
-$$;
-
-COMMENT ON FUNCTION backup_totals_of(TEXT, TIMESTAMP WITH TIME ZONE, TIMESTAMP WITH TIME ZONE, BIGINT, JSONB) IS
-    'What one backup adds to the totals of its day.';
-
--- Add what a statement changed. Rows that come or go together are summed up first; a row that changes goes and comes.
--- It runs as the owner, for whoever may write jobs need not be let at the totals, and finds them beside the table, whatever the
--- search_path of the session.
-CREATE OR REPLACE FUNCTION backup_totals_follow() RETURNS TRIGGER
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    sign CONSTANT INTEGER := CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END;
-BEGIN
-    IF TG_LEVEL = 'ROW' THEN
-        PERFORM set_config('search_path', format('%I, pg_temp', TG_TABLE_SCHEMA), true);
-        INSERT INTO backup_totals (type, day, completed, total_bytes, sizes, stored_bytes, seconds, durations)
-        SELECT OLD.type, went.day, -went.completed, -went.total_bytes::numeric, -went.sizes, -went.stored_bytes, -went.seconds,
-               -went.durations
-        FROM backup_totals_of(OLD.status, OLD.started_at, OLD.completed_at, OLD.size_bytes, OLD.metadata) AS went
-        UNION ALL
-        SELECT NEW.type, came.*
-        FROM backup_totals_of(NEW.status, NEW.started_at, NEW.completed_at, NEW.size_bytes, NEW.metadata) AS came;
-    ELSIF EXISTS (SELECT FROM changed WHERE status = 'completed') THEN
-        PERFORM set_config('search_path', format('%I, pg_temp', TG_TABLE_SCHEMA), true);
-        INSERT INTO backup_totals (type, day, completed, total_bytes, sizes, stored_bytes, seconds, durations)
-        SELECT job.type, part.day, sign * SUM(part.completed), sign * SUM(part.total_bytes), sign * SUM(part.sizes),
-               sign * SUM(part.stored_bytes), sign * SUM(part.seconds), sign * SUM(part.durations)
-        FROM changed AS job
-        CROSS JOIN LATERAL backup_totals_of(job.status, job.started_at, job.completed_at, job.size_bytes, job.metadata) AS part
-        GROUP BY job.type, part.day;
-    END IF;
-    RETURN NULL;
-END;
-$$;
-
-COMMENT ON FUNCTION backup_totals_follow() IS 'Adds to backup_totals what a statement changed in backup_jobs.';
-
--- Make one row of a day's rows, at every 4,096th that is added. It waits for nobody and nobody for it: rows that another
--- transaction folds are passed over, and where a transaction sees an older state than the newest, nothing is folded.
-CREATE OR REPLACE FUNCTION backup_totals_fold() RETURNS TRIGGER
-LANGUAGE plpgsql
-AS $$
-BEGIN
-    IF current_setting('transaction_isolation') = 'read committed' THEN
-        WITH gone AS (
-            DELETE FROM backup_totals WHERE ctid = ANY (ARRAY(
-                SELECT total.ctid FROM backup_totals AS total
-                WHERE (total.type, total.day) IN (SELECT many.type, many.day FROM backup_totals AS many GROUP BY 1, 2 HAVING COUNT(*) > 1)
-                FOR UPDATE SKIP LOCKED))
-            RETURNING *
-        )
-        INSERT INTO backup_totals (type, day, completed, total_bytes, sizes, stored_bytes, seconds, durations)
-        SELECT type, day, SUM(completed), SUM(total_bytes), SUM(sizes), SUM(stored_bytes), SUM(seconds), SUM(durations)
-        FROM gone
-        GROUP BY type, day
-        HAVING (SUM(completed), SUM(total_bytes), SUM(sizes), SUM(stored_bytes), SUM(seconds), SUM(durations)) <> (0, 0, 0, 0, 0, 0);
-    END IF;
-    RETURN NULL;
-END;
-$$;
-
-COMMENT ON FUNCTION backup_totals_fold() IS 'Makes one row of a day''s rows of backup_totals.';
-
--- Make the totals anew from all rows, when either table was emptied: TRUNCATE backup_totals makes them anew. Nobody else writes
--- meanwhile, for TRUNCATE locks its table.
-CREATE OR REPLACE FUNCTION backup_totals_anew() RETURNS TRIGGER
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION '% can be emptied in a transaction of READ COMMITTED only', TG_TABLE_NAME
-            USING ERRCODE = 'active_sql_transaction', DETAIL = 'The totals of backups are made anew from what is newest.';
-    END IF;
-    PERFORM set_config('search_path', format('%I, pg_temp', TG_TABLE_SCHEMA), true);
-    DELETE FROM backup_totals;
-    INSERT INTO backup_totals (type, day, completed, total_bytes, sizes, stored_bytes, seconds, durations)
-    SELECT job.type, part.day, SUM(part.completed), SUM(part.total_bytes), SUM(part.sizes), SUM(part.stored_bytes),
-           SUM(part.seconds), SUM(part.durations)
-    FROM backup_jobs AS job
-    CROSS JOIN LATERAL backup_totals_of(job.status, job.started_at, job.completed_at, job.size_bytes, job.metadata) AS part
-    GROUP BY job.type, part.day;
-    RETURN NULL;
-END;
-$$;
-
-COMMENT ON FUNCTION backup_totals_anew() IS 'Makes backup_totals anew from backup_jobs when either was emptied.';
-
--- Pass over what is not written by a trigger. Rows that are loaded from a dump of the data alone, beside those of backup_jobs,
--- would count twice.
-CREATE OR REPLACE FUNCTION backup_totals_only_follow() RETURNS TRIGGER
-LANGUAGE plpgsql
-AS $$
-BEGIN
-    RETURN NULL;
-END;
-$$;
-
-COMMENT ON FUNCTION backup_totals_only_follow() IS 'Passes over what is written into backup_totals by hand.';
-
-DROP TRIGGER IF EXISTS backup_totals_only_follow ON backup_totals;
-CREATE TRIGGER backup_totals_only_follow BEFORE INSERT OR UPDATE OR DELETE ON backup_totals
-    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION backup_totals_only_follow();
-DROP TRIGGER IF EXISTS backup_totals_fold ON backup_totals;
-CREATE TRIGGER backup_totals_fold AFTER INSERT ON backup_totals
-    FOR EACH ROW WHEN (NEW.id % 4096 = 0 AND pg_trigger_depth() = 1) EXECUTE FUNCTION backup_totals_fold();
-DROP TRIGGER IF EXISTS backup_totals_anew ON backup_totals;
-CREATE TRIGGER backup_totals_anew AFTER TRUNCATE ON backup_totals
-    FOR EACH STATEMENT EXECUTE FUNCTION backup_totals_anew();
-
-DROP TRIGGER IF EXISTS backup_totals_come ON backup_jobs;
-CREATE TRIGGER backup_totals_come AFTER INSERT ON backup_jobs REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION backup_totals_follow();
-DROP TRIGGER IF EXISTS backup_totals_change ON backup_jobs;
-CREATE TRIGGER backup_totals_change AFTER UPDATE ON backup_jobs
-    FOR EACH ROW
-    WHEN ((OLD.status = 'completed' OR NEW.status = 'completed')
-          AND (OLD.type, OLD.status, OLD.started_at, OLD.completed_at, OLD.size_bytes, OLD.metadata -> 'storedBytes')
-              IS DISTINCT FROM (NEW.type, NEW.status, NEW.started_at, NEW.completed_at, NEW.size_bytes, NEW.metadata -> 'storedBytes'))
-    EXECUTE FUNCTION backup_totals_follow();
-DROP TRIGGER IF EXISTS backup_totals_go ON backup_jobs;
-CREATE TRIGGER backup_totals_go AFTER DELETE ON backup_jobs REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION backup_totals_follow();
-DROP TRIGGER IF EXISTS backup_totals_anew ON backup_jobs;
-CREATE TRIGGER backup_totals_anew AFTER TRUNCATE ON backup_jobs
-    FOR EACH STATEMENT EXECUTE FUNCTION backup_totals_anew();
-
--- Of the rows that are there: whoever writes waits for as long as this takes.
-TRUNCATE backup_totals;
-
 -- Indexes
 
 -- What a million rows need. NULLS LAST everywhere, so that a row without a time never counts as the newest.
@@ -365,6 +168,12 @@ CREATE INDEX IF NOT EXISTS backup_jobs_not_completed
 -- The last success, the last failure, and what cleanup_backup_data may delete.
 CREATE INDEX IF NOT EXISTS backup_jobs_ended
     ON backup_jobs (type, status, (COALESCE(completed_at, started_at)) DESC NULLS LAST);
+-- What somebody else has noted as storedBytes and is no whole number. Statistics look first whether there is any: mostly there is
+-- none, and then a number costs less than half as much to read.
+CREATE INDEX IF NOT EXISTS backup_jobs_odd_stored_bytes
+    ON backup_jobs (job_id)
+    WHERE (metadata ->> 'storedBytes') IS NOT NULL
+      AND (jsonb_typeof(metadata -> 'storedBytes') <> 'number' OR (metadata ->> 'storedBytes') !~ '^[0-9]{1,18}$');
 
 CREATE INDEX IF NOT EXISTS restore_jobs_newest
     ON restore_jobs (started_at DESC NULLS LAST, job_id DESC);
@@ -507,35 +316,33 @@ AS $$
         COALESCE(done.total_bytes, 0)::bigint,
         COALESCE(done.stored_bytes, 0)::bigint,
         ROUND(done.total_bytes / NULLIF(done.sizes, 0))::bigint,
-        ROUND(done.seconds / NULLIF(done.durations, 0), 3),
+        ROUND((EXTRACT(EPOCH FROM done.duration) / NULLIF(done.durations, 0))::numeric, 3),
         success.ended_at,
         failure.ended_at
     FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
     LEFT JOIN (
-        -- Whole days (UTC) from their totals, the rest of the first one from its rows.
+        -- Of each row as little is made as there can be, for there may be a million: sums are of completed ones alone, and
+        -- storedBytes is read the short way where the index of odd ones is empty.
         SELECT
-            part.type,
-            SUM(part.completed)::bigint AS count,
-            SUM(part.total_bytes) AS total_bytes,
-            SUM(part.sizes) AS sizes,
-            SUM(part.stored_bytes) AS stored_bytes,
-            SUM(part.seconds) AS seconds,
-            SUM(part.durations) AS durations
-        FROM (
-            SELECT total.type, total.completed, total.total_bytes, total.sizes, total.stored_bytes, total.seconds, total.durations
-            FROM backup_totals AS total
-            WHERE total.day >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
-            UNION ALL
-            SELECT job.type, its.completed, its.total_bytes, its.sizes, its.stored_bytes, its.seconds, its.durations
-            FROM backup_jobs AS job
-            CROSS JOIN LATERAL backup_totals_of(
-                job.status, job.started_at, job.completed_at, job.size_bytes, job.metadata
-            ) AS its
-            WHERE job.started_at >= now() - make_interval(days => get_backup_statistics.days_back)
-              AND job.started_at < INTERVAL '24 hours'
-                + date_trunc('day', now() - make_interval(days => get_backup_statistics.days_back) - INTERVAL '1 microsecond', 'UTC')
-        ) AS part
-        GROUP BY part.type
+            each.type,
+            COUNT(*) AS count,
+            SUM(each.size_bytes) AS total_bytes,
+            COUNT(each.size_bytes) AS sizes,
+            SUM(CASE
+                WHEN (SELECT COUNT(*) FROM backup_jobs AS odd
+                      WHERE (odd.metadata ->> 'storedBytes') IS NOT NULL
+                        AND (jsonb_typeof(odd.metadata -> 'storedBytes') <> 'number'
+                             OR (odd.metadata ->> 'storedBytes') !~ '^[0-9]{1,18}$')) = 0
+                THEN (each.metadata ->> 'storedBytes')::bigint
+                WHEN jsonb_typeof(each.metadata -> 'storedBytes') = 'number'
+                THEN (each.metadata -> 'storedBytes')::numeric
+            END) AS stored_bytes,
+            SUM(each.completed_at - each.started_at) AS duration,
+            COUNT(each.completed_at) AS durations
+        FROM backup_jobs AS each
+        WHERE each.status = 'completed'
+          AND each.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
+        GROUP BY each.type
     ) AS done ON done.type = kind.type
     LEFT JOIN (
         SELECT

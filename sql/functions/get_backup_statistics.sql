@@ -32,35 +32,33 @@ AS $$
         COALESCE(done.total_bytes, 0)::bigint,
         COALESCE(done.stored_bytes, 0)::bigint,
         ROUND(done.total_bytes / NULLIF(done.sizes, 0))::bigint,
-        ROUND(done.seconds / NULLIF(done.durations, 0), 3),
+        ROUND((EXTRACT(EPOCH FROM done.duration) / NULLIF(done.durations, 0))::numeric, 3),
         success.ended_at,
         failure.ended_at
     FROM (VALUES (1, 'database'), (2, 'function'), (3, 'config'), (4, 'secrets')) AS kind (place, type)
     LEFT JOIN (
-        -- Whole days (UTC) from their totals, the rest of the first one from its rows.
+        -- Of each row as little is made as there can be, for there may be a million: sums are of completed ones alone, and
+        -- storedBytes is read the short way where the index of odd ones is empty.
         SELECT
-            part.type,
-            SUM(part.completed)::bigint AS count,
-            SUM(part.total_bytes) AS total_bytes,
-            SUM(part.sizes) AS sizes,
-            SUM(part.stored_bytes) AS stored_bytes,
-            SUM(part.seconds) AS seconds,
-            SUM(part.durations) AS durations
-        FROM (
-            SELECT total.type, total.completed, total.total_bytes, total.sizes, total.stored_bytes, total.seconds, total.durations
-            FROM backup_totals AS total
-            WHERE total.day >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
-            UNION ALL
-            SELECT job.type, its.completed, its.total_bytes, its.sizes, its.stored_bytes, its.seconds, its.durations
-            FROM backup_jobs AS job
-            CROSS JOIN LATERAL backup_totals_of(
-                job.status, job.started_at, job.completed_at, job.size_bytes, job.metadata
-            ) AS its
-            WHERE job.started_at >= now() - make_interval(days => get_backup_statistics.days_back)
-              AND job.started_at < INTERVAL '24 hours'
-                + date_trunc('day', now() - make_interval(days => get_backup_statistics.days_back) - INTERVAL '1 microsecond', 'UTC')
-        ) AS part
-        GROUP BY part.type
+            each.type,
+            COUNT(*) AS count,
+            SUM(each.size_bytes) AS total_bytes,
+            COUNT(each.size_bytes) AS sizes,
+            SUM(CASE
+                WHEN (SELECT COUNT(*) FROM backup_jobs AS odd
+                      WHERE (odd.metadata ->> 'storedBytes') IS NOT NULL
+                        AND (jsonb_typeof(odd.metadata -> 'storedBytes') <> 'number'
+                             OR (odd.metadata ->> 'storedBytes') !~ '^[0-9]{1,18}$')) = 0
+                THEN (each.metadata ->> 'storedBytes')::bigint
+                WHEN jsonb_typeof(each.metadata -> 'storedBytes') = 'number'
+                THEN (each.metadata -> 'storedBytes')::numeric
+            END) AS stored_bytes,
+            SUM(each.completed_at - each.started_at) AS duration,
+            COUNT(each.completed_at) AS durations
+        FROM backup_jobs AS each
+        WHERE each.status = 'completed'
+          AND each.started_at >= COALESCE(now() - make_interval(days => get_backup_statistics.days_back), '-infinity')
+        GROUP BY each.type
     ) AS done ON done.type = kind.type
     LEFT JOIN (
         SELECT

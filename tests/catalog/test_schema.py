@@ -187,7 +187,7 @@ def test_a_hosted_database_will_do_where_we_own_one_schema_and_nothing_else(serv
             catalog.migrate()
             assert catalog.open_job("backup_1", "database")
             assert catalog.backup_statistics()[0]["pending"] == 1
-        assert ask_once(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'tenant'") == [(13,)]
+        assert ask_once(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'tenant'") == [(12,)]
     finally:
         ask_once(empty, "DROP OWNED BY tenant; DROP ROLE tenant")
 

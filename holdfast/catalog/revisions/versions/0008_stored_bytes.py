@@ -1,4 +1,4 @@
-"""What backups add up to each day, kept by triggers, and statistics from it."""
+"""The same statistics from fewer steps a row still."""
 
 from holdfast.catalog.migrations import run_migration
 
