@@ -30,3 +30,18 @@ def test_imports_are_not_searched_for_garbage_and_what_comes_after_them_is(tmp_p
     environment = os.environ | {"HOLDFAST_HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path / "prefect"), "DO_NOT_TRACK": "1"}
     done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [0, True, True]
+
+
+LONG_LIVED = """
+import gc
+from holdfast.garbage import look_hardly
+
+look_hardly()
+held = [[] for _ in range(410_000)]
+print(gc.get_threshold()[0], gc.callbacks)
+"""
+
+
+def test_a_process_that_runs_no_flow_looks_as_often_once_it_has_looked() -> None:
+    done = subprocess.run([sys.executable, "-c", LONG_LIVED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["50000", "[]"]
