@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -84,16 +83,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Hand tests out to the processes so."""
     return Together(config, log)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let nobody draw random numbers beside hypothesis, which counts on its own: Prefect's threads outlive their tests."""
-    if "prefect" in sys.modules and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
-        from prefect.events.worker import EventsWorker
-        from prefect.logging.handlers import APILogWorker
-
-        EventsWorker.drain_all()
-        APILogWorker.drain_all()
 
 
 @pytest.hookimpl(trylast=True)
