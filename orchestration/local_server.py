@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 
 from holdfast.errors import PrefectUnreachableError, SettingsError
+from orchestration.block_types import note_registered, settings_of_start
 from orchestration.prefect_process import is_alive
 
 START_SECONDS = 120
@@ -61,10 +62,12 @@ class LocalServer:
         with self._locked() as lock:
             if port is not None and self.url not in (None, _url(port)):
                 self._stop()
-            url = self.url
-            if url is None:
-                url = self._launch(lock, port)
+            if (url := self.url) is not None:
+                self._wait(url)
+                return url
+            url = self._launch(lock, port)
             self._wait(url)
+            note_registered(self.folder, os.environ)
         return url
 
     def stop(self) -> bool:
@@ -134,7 +137,8 @@ class LocalServer:
             "PREFECT_SERVER_ENCRYPTION_KEY": self._block_key(),
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,  # in memory, a restart would end the runs that hold one
         }
-        return chosen | inherited | {"PREFECT_UI_API_URL": url} | self.environment(url)
+        of_start = settings_of_start(self.folder, inherited)
+        return chosen | inherited | of_start | {"PREFECT_UI_API_URL": url} | self.environment(url)
 
     def _block_key(self) -> str:
         """The key that Prefect encrypts blocks with: beside its database, not in it."""

@@ -52,7 +52,6 @@ for _name in [name for name in os.environ if name.startswith(("BACKUP_", "HOLDFA
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of commands are started, and each would compile all of Holdfast
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
-os.environ["PREFECT_SERVER_REGISTER_BLOCKS_ON_START"] = "false"  # the tests' homes have them already: see prefect_homes.py
 
 
 class Together(LoadScopeScheduling):

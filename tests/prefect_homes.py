@@ -18,17 +18,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import prefect.settings
-import pytest
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from orchestration.block_types import DATABASE, note_registered
 from orchestration.local_server import LocalServer
 from orchestration.server import use
 
 _ROOT = Path(__file__).parents[1]
 _CACHE = _ROOT / ".pytest_cache" / "d"
-_DATABASE = "prefect.db"
 
 
 def prepare_home(home: Path) -> None:
@@ -36,7 +35,8 @@ def prepare_home(home: Path) -> None:
     made = _made()
     home.mkdir(parents=True, exist_ok=True)
     (home / "prefect").mkdir(mode=0o700)
-    shutil.copyfile(made, home / "prefect" / _DATABASE)
+    shutil.copyfile(made, home / "prefect" / DATABASE)
+    note_registered(home / "prefect", os.environ)
 
 
 @contextmanager
@@ -82,10 +82,8 @@ def _make(kept: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-test-", dir=_CACHE) as name:
         home = Path(name)
         server = LocalServer(home)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PREFECT_SERVER_REGISTER_BLOCKS_ON_START", "true")
-            server.start()
+        server.start()
         server.stop()
-        with closing(sqlite3.connect(home / "prefect" / _DATABASE)) as database:
+        with closing(sqlite3.connect(home / "prefect" / DATABASE)) as database:
             database.execute("VACUUM INTO ?", [str(home / "fresh.db")])
         (home / "fresh.db").rename(kept)
