@@ -1,4 +1,4 @@
-"""A server that has registered its types of blocks starts without every cloud's library, and with them where one may be missing."""
+"""A server that has registered its types of blocks starts without any cloud's library, and with them where one may be missing."""
 
 from __future__ import annotations
 
