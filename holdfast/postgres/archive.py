@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -20,11 +20,15 @@ from holdfast.errors import DamagedError, RefusedError
 
 _OLDEST, _NEWEST = (1, 12), (1, 16)
 NO_SECTION, PRE_DATA, DATA, POST_DATA = 1, 2, 3, 4
+STATISTICS = "STATISTICS DATA"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """One object of the archive; texts are as pg_dump wrote them, in the words of PostgreSQL's own table of contents."""
+    """One object of the archive; texts are as pg_dump wrote them, in the words of PostgreSQL's own table of contents.
+
+    What defines planner's statistics is left out, for it may be large: `read_statistics` reads it.
+    """
 
     id: int
     kind: str
@@ -77,6 +81,12 @@ def write_list(entries: Iterable[ArchiveEntry], folder: Path) -> Path:
     return Path(name)
 
 
+def read_statistics(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Read the statements that set planner's statistics: each entry's number, and its text in the archive's encoding."""
+    with path.open("rb") as file:
+        yield from _Reader(file, path.name).statistics()
+
+
 class _Reader:
     """The binary layout: integers as sign and little-endian bytes, strings as length and bytes, -1 for none."""
 
@@ -86,9 +96,28 @@ class _Reader:
         self._codec = "utf-8"
 
     def archive(self) -> Archive:
+        database, server, tool = self._head()
+        raw = [self._entry() for _ in range(self._integer())]
+        self._codec = _codec(raw)
+        return Archive(
+            entries=tuple(self._decoded(*entry) for entry in raw),
+            database=self._decode(database),
+            server_version=server,
+            tool_version=tool,
+        )
+
+    def statistics(self) -> Iterator[tuple[int, bytes]]:
+        self._head()
+        for _ in range(self._integer()):
+            number, _, texts, _ = self._entry(with_statistics=True)
+            if texts["kind"] == STATISTICS.encode():
+                yield number, texts["definition"]
+
+    def _head(self) -> tuple[bytes, str, str]:
+        """Read what comes before the entries: the database's name, the server's version and pg_dump's."""
         if self._bytes(5) != b"PGDMP":
             raise DamagedError(f"{self._name} is not a PostgreSQL archive")
-        version = (self._byte(), self._byte())
+        self._version = version = (self._byte(), self._byte())
         self._byte()
         if not _OLDEST <= version <= _NEWEST:
             raise RefusedError(
@@ -106,28 +135,22 @@ class _Reader:
             self._integer()
         for _ in range(7):  # when it was made, in local time
             self._integer()
-        database, server, tool = self._raw(), self._text(), self._text()
-        raw = [self._entry(version) for _ in range(self._integer())]
-        self._codec = _codec(raw)
-        return Archive(
-            entries=tuple(self._decoded(*entry) for entry in raw),
-            database=self._decode(database),
-            server_version=server,
-            tool_version=tool,
-        )
+        return self._raw(), self._text(), self._text()
 
-    def _entry(self, version: tuple[int, int]) -> tuple[int, int, dict[str, bytes], list[int]]:
+    def _entry(self, *, with_statistics: bool = False) -> tuple[int, int, dict[str, bytes], list[int]]:
         number = self._integer()
         self._integer()  # has data of its own
         self._raw(), self._raw()  # the catalog's identifiers on the source
         texts = {"name": self._raw(), "kind": self._raw()}
         section = self._integer()
         texts |= {"definition": self._raw(), "drop": self._raw()}
+        if texts["kind"] == STATISTICS.encode() and not with_statistics:
+            texts["definition"] = b""
         self._raw()  # the COPY statement
         texts["schema"] = self._raw()
         self._raw()  # tablespace
-        texts["access_method"] = self._raw() if version >= (1, 14) else b""
-        if version >= (1, 16):
+        texts["access_method"] = self._raw() if self._version >= (1, 14) else b""
+        if self._version >= (1, 16):
             self._integer()  # kind of relation
         texts["owner"] = self._raw()
         self._raw()  # WITH OIDS

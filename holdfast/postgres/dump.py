@@ -19,6 +19,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from holdfast.errors import TableLockedError, ToolFailedError, WorkFailedError
+from holdfast.postgres import planner_statistics
 from holdfast.postgres.process import Child, run_tool
 from holdfast.postgres.snapshot import Snapshot
 from holdfast.postgres.table_reader import TableReader
@@ -118,13 +119,15 @@ class DatabaseDump:
             return self._writer.store(GLOBALS, "globals", child.stdout, on_progress=on_progress, media="application/sql")
 
     def store_base(self, on_progress: Progress = None) -> Entry:
-        """Store the archive of pg_dump: everything but the rows of the streamed tables."""
+        """Store the archive of pg_dump: everything but the rows of the streamed tables, whose statistics are in it."""
         arguments: list[str | bytes] = ["-Fc", "-Z0", "-w", f"--snapshot={self._snapshot.id}"]
         arguments.append(f"--lock-wait-timeout={self._lock_wait_ms}")
         # A name quoted for SQL is also pg_dump's pattern for exactly this name, and pg_dump wants the server's encoding.
         arguments += [b"--exclude-table-data=" + table.stored_name for table in self._plan.streamed]
         if self._snapshot.database["in_recovery"]:
             arguments.append("--no-unlogged-table-data")
+        if self._statistics:
+            arguments.append("--statistics")
         with self._run("pg_dump", arguments) as child:
             return self._writer.store(BASE, "pg_dump_custom", child.stdout, on_progress=on_progress)
 
@@ -201,6 +204,11 @@ class DatabaseDump:
     @cached_property
     def _role_passwords(self) -> bool:
         return self.options.include_role_passwords and self._snapshot.may_read_passwords()
+
+    @property
+    def _statistics(self) -> bool:
+        """Whether the planner's statistics come along: all or none, for pg_dump can't leave a table's out."""
+        return self._tool("pg_dump").major >= planner_statistics.SINCE_MAJOR and not self._snapshot.statistics_of_others()
 
     @property
     def _time_left_seconds(self) -> float | None:

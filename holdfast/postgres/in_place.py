@@ -114,7 +114,7 @@ class _InPlace:
 
     def _sections(self, script: Script, entries: Sequence[ArchiveEntry]) -> None:
         tool = restoring_tool(self._contents, self._options.tools)
-        arguments = [*restore_flags(self._options), "--use-list", str(write_list(entries, self._contents.spool_folder))]
+        arguments = [*restore_flags(self._options, tool), "--use-list", str(write_list(entries, self._contents.spool_folder))]
         run = partial(run_section, self._contents, script, tool=tool, limit=self._limit, arguments=arguments)
         run("pre-data")
         run("data")

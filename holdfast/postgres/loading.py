@@ -8,6 +8,7 @@ so commits do not wait for the disk.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -16,7 +17,8 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from holdfast.errors import DamagedError
-from holdfast.postgres.archive import ArchiveEntry, write_list
+from holdfast.postgres import planner_statistics
+from holdfast.postgres.archive import STATISTICS, ArchiveEntry, read_statistics, write_list
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
 from holdfast.postgres.contents import BackupContents, TableStream, as_readable
 from holdfast.postgres.early_indexes import EarlyIndexes
@@ -40,12 +42,6 @@ _SESSION = """
 SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off;
 SET search_path = ''; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET xmloption = 'content';
 SET default_transaction_read_only = off; SET check_function_bodies = off;
-"""
-_ANALYZABLE = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind = 'p'
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-ORDER BY c.relpages DESC
 """
 
 
@@ -83,12 +79,15 @@ class Loader:
         self._limit = limit
         self._jobs = options.jobs
         self._entries = entries
-        self._flags = restore_flags(options)
         self._tool = restoring_tool(contents, options.tools)
+        self._flags = restore_flags(options, self._tool)
         self._size_bytes = {stream.table.key: stream.entry.size_bytes for stream in streams}
         self._early = EarlyIndexes(entries or contents.archive.entries, [stream.table.key for stream in streams])
         with closing(connect(database)) as connection:
             self._server = server_version(connection)
+        self._statistics = {entry.id for entry in entries or contents.archive.entries if entry.kind == STATISTICS}
+        self._to_analyze: list[str] | None = None
+        self._asking = threading.Lock()
 
     def load_definitions(self, on_bytes: Count | None = None) -> None:
         """Make everything that rows need: types, functions, tables."""
@@ -141,15 +140,33 @@ class Loader:
                     self._limit.check()  # whoever was told to stop between two statements had none to be cancelled
                     script.execute(entry.definition)
 
+    @property
+    def brings_statistics(self) -> bool:
+        """Whether the backup has planner's statistics that the target's server can take."""
+        return bool(self._statistics) and self._server.major >= planner_statistics.SINCE_MAJOR
+
+    def load_statistics(self) -> int:
+        """Set the source's planner statistics; return how many relations' the server refused. They come after all indexes."""
+        session = [entry.definition for entry in self._contents.archive.entries if entry.kind in {"ENCODING", "STDSTRINGS"}]
+        texts = (text for number, text in read_statistics(self._contents.base_path()) if number in self._statistics)
+        with self._connection() as connection, database_errors(self._database, "setting statistics"):
+            planner_statistics.note_sizes(connection, self._contents.truth.tables)
+            return planner_statistics.set_statistics(connection, session, texts, check=self._limit.check)
+
     def analyze(self, worker: int, workers: int) -> None:
         """Gather the planner's statistics of this worker's share of the tables."""
         with self._connection() as connection, connection.cursor() as cursor, database_errors(self._database, "analyzing"):
-            cursor.execute(_ANALYZABLE)
-            for table, partitioned in cursor.fetchall()[worker::workers]:
-                if not partitioned:
-                    cursor.execute(f"ANALYZE {table}")
-                elif self._server.major >= 18:  # before, it would read all partitions again
-                    cursor.execute(f"ANALYZE ONLY {table}")
+            for statement in self._analyzing(connection)[worker::workers]:
+                cursor.execute(statement)
+
+    def _analyzing(self, connection: Connection) -> list[str]:
+        """Write what gathers statistics: once, for what one worker has gathered another would not find lacking."""
+        with self._asking:
+            if self._to_analyze is None and self.brings_statistics:
+                self._to_analyze = planner_statistics.analyze_lacking(connection, self._contents.source_major)
+            elif self._to_analyze is None:
+                self._to_analyze = planner_statistics.analyze_all(connection)
+            return self._to_analyze
 
     def _section(self, section: str, *, jobs: int, entries: Sequence[ArchiveEntry] | None = None) -> None:
         flags = [*self._flags, *self._list_arguments(self._entries if entries is None else entries)]
@@ -218,9 +235,10 @@ def run_section(
             script.run_definitions(child.stdout)
 
 
-def restore_flags(options: RestoreOptions) -> list[str]:
-    """Return what pg_restore is told about owners, tablespaces and subscriptions."""
+def restore_flags(options: RestoreOptions, tool: Tool) -> list[str]:
+    """Return what pg_restore is told of owners, tablespaces, subscriptions, and statistics, which it would set before rows."""
     flags = ["--no-tablespaces", *([] if options.owners else ["--no-owner", "--no-acl"])]
+    flags += ["--no-statistics"] if tool.major >= planner_statistics.SINCE_MAJOR else []
     return [*flags, "--no-subscriptions"] if options.rehearsal or options.mode == "in_place" else flags
 
 

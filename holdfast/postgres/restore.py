@@ -53,6 +53,7 @@ class DatabaseRestore:
         self._limit = TimeLimit(options.time_limit_seconds, f"the restore of {manifest.id}")
         self._new: NewDatabase | None = None
         self._finished = False
+        self._statistics_came = False
         self.on_progress: Progress | None = None  # for a caller of the steps; told as in `run`
         self._counting = threading.Lock()
         self._done_bytes = 0
@@ -153,8 +154,10 @@ class DatabaseRestore:
         self._limit.at_once(tasks, self.options.jobs + 1)
 
     def restore_indexes(self) -> None:
-        """Make indexes, constraints, triggers and all else that comes after the rows."""
+        """Make indexes, constraints, triggers and all else that comes after the rows; then set the statistics that came along."""
         self._loader.load_rest()
+        if self._loader.brings_statistics and (self.options.analyze or not self.options.rehearsal):
+            self._set_statistics()
 
     def apply_properties(self) -> None:
         """Give the database its owner, grants, comment and settings; a database of single tables has none."""
@@ -162,7 +165,10 @@ class DatabaseRestore:
             self._database.apply_properties(owners=self.options.owners)
 
     def analyze(self) -> None:
-        """Gather the planner's statistics, without which the first queries would be slow. A failure is told, and no more."""
+        """Gather the planner's statistics that did not come along, without which the first queries would be slow.
+
+        A failure is told, and no more.
+        """
         workers = self.options.jobs
         with ThreadPoolExecutor(workers, "holdfast-analyze") as pool:
             failures = [future.exception() for future in [pool.submit(self._loader.analyze, n, workers) for n in range(workers)]]
@@ -248,13 +254,26 @@ class DatabaseRestore:
 
     # Parts
 
+    def _set_statistics(self) -> None:
+        try:
+            refused = self._loader.load_statistics()
+        except HoldfastError as error:
+            self._limit.check()
+            self.report.notes.append(f"the planner's statistics that the backup has were not all set: {error}")
+            return
+        self._statistics_came = True
+        if refused and not self.options.analyze:  # else they are gathered, and nothing is amiss
+            self.report.notes.append(f"the server refused the planner's statistics of {refused} tables or indexes")
+
     def _tell_what_was_left_out(self) -> None:
         if not self.options.prove and self.report.proof is None:
             self.report.notes.append("it was not compared with the source, as it was asked for")
         elif not self.options.prove:
             self.report.notes.append("it was compared with the source all the same, for it went into a database that was there")
         if not self.options.analyze:
-            self.report.notes.append(f"the planner's statistics were not gathered: ANALYZE in {self.target.database} does that")
+            which = " that the backup does not have" if self._statistics_came else ""
+            there = self.target.database
+            self.report.notes.append(f"the planner's statistics{which} were not gathered: ANALYZE in {there} does that")
 
     @cached_property
     def _selection(self) -> Selection | None:

@@ -160,6 +160,11 @@ class Snapshot:
         with self._asking("hashing rows") as connection:
             return reading.content_hashes(connection, chosen)
 
+    def statistics_of_others(self) -> bool:
+        """Tell whether the planner's statistics hold values of rows that a backup does not hold."""
+        with self._asking("looking for statistics") as connection:
+            return tables.statistics_of_others(connection)
+
     def may_read_passwords(self) -> bool:
         """Tell whether the user may read the roles' password hashes."""
         with self._asking("looking at rights") as connection:

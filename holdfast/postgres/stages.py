@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from holdfast.postgres.archive import NO_SECTION, POST_DATA, Archive, ArchiveEntry
+from holdfast.postgres.archive import NO_SECTION, POST_DATA, STATISTICS, Archive, ArchiveEntry
 
 TableName = tuple[str, str]
 
@@ -41,7 +41,10 @@ def partition_parents(archive: Archive) -> dict[TableName, TableName]:
 def post_data_stages(
     archive: Archive, chosen: Sequence[ArchiveEntry] | None, *, made: Container[int] = frozenset()
 ) -> list[Stage]:
-    """Divide the post-data entries, all or the chosen ones, less those made already; one stage where nothing is partitioned."""
+    """Divide the post-data entries, all or the chosen ones, less those made already; one stage where nothing is partitioned.
+
+    Statistics are set apart from all of them.
+    """
     parents = set(partition_parents(archive).values())
     if not parents and not made:
         return [Stage(None if chosen is None else tuple(chosen), at_once=True)]
@@ -57,7 +60,7 @@ def post_data_stages(
             if entry.section == POST_DATA:
                 own = _stage(entry, partitioned) if parents else 3
                 stage = stage_of[entry.id] = max([own, *(stage_of.get(need, 0) for need in entry.needs)])
-        if stage is not None and entry.id not in made:
+        if stage is not None and entry.id not in made and entry.kind != STATISTICS:
             stages[stage].append(entry)
     return [Stage(tuple(entries), at_once=number in (1, 3)) for number, entries in enumerate(stages) if entries]
 

@@ -62,6 +62,27 @@ WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {_OURS}
 ORDER BY n.nspname, c.relname
 """  # noqa: S608  nothing from outside is in it
 
+# No backup holds the rows of foreign tables, of materialized views that are not filled, and on a standby of unlogged tables. Nor
+# may statistics tell of them: neither their own, nor those of what inherits rows from them or is a view of them, at any remove.
+_STATISTICS_OF_OTHERS = f"""
+WITH RECURSIVE passed_on (source, target) AS (
+  SELECT inhrelid, inhparent FROM pg_inherits
+  UNION ALL
+  SELECT d.refobjid, r.ev_class FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+  WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass),
+others (oid) AS (
+  SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE {_OURS} AND (c.relkind = 'f' OR (c.relkind = 'm' AND NOT c.relispopulated)
+    OR (c.relkind = 'r' AND c.relpersistence = 'u' AND pg_is_in_recovery()))
+  UNION
+  SELECT p.target FROM others AS o JOIN passed_on AS p ON p.source = o.oid)
+SELECT EXISTS (
+  SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_stats AS s ON s.schemaname = n.nspname AND s.tablename = c.relname
+  WHERE c.oid IN (SELECT oid FROM others UNION ALL
+    SELECT i.indexrelid FROM pg_index AS i JOIN others AS o ON o.oid = i.indrelid))
+"""  # noqa: S608  nothing from outside is in it
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -125,6 +146,13 @@ def countable(tables: Sequence[Table], *, in_recovery: bool = False) -> Iterator
         own_rows = table.kind == "r" and not table.rows_move and not (table.unlogged and in_recovery)
         if table.extension is None and (own_rows or table.oid in roots):
             yield table
+
+
+def statistics_of_others(connection: Connection) -> bool:
+    """Tell whether statistics that pg_dump would write hold values of rows that a backup does not hold."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATISTICS_OF_OTHERS)
+        return bool((cursor.fetchone() or (True,))[0])
 
 
 def _can_be_streamed(table: Table) -> bool:

@@ -71,7 +71,7 @@ def _make(
     contents: BackupContents, live: DatabaseUrl, entries: Sequence[ArchiveEntry], limit: TimeLimit, options: RestoreOptions
 ) -> None:
     tool = restoring_tool(contents, options.tools)
-    arguments = [*restore_flags(options), "--use-list", str(write_list(entries, contents.spool_folder))]
+    arguments = [*restore_flags(options, tool), "--use-list", str(write_list(entries, contents.spool_folder))]
     encoding = contents.truth.client_encoding
     with closing(connect(live, client_encoding=encoding)) as connection, limit.connection(connection):
         prepare_session(connection)

@@ -1,0 +1,147 @@
+"""The planner's statistics that come with a backup: set once all else is made. Only what lacks some then is analyzed.
+
+pg_dump writes those of a relation as statements, the first of which says how many pages and rows it had. That one is left out,
+for the target's files are new: a table that was half empty at the source would be taken for one of half its rows. Statistics that
+the server takes in part or not at all leave nothing behind, so that their table counts as one that never had any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from holdfast.postgres.truth import TableTruth
+
+SINCE_MAJOR = 18
+"""pg_dump writes statistics from this version on, and a server takes them."""
+_LOCKED_AT_ONCE = 200
+_RANGES_SINCE_MAJOR = 17  # before, pg_stats does not show what is known of ranges, and pg_dump reads that view
+
+# Outside of a pair of quotes, only its end has a bracket that closes; names are the only texts in it.
+_OF_THE_RELATION = re.compile(rb"\ASELECT \* FROM pg_catalog\.pg_restore_relation_stats\((?:[^']|'[^']*')*?\);\n")
+
+# These are asked where search_path is empty, so that names are those of the catalog.
+_TABLES = """
+SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhassubclass, pg_relation_size(c.oid) AS size_bytes,
+  quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS quoted
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+
+# What an extension gathers of its own types no view shows, so no archive has it. The view tells what its reader may read: of
+# what it hides, statistics are gathered once more. An index has those of its expressions, and none where it is partitioned.
+_LACKING = f"""
+WITH known AS MATERIALIZED (SELECT schemaname, tablename, attname, inherited FROM pg_stats),
+tables AS MATERIALIZED ({_TABLES}),
+holders AS (
+  SELECT oid, oid AS holder, nspname, relname, relkind = 'p' AS inherited, NULL::int2vector AS keys FROM tables
+  UNION ALL
+  SELECT t.oid, i.indexrelid, t.nspname, c.relname, false, i.indkey
+  FROM tables AS t JOIN pg_index AS i ON i.indrelid = t.oid JOIN pg_class AS c ON c.oid = i.indexrelid
+  WHERE i.indexprs IS NOT NULL AND t.relkind <> 'p'),
+incomplete AS (
+  SELECT h.oid
+  FROM holders AS h JOIN pg_attribute AS a ON a.attrelid = h.holder JOIN pg_type AS t ON t.oid = a.atttypid
+  LEFT JOIN known AS k
+    ON k.schemaname = h.nspname AND k.tablename = h.relname AND k.attname = a.attname AND k.inherited = h.inherited
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v' AND a.attstattarget IS DISTINCT FROM 0
+    AND (h.keys IS NULL OR h.keys[a.attnum - 1] = 0)
+    AND (k.attname IS NULL OR t.typanalyze::oid >= 16384 OR (%(without_ranges)s AND t.typanalyze IN (
+      'range_typanalyze'::regproc, 'multirange_typanalyze'::regproc)))),
+extended AS (
+  SELECT s.stxrelid, string_agg(DISTINCT quote_ident(a.attname), ', ') AS columns
+  FROM pg_statistic_ext AS s LEFT JOIN pg_attribute AS a
+    ON a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)
+  WHERE s.stxstattarget IS DISTINCT FROM 0
+  GROUP BY s.stxrelid)
+SELECT t.quoted, t.relkind = 'p', CASE WHEN t.whole THEN NULL ELSE e.columns END
+FROM (
+  SELECT *, oid IN (SELECT oid FROM incomplete) AND (size_bytes > 0 OR relkind = 'p') OR relkind = 'r' AND relhassubclass
+    AND NOT EXISTS (SELECT FROM known AS k WHERE k.schemaname = nspname AND k.tablename = relname AND k.inherited) AS whole
+  FROM tables) AS t
+LEFT JOIN extended AS e ON e.stxrelid = t.oid
+WHERE t.whole OR (e.stxrelid IS NOT NULL AND (t.size_bytes > 0 OR t.relkind = 'p'))
+ORDER BY t.size_bytes DESC
+"""  # noqa: S608  nothing from outside is in it
+
+# Where an index was made, the server has counted already.
+_SIZES = """
+SELECT pg_restore_relation_stats(
+  'schemaname', n.nspname::text, 'relname', c.relname::text, 'relpages', pages, 'reltuples', restored.rows::real,
+  'relallvisible', CASE WHEN restored.frozen THEN pages ELSE 0 END)
+FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::boolean[]) AS restored (schema, name, rows, frozen)
+JOIN pg_namespace AS n ON n.nspname = restored.schema
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = restored.name,
+LATERAL (SELECT (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::integer AS pages) AS _
+WHERE c.relkind = 'r' AND c.reltuples < 0 AND pages > 0
+"""
+
+
+def set_statistics(
+    connection: Connection, session: Iterable[str], statements: Iterable[bytes], *, check: Callable[[], None]
+) -> int:
+    """Set what the statements say of columns; return how many of them the server refused. Raises psycopg2.Error where it is lost.
+
+    `session` is what the archive says of its texts' encoding; after it, only bytes are to be sent. `check` raises where the work
+    is to stop. What the server says of a refusal may quote rows, and is not kept.
+    """
+    refused = 0
+    with connection.cursor() as cursor:
+        cursor.execute("SET client_min_messages = warning; SET escape_string_warning = off;" + "".join(session))
+        for text in statements:
+            check()
+            if of_columns := _OF_THE_RELATION.sub(b"", text, count=1):
+                refused += not _is_set(connection, of_columns)
+    return refused
+
+
+def _is_set(connection: Connection, text: bytes) -> bool:
+    """Set one relation's statistics, all or none of them."""
+    del connection.notices[:]
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(b"BEGIN;" + text)
+        except psycopg2.Error:
+            if connection.closed:
+                raise
+            taken = False
+        else:
+            taken = not connection.notices  # the server only warns of what it leaves out
+        cursor.execute("COMMIT" if taken else "ROLLBACK")
+    return taken
+
+
+def note_sizes(connection: Connection, tables: Sequence[TableTruth]) -> None:
+    """Tell the server how many rows and pages there are in tables where it has not counted itself."""
+    with connection.cursor() as cursor:
+        for start in range(0, len(tables), _LOCKED_AT_ONCE):
+            some = tables[start : start + _LOCKED_AT_ONCE]
+            names = [one.schema for one in some], [one.name for one in some]
+            cursor.execute(_SIZES, (*names, [one.rows for one in some], [one.entry is not None for one in some]))
+
+
+def analyze_all(connection: Connection) -> list[str]:
+    """Write the statements that gather all statistics, the largest table's first."""
+    major = connection.server_version // 10000
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT quoted, relkind = 'p' FROM ({_TABLES}) AS t ORDER BY size_bytes DESC")  # noqa: S608
+        # Before ANALYZE ONLY, that of a partitioned table would read all partitions again.
+        return [_analyze(table, whole=partitioned) for table, partitioned in cursor.fetchall() if not partitioned or major >= 18]
+
+
+def analyze_lacking(connection: Connection, source_major: int) -> list[str]:
+    """Write the statements that gather the statistics that are not there, the largest table's first.
+
+    What is kept of several columns together (CREATE STATISTICS) no archive has: it is gathered from those columns alone.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LACKING, {"without_ranges": source_major < _RANGES_SINCE_MAJOR})
+        return [_analyze(table, whole=partitioned, columns=columns) for table, partitioned, columns in cursor.fetchall()]
+
+
+def _analyze(table: str, *, whole: bool, columns: str | None = None) -> str:
+    """Write one statement; of a `whole` made of partitions these are not analyzed with it."""
+    return f"ANALYZE {'ONLY ' if whole else ''}{table}{f' ({columns})' if columns else ''}"
