@@ -78,6 +78,7 @@ class Loader:
         self._database = database
         self._limit = limit
         self._jobs = options.jobs
+        self._analyze = options.analyze
         self._entries = entries
         self._tool = restoring_tool(contents, options.tools)
         self._flags = restore_flags(options, self._tool)
@@ -86,6 +87,7 @@ class Loader:
         with closing(connect(database)) as connection:
             self._server = server_version(connection)
         self._statistics = {entry.id for entry in entries or contents.archive.entries if entry.kind == STATISTICS}
+        self._statistics_came = False
         self._to_analyze: list[str] | None = None
         self._asking = threading.Lock()
 
@@ -140,18 +142,22 @@ class Loader:
                     self._limit.check()  # whoever was told to stop between two statements had none to be cancelled
                     script.execute(entry.definition)
 
-    @property
-    def brings_statistics(self) -> bool:
-        """Whether the backup has planner's statistics that the target's server can take."""
-        return bool(self._statistics) and self._server.major >= planner_statistics.SINCE_MAJOR
+    def load_statistics(self) -> int | None:
+        """Set the source's planner statistics; return how many relations' the server refused. They come after all indexes.
 
-    def load_statistics(self) -> int:
-        """Set the source's planner statistics; return how many relations' the server refused. They come after all indexes."""
+        None: not one was set, for the backup has none, or the server takes none, or to analyze all takes no longer.
+        """
+        if not self._statistics or self._server.major < planner_statistics.SINCE_MAJOR:
+            return None
         session = [entry.definition for entry in self._contents.archive.entries if entry.kind in {"ENCODING", "STDSTRINGS"}]
         texts = (text for number, text in read_statistics(self._contents.base_path()) if number in self._statistics)
         with self._connection() as connection, database_errors(self._database, "setting statistics"):
+            if self._analyze and not planner_statistics.worth_setting(connection):
+                return None
             planner_statistics.note_sizes(connection, self._contents.truth.tables)
-            return planner_statistics.set_statistics(connection, session, texts, check=self._limit.check)
+            refused = planner_statistics.set_statistics(connection, session, texts, check=self._limit.check)
+        self._statistics_came = True
+        return refused
 
     def analyze(self, worker: int, workers: int) -> None:
         """Gather the planner's statistics of this worker's share of the tables."""
@@ -162,7 +168,7 @@ class Loader:
     def _analyzing(self, connection: Connection) -> list[str]:
         """Write what gathers statistics: once, for what one worker has gathered another would not find lacking."""
         with self._asking:
-            if self._to_analyze is None and self.brings_statistics:
+            if self._to_analyze is None and self._statistics_came:
                 self._to_analyze = planner_statistics.analyze_lacking(connection, self._contents.source_major)
             elif self._to_analyze is None:
                 self._to_analyze = planner_statistics.analyze_all(connection)

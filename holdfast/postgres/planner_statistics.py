@@ -18,6 +18,8 @@ from holdfast.postgres.truth import TableTruth
 SINCE_MAJOR = 18
 """pg_dump writes statistics from this version on, and a server takes them."""
 _LOCKED_AT_ONCE = 200
+# Smaller tables are read sooner than what is known of them is set: docs/decisions/0012-restore-speed.md has the figures.
+_WORTH_BYTES = 32 << 10
 _RANGES_SINCE_MAJOR = 17  # before, pg_stats does not show what is known of ranges, and pg_dump reads that view
 
 # Outside of a pair of quotes, only its end has a bracket that closes; names are the only texts in it.
@@ -31,39 +33,44 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
 
-# What an extension gathers of its own types no view shows, so no archive has it. The view tells what its reader may read: of
-# what it hides, statistics are gathered once more. An index has those of its expressions, and none where it is partitioned.
+# What should have statistics and has none, by name. EXCEPT, for a join with the view may take a time for each pair of columns.
+# What an extension gathers of its own types no view shows, so no archive has it. The view tells what its reader may read: of what
+# it hides, statistics are gathered once more. An index has those of its expressions.
 _LACKING = f"""
-WITH known AS MATERIALIZED (SELECT schemaname, tablename, attname, inherited FROM pg_stats),
-tables AS MATERIALIZED ({_TABLES}),
-holders AS (
-  SELECT oid, oid AS holder, nspname, relname, relkind = 'p' AS inherited, NULL::int2vector AS keys FROM tables
+WITH tables AS MATERIALIZED ({_TABLES}),
+holders AS MATERIALIZED (
+  SELECT oid, nspname, relname, false AS inherited, NULL::int2vector AS keys FROM tables WHERE size_bytes > 0
   UNION ALL
-  SELECT t.oid, i.indexrelid, t.nspname, c.relname, false, i.indkey
+  SELECT oid, nspname, relname, true, NULL FROM tables WHERE relkind = 'p' OR relhassubclass
+  UNION ALL
+  SELECT c.oid, t.nspname, c.relname, false, i.indkey
   FROM tables AS t JOIN pg_index AS i ON i.indrelid = t.oid JOIN pg_class AS c ON c.oid = i.indexrelid
-  WHERE i.indexprs IS NOT NULL AND t.relkind <> 'p'),
-incomplete AS (
-  SELECT h.oid
-  FROM holders AS h JOIN pg_attribute AS a ON a.attrelid = h.holder JOIN pg_type AS t ON t.oid = a.atttypid
-  LEFT JOIN known AS k
-    ON k.schemaname = h.nspname AND k.tablename = h.relname AND k.attname = a.attname AND k.inherited = h.inherited
+  WHERE t.size_bytes > 0 AND i.indexprs IS NOT NULL),
+columns AS MATERIALIZED (
+  SELECT h.nspname, h.relname, a.attname, h.inherited, a.atttypid
+  FROM holders AS h JOIN pg_attribute AS a ON a.attrelid = h.oid
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v' AND a.attstattarget IS DISTINCT FROM 0
-    AND (h.keys IS NULL OR h.keys[a.attnum - 1] = 0)
-    AND (k.attname IS NULL OR t.typanalyze::oid >= 16384 OR (%(without_ranges)s AND t.typanalyze IN (
-      'range_typanalyze'::regproc, 'multirange_typanalyze'::regproc)))),
-extended AS (
+    AND (h.keys IS NULL OR h.keys[a.attnum - 1] = 0))
+SELECT nspname::text, relname::text FROM (
+  SELECT nspname, relname, attname, inherited FROM columns
+  EXCEPT
+  SELECT schemaname, tablename, attname, inherited FROM pg_stats) AS missing
+UNION
+SELECT nspname::text, relname::text FROM columns JOIN pg_type AS t ON t.oid = atttypid
+WHERE t.typanalyze::oid >= 16384
+  OR (%s AND t.typanalyze IN ('range_typanalyze'::regproc, 'multirange_typanalyze'::regproc))
+"""  # noqa: S608  nothing from outside is in it
+
+_ANALYZABLE = f"""
+SELECT t.quoted, t.relkind = 'p', t.nspname::text, t.relname::text, ARRAY(
+    SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = t.oid AND i.indexprs IS NOT NULL),
+  e.stxrelid IS NOT NULL AND (t.size_bytes > 0 OR t.relkind = 'p'), e.columns
+FROM ({_TABLES}) AS t LEFT JOIN (
   SELECT s.stxrelid, string_agg(DISTINCT quote_ident(a.attname), ', ') AS columns
-  FROM pg_statistic_ext AS s LEFT JOIN pg_attribute AS a
-    ON a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)
+  FROM pg_statistic_ext AS s LEFT JOIN pg_attribute AS a ON a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)
   WHERE s.stxstattarget IS DISTINCT FROM 0
-  GROUP BY s.stxrelid)
-SELECT t.quoted, t.relkind = 'p', CASE WHEN t.whole THEN NULL ELSE e.columns END
-FROM (
-  SELECT *, oid IN (SELECT oid FROM incomplete) AND (size_bytes > 0 OR relkind = 'p') OR relkind = 'r' AND relhassubclass
-    AND NOT EXISTS (SELECT FROM known AS k WHERE k.schemaname = nspname AND k.tablename = relname AND k.inherited) AS whole
-  FROM tables) AS t
-LEFT JOIN extended AS e ON e.stxrelid = t.oid
-WHERE t.whole OR (e.stxrelid IS NOT NULL AND (t.size_bytes > 0 OR t.relkind = 'p'))
+  GROUP BY s.stxrelid) AS e ON e.stxrelid = t.oid
 ORDER BY t.size_bytes DESC
 """  # noqa: S608  nothing from outside is in it
 
@@ -78,6 +85,13 @@ JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = restored.name,
 LATERAL (SELECT (pg_relation_size(c.oid) / current_setting('block_size')::bigint)::integer AS pages) AS _
 WHERE c.relkind = 'r' AND c.reltuples < 0 AND pages > 0
 """
+
+
+def worth_setting(connection: Connection) -> bool:
+    """Tell whether it would take longer to analyze all tables, as large as they are on average."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT coalesce(avg(size_bytes), 0) FROM ({_TABLES}) AS t WHERE size_bytes > 0")  # noqa: S608
+        return bool(cursor.fetchall()[0][0] >= _WORTH_BYTES)
 
 
 def set_statistics(
@@ -137,9 +151,17 @@ def analyze_lacking(connection: Connection, source_major: int) -> list[str]:
 
     What is kept of several columns together (CREATE STATISTICS) no archive has: it is gathered from those columns alone.
     """
+    found = []
     with connection.cursor() as cursor:
-        cursor.execute(_LACKING, {"without_ranges": source_major < _RANGES_SINCE_MAJOR})
-        return [_analyze(table, whole=partitioned, columns=columns) for table, partitioned, columns in cursor.fetchall()]
+        cursor.execute(_LACKING, (source_major < _RANGES_SINCE_MAJOR,))
+        lacking = set(cursor.fetchall())
+        cursor.execute(_ANALYZABLE)
+        for table, partitioned, schema, name, indexes, extended, columns in cursor.fetchall():
+            if any((schema, one) in lacking for one in (name, *indexes)):
+                found.append(_analyze(table, whole=partitioned))
+            elif extended:
+                found.append(_analyze(table, whole=partitioned, columns=columns))
+    return found
 
 
 def _analyze(table: str, *, whole: bool, columns: str | None = None) -> str:

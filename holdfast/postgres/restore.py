@@ -156,7 +156,7 @@ class DatabaseRestore:
     def restore_indexes(self) -> None:
         """Make indexes, constraints, triggers and all else that comes after the rows; then set the statistics that came along."""
         self._loader.load_rest()
-        if self._loader.brings_statistics and (self.options.analyze or not self.options.rehearsal):
+        if self.options.analyze or not self.options.rehearsal:
             self._set_statistics()
 
     def apply_properties(self) -> None:
@@ -261,7 +261,7 @@ class DatabaseRestore:
             self._limit.check()
             self.report.notes.append(f"the planner's statistics that the backup has were not all set: {error}")
             return
-        self._statistics_came = True
+        self._statistics_came = refused is not None
         if refused and not self.options.analyze:  # else they are gathered, and nothing is amiss
             self.report.notes.append(f"the server refused the planner's statistics of {refused} tables or indexes")
 

@@ -64,7 +64,7 @@ ORDER BY n.nspname, c.relname
 
 # No backup holds the rows of foreign tables, of materialized views that are not filled, and on a standby of unlogged tables. Nor
 # may statistics tell of them: neither their own, nor those of what inherits rows from them or is a view of them, at any remove.
-_STATISTICS_OF_OTHERS = f"""
+_OTHERS = f"""
 WITH RECURSIVE passed_on (source, target) AS (
   SELECT inhrelid, inhparent FROM pg_inherits
   UNION ALL
@@ -76,12 +76,15 @@ others (oid) AS (
     OR (c.relkind = 'r' AND c.relpersistence = 'u' AND pg_is_in_recovery()))
   UNION
   SELECT p.target FROM others AS o JOIN passed_on AS p ON p.source = o.oid)
-SELECT EXISTS (
-  SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  JOIN pg_stats AS s ON s.schemaname = n.nspname AND s.tablename = c.relname
-  WHERE c.oid IN (SELECT oid FROM others UNION ALL
-    SELECT i.indexrelid FROM pg_index AS i JOIN others AS o ON o.oid = i.indrelid))
+SELECT coalesce(array_agg(n.nspname::text), '{{}}'), coalesce(array_agg(c.relname::text), '{{}}')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid IN (SELECT oid FROM others UNION ALL
+  SELECT i.indexrelid FROM pg_index AS i JOIN others AS o ON o.oid = i.indrelid)
 """  # noqa: S608  nothing from outside is in it
+_HAVE_STATISTICS = """
+SELECT EXISTS (SELECT FROM unnest(%s::text[], %s::text[]) AS others (schema, name)
+  JOIN pg_stats AS s ON s.schemaname = others.schema AND s.tablename = others.name)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +154,12 @@ def countable(tables: Sequence[Table], *, in_recovery: bool = False) -> Iterator
 def statistics_of_others(connection: Connection) -> bool:
     """Tell whether statistics that pg_dump would write hold values of rows that a backup does not hold."""
     with connection.cursor() as cursor:
-        cursor.execute(_STATISTICS_OF_OTHERS)
-        return bool((cursor.fetchone() or (True,))[0])
+        cursor.execute(_OTHERS)
+        schemas, names = cursor.fetchall()[0]
+        if names:
+            cursor.execute(_HAVE_STATISTICS, (schemas, names))
+            return bool(cursor.fetchall()[0][0])
+    return False
 
 
 def _can_be_streamed(table: Table) -> bool:
