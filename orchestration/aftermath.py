@@ -102,9 +102,9 @@ TELLERS: tuple[Callable[[Aftermath], None], ...] = (mirror_audit, write_metrics,
 
 
 def tell_how_things_stand(job: Job, repository: Repository | None, error: BaseException | None = None) -> None:
-    """Tell everybody; who fails at it hinders nobody else."""
+    """Tell everybody; who fails at it hinders nobody else. Of a job that only looked there is nothing to tell but a failure."""
     after = Aftermath(job, repository, error)
-    for tell in TELLERS:
+    for tell in (mirror_audit,) if job.only_looks and error is None else TELLERS:
         try:
             tell(after)
         except Exception as failure:  # noqa: BLE001  the job has ended, and whatever happens here must not change how

@@ -88,6 +88,8 @@ class Job:
         self.progress = Progress(f"{self.artifact}-progress", f"{kind} {self.id}")
         self.log = get_run_logger()
         self._row = self._new_row(backup_id, recorded=recorded)
+        self.only_looks = not recorded and kind not in _QUIET
+        """Whether it changes nothing, so that things stand afterwards as they did."""
         self._recorded = recorded and kind not in _QUIET
         self._record = None if kind in _QUIET else JobEntries(self.settings, kind, type, self.id, backup_id)
         self._closed = False

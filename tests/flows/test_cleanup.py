@@ -63,7 +63,9 @@ def test_a_dry_run_says_what_would_go_and_the_run_does_just_that(
     monkeypatch.setenv("BACKUP_REPLICAS", replica.as_uri())
     assert replication()["status"] == "completed"
 
+    shown = installation.artifacts("holdfast-dashboard")
     planned = cleanup(dry_run=True).unwrap()
+    assert installation.artifacts("holdfast-dashboard") == shown, "nothing has changed that it would show"
     assert [(one["jobId"], one["why"]) for one in planned["deleted"]] == [(IDS[3], "older than 365 days")]
     (copied,) = planned["replicas"]
     assert [one["jobId"] for one in copied["deleted"]] == [IDS[3]]
@@ -71,6 +73,7 @@ def test_a_dry_run_says_what_would_go_and_the_run_does_just_that(
     assert planned["rows"] is None
 
     done = cleanup(job_id="cleanup_of_a_test").unwrap()
+    assert installation.artifacts("holdfast-dashboard") != shown
     assert (done["jobId"], done["type"], done["status"], done["dryRun"]) == ("cleanup_of_a_test", "cleanup", "completed", False)
     assert done["deleted"] == planned["deleted"]
     assert there(installation) == [*IDS[:3], IDS[4]]
