@@ -17,7 +17,7 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from holdfast.errors import DamagedError
-from holdfast.postgres import planner_statistics
+from holdfast.postgres import facts, planner_statistics
 from holdfast.postgres.archive import STATISTICS, ArchiveEntry, read_statistics, write_list
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
 from holdfast.postgres.contents import BackupContents, TableStream, as_readable
@@ -36,6 +36,7 @@ _SPEED = {"synchronous_commit": "off"}
 # What is read here was written a moment ago and is mostly in the kernel's memory still: to hand each read to another process
 # costs more than it saves. docs/decisions/0012-restore-speed.md has the figures.
 _SPEED_SINCE = {18: {"effective_io_concurrency": "0"}}
+_SORTING = ("encoding", "locale_provider", "collate", "locale", "icu_rules", "collation_version")
 _UNLIMITED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 # What a session that takes rows in must not inherit from roles or databases.
 _SESSION = """
@@ -145,19 +146,24 @@ class Loader:
     def load_statistics(self) -> int | None:
         """Set the source's planner statistics; return how many relations' the server refused. They come after all indexes.
 
-        None: not one was set, for the backup has none, or the server takes none, or to analyze all takes no longer.
+        None: not one was set: the backup has none, the server takes none or sorts otherwise, or to analyze takes no longer.
         """
         if not self._statistics or self._server.major < planner_statistics.SINCE_MAJOR:
             return None
         session = [entry.definition for entry in self._contents.archive.entries if entry.kind in {"ENCODING", "STDSTRINGS"}]
         texts = (text for number, text in read_statistics(self._contents.base_path()) if number in self._statistics)
         with self._connection() as connection, database_errors(self._database, "setting statistics"):
-            if self._analyze and not planner_statistics.worth_setting(connection):
+            if not self._sorts_alike(connection) or (self._analyze and not planner_statistics.worth_setting(connection)):
                 return None
             planner_statistics.note_sizes(connection, self._contents.truth.tables)
             refused = planner_statistics.set_statistics(connection, session, texts, check=self._limit.check)
         self._statistics_came = True
         return refused
+
+    def _sorts_alike(self, connection: Connection) -> bool:
+        """Tell whether texts are in the source's order here: what is known of their values is kept in that order."""
+        here, there = facts.database_facts(connection), self._contents.truth.database
+        return all(here[name] == there.get(name) for name in _SORTING)
 
     def analyze(self, worker: int, workers: int) -> None:
         """Gather the planner's statistics of this worker's share of the tables."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,6 +259,17 @@ def test_statistics_come_in_every_encoding_and_way_to_write_texts(
         known = rows(source, "SET standard_conforming_strings = on; " + bytes_known)
         assert len(known) == 1
         assert rows(target, "SET standard_conforming_strings = on; " + bytes_known) == known
+
+
+def test_statistics_of_texts_that_were_sorted_otherwise_are_not_set(
+    source: DatabaseUrl, target: DatabaseUrl, tmp_path: Path
+) -> None:
+    def sort_otherwise(truth: dict[str, Any]) -> None:
+        truth["database"]["collation_version"] = "of another system"
+
+    report = restore(back_up(source, proof="counts", tamper=sort_otherwise), target, tmp_path, analyze=False)
+    assert rows(target, KNOWN) == []
+    assert any("statistics were not gathered" in note for note in report.notes)
 
 
 def test_single_tables_bring_their_own_statistics_alone(source: DatabaseUrl, target: DatabaseUrl, tmp_path: Path) -> None:
