@@ -69,7 +69,10 @@ Unproven = Annotated[
     typer.Option("--unproven", help="Do not compare a new database with what the source held; nothing vouches for it then."),
 ]
 NoAnalyze = Annotated[
-    bool, typer.Option("--no-analyze", help="Leave a database's planner statistics to the server, in its own time.")
+    bool,
+    typer.Option(
+        "--no-analyze", help="Gather no planner's statistics that the backup has not; the server does, in its own time."
+    ),
 ]
 EnvFile = Annotated[
     Path | None,

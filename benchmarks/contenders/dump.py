@@ -44,7 +44,7 @@ def pg_restore_and_analyze(stage: Stage) -> Contender:
         analyze = (str(Path(stage.tool("pg_dump")).with_name("vacuumdb")), "-Z", "-j2", "-q", "-d", str(stage.restored))
         return loads(stage, in_turn(load_file(stage, stage.dump), analyze))
 
-    how = "the same, then `vacuumdb -Z -j2`, which a restore by Holdfast includes"
+    how = "the same, then `vacuumdb -Z -j2`, for after a restore by Holdfast every table has statistics, too"
     return Contender("pg_restore-analyze", "pg_restore -j2, ANALYZE", how, {RESTORE: step})
 
 

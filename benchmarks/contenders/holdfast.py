@@ -49,7 +49,7 @@ def command_unproven(stage: Stage) -> Contender:
         command = (HOLDFAST, *arguments, "--json")
         return Step(command, stage.environment(_COMMAND), stage.drop_restored, stage.drop_restored, stage.folder / "stdout")
 
-    how = "`holdfast restore latest --mode new --unproven --no-analyze`, which does what `pg_restore` does and no more"
+    how = "`holdfast restore latest --mode new --unproven --no-analyze`, which gathers no statistics, and sets the backup's"
     return Contender("holdfast-unproven", "holdfast, no proof, no ANALYZE", how, {RESTORE: restore})
 
 
@@ -110,10 +110,13 @@ def engine_unproven(stage: Stage) -> Contender:
 
 
 def engine_bare(stage: Stage) -> Contender:
-    """A restore that does what pg_restore does, and no more: no proof, no ANALYZE."""
+    """A restore that proves and gathers as little as pg_restore does; it sets the statistics that the backup has."""
     steps = {RESTORE: lambda: _restores(stage, "engine", "--unproven", "--no-analyze")}
     return Contender(
-        "engine-bare", "engine, no proof, no ANALYZE", "the engine, its restore doing what `pg_restore` does and no more", steps
+        "engine-bare",
+        "engine, no proof, no ANALYZE",
+        "the engine, its restore gathering no statistics, and setting the backup's",
+        steps,
     )
 
 
