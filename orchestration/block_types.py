@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -24,29 +25,39 @@ _DECIDED_BY_OTHERS = (
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START",
     "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION",
     "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION",
-    "PREFECT_API_DATABASE_CONNECTION_URL",
-    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_API_DATABASE_",
+    "PREFECT_SERVER_DATABASE_",
+    "PREFECT_PROFILE",
 )
-"""Where one of these is set, blocks are registered as it says, or into another database."""
+"""How names of variables begin by which blocks are registered otherwise, or into another database."""
+
+_FILES_OF_SETTINGS = ("profiles.toml", "prefect.toml", "pyproject.toml", ".env")
+"""What Prefect reads beside its database, and what may say the same."""
+
+_ALL_ANEW = {"PREFECT_SERVER_MEMO_STORE_PATH": os.devnull}
+"""Prefect remembers that it has registered all of these versions, but not that the database still has it."""
 
 
 def settings_of_start(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what keeps the server from registering what it has: nothing where a type may be missing or somebody else decides."""
-    if not _is_ours(environment):
+    """Return what keeps the server from registering what it has, or where a type may be missing, what has it register all.
+
+    Nothing where somebody else decides.
+    """
+    if not _is_ours(folder, environment):
         return {}
     try:
         noted = json.loads((folder / _NOTE).read_text())
         collections, types = noted["collections"], set(noted["types"])
     except (OSError, ValueError, KeyError, TypeError):  # none, or none of ours
-        return {}
+        return _ALL_ANEW
     if not types or collections != _collections() or not types <= _types(folder):
-        return {}
+        return _ALL_ANEW
     return {"PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false", "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false"}
 
 
 def note_registered(folder: Path, environment: Mapping[str, str]) -> None:
     """Note that the server has registered all types; it answers only after that."""
-    if not _is_ours(environment):
+    if not _is_ours(folder, environment):
         return
     with contextlib.suppress(OSError):  # without the note the next start takes longer, and no more
         fresh = folder / f"{_NOTE}.new"
@@ -54,8 +65,9 @@ def note_registered(folder: Path, environment: Mapping[str, str]) -> None:
         fresh.replace(folder / _NOTE)
 
 
-def _is_ours(environment: Mapping[str, str]) -> bool:
-    return not any(name in environment for name in _DECIDED_BY_OTHERS)
+def _is_ours(folder: Path, environment: Mapping[str, str]) -> bool:
+    named = any(name.upper().startswith(_DECIDED_BY_OTHERS) for name in environment)  # Prefect takes small letters, too
+    return not named and not any((folder / name).exists() for name in _FILES_OF_SETTINGS)
 
 
 def _collections() -> dict[str, Any]:
