@@ -34,16 +34,28 @@ from orchestration.recovery.trouble_book import trouble_judgement
 if TYPE_CHECKING:
     from prefect.client.orchestration.routes import ServerRoutes
 
+_OPENED_BY_LOOKING = frozenset({"key", "repository"})
+"""The alarms that a job which only looks may open when it fails, and so has to show as mended when it does not."""
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """A job that has ended, and how things stand after it. `repository` is None where it could not be opened."""
+    """A job that has ended, and how things stand after it. `repository` is None where it could not be opened.
+
+    `closed` is the dead work that it found and closed.
+    """
 
     job: Job
     repository: Repository | None
     error: BaseException | None = None
+    closed: Sequence[str] = ()
+
+    @cached_property
+    def has_news(self) -> bool:
+        """Whether things may stand otherwise than before. After a job that only looked they do so seldom."""
+        return not self._only_looked or bool(self.closed) or not _OPENED_BY_LOOKING.isdisjoint(self._opened)
 
     @cached_property
     def overview(self) -> Overview:
@@ -56,7 +68,7 @@ class Aftermath:
     @cached_property
     def judgement(self) -> Judgement:
         """Judge what there is to be alarmed about."""
-        ended = Ended(self.job.kind, self.job.type, self.error)
+        ended = None if self._only_looked else Ended(self.job.kind, self.job.type, self.error)  # a plan mends nothing
         threshold, full = self.job.settings.failure_notification_threshold, self.job.settings.storage_full_percent
         found = judge(self.overview, ended, threshold=threshold, full_percent=full)
         if self.job.kind == "monitor":
@@ -67,6 +79,10 @@ class Aftermath:
     def alarms(self) -> Judgement:
         """Join what was judged now with the alarms that are open: what could not be judged now is still so."""
         return with_open(self.judgement, self._opened)
+
+    @property
+    def _only_looked(self) -> bool:
+        return self.job.only_looks and self.error is None
 
     @cached_property
     def _opened(self) -> Judgement:
@@ -101,11 +117,14 @@ TELLERS: tuple[Callable[[Aftermath], None], ...] = (mirror_audit, write_metrics,
 """Who tells of it, in this order."""
 
 
-def tell_how_things_stand(job: Job, repository: Repository | None, error: BaseException | None = None) -> None:
-    """Tell everybody; who fails at it hinders nobody else. Of a job that only looked there is nothing to tell but a failure."""
-    after = Aftermath(job, repository, error)
-    for tell in (mirror_audit,) if job.only_looks and error is None else TELLERS:
+def tell_how_things_stand(
+    job: Job, repository: Repository | None, error: BaseException | None = None, closed: Sequence[str] = ()
+) -> None:
+    """Tell everybody; who fails at it hinders nobody else. Where there is no news, only the audit log is seen to."""
+    after = Aftermath(job, repository, error, closed)
+    for tell in TELLERS:
         try:
-            tell(after)
+            if tell is mirror_audit or after.has_news:
+                tell(after)
         except Exception as failure:  # noqa: BLE001  the job has ended, and whatever happens here must not change how
             _log.warning("%s could not be done: %s", tell.__name__, failure)

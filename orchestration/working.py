@@ -50,10 +50,10 @@ def at_work(job: Job, opened: Callable[[Job], AbstractContextManager[Opened]]) -
             found = held.enter_context(opened(job))
             repository = found.repository if isinstance(found, Source) else found
             repository.use_cache(cache_folder(job.settings))
-            close_dead_work(job.mirror, repository, job.settings.target)
+            closed = close_dead_work(job.mirror, repository, job.settings.target)
             yield job, found
         except Exception as error:
             job.give_up(error)
             tell_how_things_stand(job, repository, error)
             raise
-        tell_how_things_stand(job, repository)
+        tell_how_things_stand(job, repository, closed=closed)

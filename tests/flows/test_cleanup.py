@@ -13,14 +13,18 @@ import pytest
 
 from flows.cleanup import cleanup
 from flows.replication import replication
+from holdfast.alarms import Alarm
 from holdfast.catalog.mirror import Mirror
 from holdfast.catalog.records import MaintenanceRecord
 from holdfast.cleanup import PURPOSE
 from holdfast.errors import BusyError, CleanupFailedError
+from holdfast.open_alarms import OpenAlarm
 from holdfast.opening import open_catalog
+from holdfast.process_identity import this_process
 from holdfast.repository import Repository
 from holdfast.storage import LocalStorage
 from orchestration import events
+from orchestration.alarm_book import AlarmBook
 from orchestration.dead_work import close_dead_work
 from tests.flows.conftest import Installation, until
 from tests.repository.making import back_up
@@ -97,6 +101,27 @@ def test_a_dry_run_says_what_would_go_and_the_run_does_just_that(
     assert installation.events("cleanup_of_a_test")["holdfast.cleanup.completed"]["deleted"] == done["deleted"]
     assert IDS[3] in installation.artifacts("cleanup-plan")[-1]
     assert "cleanup_of_a_test" in installation.artifacts("cleanup-summary")[-1]
+
+
+def test_a_dry_run_tells_of_what_it_found_dead_or_opens_again_and_mends_nothing_that_it_only_planned(
+    installation: Installation,
+) -> None:
+    book = AlarmBook(None)
+    opened = {key: OpenAlarm(Alarm(key, "is wrong", "it is", "mend it"), datetime.now(UTC)) for key in ("cleanup", "key")}
+    book.write(book.read(), opened)
+    try:
+        cleanup(dry_run=True)
+        assert book.read().keys() & opened.keys() == {"cleanup"}
+    finally:
+        book.write(book.read(), {})
+
+    mine = this_process()
+    with installation.catalog() as catalog:
+        catalog.open_job("backup_of_nobody", "secrets", {**mine, "processStartedAt": mine["processStartedAt"] - 100})
+    shown = installation.artifacts("holdfast-dashboard")
+    cleanup(dry_run=True)
+    assert installation.row("backup_of_nobody").status == "failed"
+    assert installation.artifacts("holdfast-dashboard") != shown
 
 
 def test_while_backups_of_a_type_fail_nothing_of_it_goes_and_it_is_said(installation: Installation, old: Repository) -> None:
