@@ -73,6 +73,7 @@ def _serve(listening: socket.socket) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    import blocks.notifications  # noqa: F401  now, for when one is to be sent, another version may lie on the disk
     from orchestration.second_tries import SecondTries
 
     gc.disable()
