@@ -7,6 +7,7 @@ The rows of a table are in `base` or in its stream, never in both: pg_dump is to
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,8 @@ GLOBALS, BASE, TRUTH = "globals", "base", "truth"
 DEFAULT_STREAM_THRESHOLD_BYTES = 8 << 20
 
 Progress = Callable[[int], None] | None
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +123,13 @@ class DatabaseDump:
 
     def store_base(self, on_progress: Progress = None) -> Entry:
         """Store the archive of pg_dump: everything but the rows of the streamed tables, whose statistics are in it."""
-        arguments: list[str | bytes] = ["-Fc", "-Z0", "-w", f"--snapshot={self._snapshot.id}"]
-        arguments.append(f"--lock-wait-timeout={self._lock_wait_ms}")
-        # A name quoted for SQL is also pg_dump's pattern for exactly this name, and pg_dump wants the server's encoding.
-        arguments += [b"--exclude-table-data=" + table.stored_name for table in self._plan.streamed]
-        if self._snapshot.database["in_recovery"]:
-            arguments.append("--no-unlogged-table-data")
         if self._statistics:
-            arguments.append("--statistics")
-        with self._run("pg_dump", arguments) as child:
-            return self._writer.store(BASE, "pg_dump_custom", child.stdout, on_progress=on_progress)
+            try:
+                return self._store_archive(on_progress, "--statistics")
+            except ToolFailedError as error:
+                # Statistics that are damaged, or hold a value that its type no longer reads, must not cost a backup of the rows.
+                _log.warning("The backup is made without the planner's statistics, with which it failed: %s", error)
+        return self._store_archive(on_progress)
 
     def store_table(self, table: Table, on_progress: Progress = None) -> Entry:
         """Store the rows of one table of the plan; `Entry.lines` is how many the server says it has sent."""
@@ -198,6 +198,7 @@ class DatabaseDump:
     @cached_property
     def _plan(self) -> DumpPlan:
         streamed = tuple(self._snapshot.streams(self.options.table_stream_threshold_bytes))
+        _ = self._statistics  # asked now: whoever counts rows has the snapshot's turn for long
         total = sum(table.size_bytes for table in self._snapshot.tables())
         return DumpPlan(streamed, total - sum(table.size_bytes for table in streamed))
 
@@ -205,7 +206,17 @@ class DatabaseDump:
     def _role_passwords(self) -> bool:
         return self.options.include_role_passwords and self._snapshot.may_read_passwords()
 
-    @property
+    def _store_archive(self, on_progress: Progress, *more: str) -> Entry:
+        arguments: list[str | bytes] = ["-Fc", "-Z0", "-w", f"--snapshot={self._snapshot.id}", *more]
+        arguments.append(f"--lock-wait-timeout={self._lock_wait_ms}")
+        # A name quoted for SQL is also pg_dump's pattern for exactly this name, and pg_dump wants the server's encoding.
+        arguments += [b"--exclude-table-data=" + table.stored_name for table in self._plan.streamed]
+        if self._snapshot.database["in_recovery"]:
+            arguments.append("--no-unlogged-table-data")
+        with self._run("pg_dump", arguments) as child:
+            return self._writer.store(BASE, "pg_dump_custom", child.stdout, on_progress=on_progress)
+
+    @cached_property
     def _statistics(self) -> bool:
         """Whether the planner's statistics come along: all or none, for pg_dump can't leave a table's out."""
         return self._tool("pg_dump").major >= planner_statistics.SINCE_MAJOR and not self._snapshot.statistics_of_others()

@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from holdfast.errors import DamagedError
 from holdfast.postgres import facts, planner_statistics
-from holdfast.postgres.archive import STATISTICS, ArchiveEntry, read_statistics, write_list
+from holdfast.postgres.archive import STATISTICS, Archive, ArchiveEntry, read_statistics, write_list
 from holdfast.postgres.connection import DatabaseUrl, connect, database_errors, qualified, server_version
 from holdfast.postgres.contents import BackupContents, TableStream, as_readable
 from holdfast.postgres.early_indexes import EarlyIndexes
@@ -87,7 +87,7 @@ class Loader:
         self._early = EarlyIndexes(entries or contents.archive.entries, [stream.table.key for stream in streams])
         with closing(connect(database)) as connection:
             self._server = server_version(connection)
-        self._statistics = {entry.id for entry in entries or contents.archive.entries if entry.kind == STATISTICS}
+        self._statistics = _statistics(contents.archive, entries or contents.archive.entries)
         self._statistics_came = False
         self._to_analyze: list[str] | None = None
         self._asking = threading.Lock()
@@ -169,6 +169,7 @@ class Loader:
         """Gather the planner's statistics of this worker's share of the tables."""
         with self._connection() as connection, connection.cursor() as cursor, database_errors(self._database, "analyzing"):
             for statement in self._analyzing(connection)[worker::workers]:
+                self._limit.check()
                 cursor.execute(statement)
 
     def _analyzing(self, connection: Connection) -> list[str]:
@@ -226,6 +227,16 @@ class Loader:
             with connection.cursor() as cursor:
                 cursor.execute("".join(f"SET {name} = {value};" for name, value in self._speed.items()))
             yield connection
+
+
+def _statistics(archive: Archive, chosen: Sequence[ArchiveEntry]) -> set[int]:
+    """Number the statistics that may be set: not those of a parent without all its children, for they tell of their rows, too."""
+    ids = {entry.id for entry in chosen}
+    parents: set[int] = set()
+    for entry in reversed(archive.entries):  # children come after their parents
+        if entry.kind == "TABLE" and (entry.id not in ids or entry.id in parents):
+            parents.update(entry.needs)
+    return {entry.id for entry in chosen if entry.kind == STATISTICS and not parents.intersection(entry.needs)}
 
 
 def prepare_session(connection: Connection) -> None:

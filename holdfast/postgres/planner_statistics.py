@@ -25,6 +25,9 @@ _RANGES_SINCE_MAJOR = 17  # before, pg_stats does not show what is known of rang
 # Outside of a pair of quotes, only its end has a bracket that closes; names are the only texts in it.
 _OF_THE_RELATION = re.compile(rb"\ASELECT \* FROM pg_catalog\.pg_restore_relation_stats\((?:[^']|'[^']*')*?\);\n")
 
+# What the server refuses it would write to its log, with the whole statement. Not everybody may tell it not to.
+_QUIET = "SELECT set_config('log_min_messages', 'fatal', false) WHERE has_parameter_privilege('log_min_messages', 'SET');"
+
 # These are asked where search_path is empty, so that names are those of the catalog.
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhassubclass, pg_relation_size(c.oid) AS size_bytes,
@@ -62,7 +65,7 @@ WHERE t.typanalyze::oid >= 16384
 """  # noqa: S608  nothing from outside is in it
 
 _ANALYZABLE = f"""
-SELECT t.quoted, t.relkind = 'p', t.nspname::text, t.relname::text, ARRAY(
+SELECT t.quoted, t.nspname::text, t.relname::text, ARRAY(
     SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
     WHERE i.indrelid = t.oid AND i.indexprs IS NOT NULL),
   e.stxrelid IS NOT NULL AND (t.size_bytes > 0 OR t.relkind = 'p'), e.columns
@@ -102,30 +105,31 @@ def set_statistics(
     `session` is what the archive says of its texts' encoding; after it, only bytes are to be sent. `check` raises where the work
     is to stop. What the server says of a refusal may quote rows, and is not kept.
     """
-    refused = 0
+    refused, settling = 0, b""
     with connection.cursor() as cursor:
-        cursor.execute("SET client_min_messages = warning; SET escape_string_warning = off;" + "".join(session))
+        cursor.execute("SET client_min_messages = warning; SET escape_string_warning = off;" + _QUIET + "".join(session))
         for text in statements:
             check()
             if of_columns := _OF_THE_RELATION.sub(b"", text, count=1):
-                refused += not _is_set(connection, of_columns)
+                taken = _is_taken(connection, settling + b"BEGIN;" + of_columns)
+                refused += not taken
+                settling = b"COMMIT;" if taken else b"ROLLBACK;"  # goes with what comes next: one answer to wait for, not two
+        if settling:
+            cursor.execute(settling)
     return refused
 
 
-def _is_set(connection: Connection, text: bytes) -> bool:
-    """Set one relation's statistics, all or none of them."""
+def _is_taken(connection: Connection, text: bytes) -> bool:
+    """Tell whether the server takes all of one relation's statistics; the transaction stays open."""
     del connection.notices[:]
     with connection.cursor() as cursor:
         try:
-            cursor.execute(b"BEGIN;" + text)
+            cursor.execute(text)
         except psycopg2.Error:
             if connection.closed:
                 raise
-            taken = False
-        else:
-            taken = not connection.notices  # the server only warns of what it leaves out
-        cursor.execute("COMMIT" if taken else "ROLLBACK")
-    return taken
+            return False
+    return not connection.notices  # the server only warns of what it leaves out
 
 
 def note_sizes(connection: Connection, tables: Sequence[TableTruth]) -> None:
@@ -142,8 +146,10 @@ def analyze_all(connection: Connection) -> list[str]:
     major = connection.server_version // 10000
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT quoted, relkind = 'p' FROM ({_TABLES}) AS t ORDER BY size_bytes DESC")  # noqa: S608
-        # Before ANALYZE ONLY, that of a partitioned table would read all partitions again.
-        return [_analyze(table, whole=partitioned) for table, partitioned in cursor.fetchall() if not partitioned or major >= 18]
+        if major >= SINCE_MAJOR:
+            return [_analyze(table) for table, _ in cursor.fetchall()]
+        # ANALYZE of a partitioned table would read all partitions again.
+        return [f"ANALYZE {table}" for table, partitioned in cursor.fetchall() if not partitioned]
 
 
 def analyze_lacking(connection: Connection, source_major: int) -> list[str]:
@@ -156,14 +162,14 @@ def analyze_lacking(connection: Connection, source_major: int) -> list[str]:
         cursor.execute(_LACKING, (source_major < _RANGES_SINCE_MAJOR,))
         lacking = set(cursor.fetchall())
         cursor.execute(_ANALYZABLE)
-        for table, partitioned, schema, name, indexes, extended, columns in cursor.fetchall():
+        for table, schema, name, indexes, extended, columns in cursor.fetchall():
             if any((schema, one) in lacking for one in (name, *indexes)):
-                found.append(_analyze(table, whole=partitioned))
+                found.append(_analyze(table))
             elif extended:
-                found.append(_analyze(table, whole=partitioned, columns=columns))
+                found.append(_analyze(table, columns))
     return found
 
 
-def _analyze(table: str, *, whole: bool, columns: str | None = None) -> str:
-    """Write one statement; of a `whole` made of partitions these are not analyzed with it."""
-    return f"ANALYZE {'ONLY ' if whole else ''}{table}{f' ({columns})' if columns else ''}"
+def _analyze(table: str, columns: str | None = None) -> str:
+    """Write one statement; partitions and children are not analyzed with their parent, for each has a statement of its own."""
+    return f"ANALYZE ONLY {table}{f' ({columns})' if columns else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,22 +147,28 @@ def test_only_what_has_no_statistics_is_analyzed(database: DatabaseUrl, target: 
         CREATE STATISTICS of_two ON a, b FROM together;
         ANALYZE known, together, widened, few_ranges;
         ALTER TABLE widened ADD COLUMN later integer DEFAULT 5;
+        CREATE TABLE parent (n integer) WITH (autovacuum_enabled = off);
+        CREATE TABLE child () INHERITS (parent) WITH (autovacuum_enabled = off);
+        INSERT INTO child SELECT generate_series(1, 100);
+        ANALYZE child;
         """,
     )
     # Statistics that tell of rows as they were before came along; those that tell of these rows were gathered anew.
-    rows(database, "UPDATE known SET n = 7; UPDATE together SET wide = 'other'")
+    rows(database, "UPDATE known SET n = 7; UPDATE child SET n = 7; UPDATE together SET wide = 'other'")
     restore(back_up(database), target, tmp_path)
     assert rows(target, "SELECT count(*) FROM pg_stats WHERE tablename = 'never'") == [(1,)]
     assert rows(target, "SELECT n_distinct FROM pg_stats WHERE tablename = 'known'") == [(-1,)]
+    family = "SELECT n_distinct, inherited FROM pg_stats WHERE tablename IN ('parent', 'child')"
+    assert sorted(rows(target, family)) == [(-1, False), (1, True)]
     assert rows(target, "SELECT most_common_vals::text FROM pg_stats WHERE attname = 'wide'") == [("{same}",)]
     assert rows(target, "SELECT attname FROM pg_stats WHERE tablename = 'widened' ORDER BY 1") == [("later",), ("n",)]
     assert rows(target, "SELECT count(*) FROM pg_stats WHERE tablename = 'few_ranges'") == [(1,)]
     assert rows(target, "SELECT dependencies::text FROM pg_stats_ext") == [('{"1 => 2": 1.000000, "2 => 1": 1.000000}',)]
-    assert lacking(target) == ["ANALYZE public.together (a, b)"]
+    assert lacking(target) == ["ANALYZE ONLY public.together (a, b)"]
 
 
 def test_statistics_that_the_server_refuses_are_gathered_and_nothing_of_them_is_told(
-    database: DatabaseUrl, target: DatabaseUrl, tmp_path: Path
+    database: DatabaseUrl, target: DatabaseUrl, tmp_path: Path, server: EmbeddedServer
 ) -> None:
     load_sql(
         database,
@@ -169,7 +176,9 @@ def test_statistics_that_the_server_refuses_are_gathered_and_nothing_of_them_is_
         b"INSERT INTO judged SELECT 'unmentionable', i FROM generate_series(1, 50) AS i;"
         b"INSERT INTO judged SELECT 'good', i FROM generate_series(1, 50) AS i; ANALYZE judged;"
         b"DELETE FROM judged WHERE word = 'unmentionable';"
-        b"ALTER DOMAIN allowed ADD CHECK (VALUE <> 'unmentionable'); ",
+        b"CREATE FUNCTION judge(word text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN "
+        b"IF word ^@ ''un'' THEN RAISE EXCEPTION ''% is not allowed'', word; END IF; RETURN true; END';"
+        b"ALTER DOMAIN allowed ADD CHECK (judge(VALUE));",
     )
     backup = back_up(database)
     values = "SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'judged' AND attname = 'word'"
@@ -180,6 +189,46 @@ def test_statistics_that_the_server_refuses_are_gathered_and_nothing_of_them_is_
         assert rows(other, "SELECT tablename FROM pg_stats WHERE schemaname = 'public'") == [("large",)]
     assert any("refused the planner's statistics of 1 tables or indexes" in note for note in report.notes)
     assert not any("unmentionable" in note for note in report.notes)
+    assert b"unmentionable" not in (server.data_dir / "log").read_bytes()
+
+
+def test_damaged_statistics_cost_no_backup(
+    database: DatabaseUrl, target: DatabaseUrl, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_sql(
+        database,
+        b"CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE moods (mood mood) WITH (autovacuum_enabled = off);"
+        b"INSERT INTO moods SELECT unnest(ARRAY['sad', 'glad', 'sad', 'glad']::mood[]); ANALYZE moods;"
+        b"DELETE FROM moods WHERE mood = 'glad'; SET allow_system_table_mods = on; DELETE FROM pg_enum WHERE enumlabel = 'glad';",
+    )
+    backup = back_up(database, proof="counts")
+    assert "without the planner's statistics, with which it failed" in caplog.text
+    assert STATISTICS.encode() not in base_of(backup)
+    report = restore(backup, target, tmp_path)
+    assert report.proof is not None
+    assert report.proof.problems == []
+    assert rows(target, "SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'moods'") == [("{sad}",)]
+
+
+def test_a_user_who_may_not_look_at_statistics_can_back_up(database: DatabaseUrl) -> None:
+    load_sql(
+        database,
+        b"CREATE TABLE own (n integer); INSERT INTO own VALUES (1), (1); ANALYZE own;"
+        b"CREATE ROLE unlooking LOGIN; REVOKE SELECT ON pg_stats FROM PUBLIC; GRANT SELECT ON own TO unlooking;",
+    )
+    try:
+        repository, manifest = back_up(replace(database, user="unlooking"), proof="counts")
+    finally:
+        rows(database, "DROP OWNED BY unlooking; DROP ROLE unlooking")
+    assert STATISTICS.encode() not in base_of((repository, manifest))
+
+
+def test_a_parent_restored_without_its_children_knows_nothing_of_their_rows(
+    source: DatabaseUrl, target: DatabaseUrl, tmp_path: Path
+) -> None:
+    restore(back_up(source, proof="counts"), target, tmp_path, tables=["parent", "kinds"], analyze=False)
+    assert rows(target, "SELECT tablename FROM pg_stats WHERE inherited") == []
+    assert rows(target, "SELECT EXISTS (SELECT FROM pg_stats WHERE tablename = 'kinds')") == [(True,)]
 
 
 def test_statistics_tell_nothing_of_rows_that_are_not_in_the_backup(database: DatabaseUrl) -> None:
