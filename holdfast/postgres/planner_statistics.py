@@ -20,6 +20,7 @@ SINCE_MAJOR = 18
 _LOCKED_AT_ONCE = 200
 # Smaller tables are read sooner than what is known of them is set: docs/decisions/0012-restore-speed.md has the figures.
 _WORTH_BYTES = 32 << 10
+_SAMPLED_BYTES = 4 << 20  # a larger table takes ANALYZE hardly longer: it reads a sample
 _RANGES_SINCE_MAJOR = 17  # before, pg_stats does not show what is known of ranges, and pg_dump reads that view
 
 # Outside of a pair of quotes, only its end has a bracket that closes; names are the only texts in it.
@@ -92,8 +93,9 @@ WHERE c.relkind = 'r' AND c.reltuples < 0 AND pages > 0
 
 def worth_setting(connection: Connection) -> bool:
     """Tell whether it would take longer to analyze all tables, as large as they are on average."""
+    average = f"SELECT coalesce(avg(least(size_bytes, {_SAMPLED_BYTES})), 0) FROM ({_TABLES}) AS t WHERE size_bytes > 0"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT coalesce(avg(size_bytes), 0) FROM ({_TABLES}) AS t WHERE size_bytes > 0")  # noqa: S608
+        cursor.execute(average)
         return bool(cursor.fetchall()[0][0] >= _WORTH_BYTES)
 
 

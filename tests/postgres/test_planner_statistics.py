@@ -123,9 +123,12 @@ def test_tables_that_are_read_sooner_than_their_statistics_are_set_are_analyzed(
     load_sql(
         database,
         b"CREATE TABLE small (n integer) WITH (autovacuum_enabled = off); INSERT INTO small VALUES (1), (1); ANALYZE small;"
-        b"UPDATE small SET n = 2",
+        b"UPDATE small SET n = 2;"
+        # One that is large makes the many no larger.
+        b"DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE TABLE small_%s AS SELECT 1 AS n', i); END LOOP; END $$;"
+        b"CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 10000)",
     )
-    restore(back_up(database), target, tmp_path)
+    restore(back_up(database, threshold_bytes=ALL_IN_BASE, proof="counts"), target, tmp_path)
     assert rows(target, "SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'small'") == [("{2}",)]
 
 
