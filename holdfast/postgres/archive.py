@@ -21,6 +21,8 @@ from holdfast.errors import DamagedError, RefusedError
 _OLDEST, _NEWEST = (1, 12), (1, 16)
 NO_SECTION, PRE_DATA, DATA, POST_DATA = 1, 2, 3, 4
 STATISTICS = "STATISTICS DATA"
+_BLOCK_BYTES = 1 << 20
+_MOST_STATISTICS_BYTES = 16 << 20  # to set them takes five times as much memory; ANALYZE takes it from the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ def write_list(entries: Iterable[ArchiveEntry], folder: Path) -> Path:
 
 
 def read_statistics(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Read the statements that set planner's statistics: each entry's number, and its text in the archive's encoding."""
+    """Read the statements that set planner's statistics: each entry's number, and its text in the archive's encoding.
+
+    The text is empty where it is too large to be sent at once.
+    """
     with path.open("rb") as file:
         yield from _Reader(file, path.name).statistics()
 
@@ -143,9 +148,11 @@ class _Reader:
         self._raw(), self._raw()  # the catalog's identifiers on the source
         texts = {"name": self._raw(), "kind": self._raw()}
         section = self._integer()
-        texts |= {"definition": self._raw(), "drop": self._raw()}
-        if texts["kind"] == STATISTICS.encode() and not with_statistics:
-            texts["definition"] = b""
+        if texts["kind"] == STATISTICS.encode():
+            texts["definition"] = self._statistics(_MOST_STATISTICS_BYTES if with_statistics else 0)
+        else:
+            texts["definition"] = self._raw()
+        texts["drop"] = self._raw()
         self._raw()  # the COPY statement
         texts["schema"] = self._raw()
         self._raw()  # tablespace
@@ -159,6 +166,15 @@ class _Reader:
             needs.append(int(need))
         self._bytes(1 + self._offset_size)
         return number, section, texts, needs
+
+    def _statistics(self, most_bytes: int) -> bytes:
+        """Read what sets a relation's statistics; what is larger is read over, and nothing of it kept."""
+        length = self._integer()
+        if length <= most_bytes:
+            return self._bytes(max(length, 0))
+        for start in range(0, length, _BLOCK_BYTES):
+            self._bytes(min(_BLOCK_BYTES, length - start))
+        return b""
 
     def _decoded(self, number: int, section: int, texts: dict[str, bytes], needs: list[int]) -> ArchiveEntry:
         words = {name: self._decode(text) for name, text in texts.items()}

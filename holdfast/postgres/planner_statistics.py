@@ -102,7 +102,7 @@ def worth_setting(connection: Connection) -> bool:
 def set_statistics(
     connection: Connection, session: Iterable[str], statements: Iterable[bytes], *, check: Callable[[], None]
 ) -> int:
-    """Set what the statements say of columns; return how many of them the server refused. Raises psycopg2.Error where it is lost.
+    """Set what the statements say of columns; return how many were refused or empty. Raises psycopg2.Error when it is gone.
 
     `session` is what the archive says of its texts' encoding; after it, only bytes are to be sent. `check` raises where the work
     is to stop. What the server says of a refusal may quote rows, and is not kept.
@@ -112,6 +112,7 @@ def set_statistics(
         cursor.execute("SET client_min_messages = warning; SET escape_string_warning = off;" + _QUIET + "".join(session))
         for text in statements:
             check()
+            refused += not text
             if of_columns := _OF_THE_RELATION.sub(b"", text, count=1):
                 taken = _is_taken(connection, settling + b"BEGIN;" + of_columns)
                 refused += not taken

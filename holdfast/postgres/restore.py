@@ -263,7 +263,9 @@ class DatabaseRestore:
             return
         self._statistics_came = refused is not None
         if refused and not self.options.analyze:  # else they are gathered, and nothing is amiss
-            self.report.notes.append(f"the server refused the planner's statistics of {refused} tables or indexes")
+            self.report.notes.append(
+                f"the planner's statistics of {refused} tables or indexes were refused, or are too large to set"
+            )
 
     def _tell_what_was_left_out(self) -> None:
         if not self.options.prove and self.report.proof is None:

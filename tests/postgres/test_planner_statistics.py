@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.postgres import archive
 from holdfast.postgres.archive import STATISTICS, Archive, read_statistics
 from holdfast.postgres.connection import DatabaseUrl, connect
 from holdfast.postgres.embedded import EmbeddedServer
@@ -190,9 +191,27 @@ def test_statistics_that_the_server_refuses_are_gathered_and_nothing_of_them_is_
     with dropped_at_end(target.with_database("planned again")) as other:
         report = restore(backup, other, tmp_path, analyze=False)
         assert rows(other, "SELECT tablename FROM pg_stats WHERE schemaname = 'public'") == [("large",)]
-    assert any("refused the planner's statistics of 1 tables or indexes" in note for note in report.notes)
+    assert any("of 1 tables or indexes were refused" in note for note in report.notes)
     assert not any("unmentionable" in note for note in report.notes)
     assert b"unmentionable" not in (server.data_dir / "log").read_bytes()
+
+
+def test_statistics_that_would_take_much_memory_are_gathered(
+    database: DatabaseUrl, target: DatabaseUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sql(
+        database,
+        LARGE + b"CREATE TABLE wide (word text) WITH (autovacuum_enabled = off);"
+        b"INSERT INTO wide SELECT 'good' || i % 50 || repeat('x', 500) FROM generate_series(1, 500) AS i; ANALYZE wide;"
+        b"UPDATE wide SET word = 'good'",
+    )
+    backup = back_up(database, proof="counts")
+    monkeypatch.setattr(archive, "_MOST_STATISTICS_BYTES", 20_000)
+    restore(backup, target, tmp_path)
+    assert rows(target, "SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'wide'") == [("{good}",)]
+    with dropped_at_end(target.with_database("planned again")) as other:
+        report = restore(backup, other, tmp_path, analyze=False)
+    assert any("of 1 tables or indexes were refused, or too large" in note for note in report.notes)
 
 
 def test_damaged_statistics_cost_no_backup(
@@ -336,9 +355,9 @@ def test_single_tables_bring_their_own_statistics_alone(source: DatabaseUrl, tar
 def test_statistics_are_read_one_by_one_and_kept_by_no_table_of_contents(source: DatabaseUrl, tmp_path: Path) -> None:
     path = tmp_path / "base"
     path.write_bytes(base_of(back_up(source, proof="counts")))
-    archive = Archive.read(path)
-    held = {entry.id for entry in archive.entries if entry.kind == STATISTICS}
+    contents = Archive.read(path)
+    held = {entry.id for entry in contents.entries if entry.kind == STATISTICS}
     texts = dict(read_statistics(path))
     assert texts.keys() == held
     assert all(b"pg_restore_relation_stats" in text for text in texts.values())
-    assert not any(archive.by_id[number].definition for number in held)
+    assert not any(contents.by_id[number].definition for number in held)
