@@ -62,8 +62,12 @@ WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {_OURS}
 ORDER BY n.nspname, c.relname
 """  # noqa: S608  nothing from outside is in it
 
+_MEMBER = """EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
+  AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')"""
+
 # No backup holds the rows of foreign tables, of materialized views that are not filled, and on a standby of unlogged tables. Nor
 # may statistics tell of them: neither their own, nor those of what inherits rows from them or is a view of them, at any remove.
+# The same goes for an extension's own tables, whose own statistics pg_dump leaves out by itself.
 _OTHERS = f"""
 WITH RECURSIVE passed_on (source, target) AS (
   SELECT inhrelid, inhparent FROM pg_inherits
@@ -73,13 +77,15 @@ WITH RECURSIVE passed_on (source, target) AS (
 others (oid) AS (
   SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   WHERE {_OURS} AND (c.relkind = 'f' OR (c.relkind = 'm' AND NOT c.relispopulated)
-    OR (c.relkind = 'r' AND c.relpersistence = 'u' AND pg_is_in_recovery()))
+    OR (c.relkind = 'r' AND c.relpersistence = 'u' AND pg_is_in_recovery())
+    OR (c.relkind = 'r' AND {_MEMBER}))
   UNION
-  SELECT p.target FROM others AS o JOIN passed_on AS p ON p.source = o.oid)
+  SELECT p.target FROM others AS o JOIN passed_on AS p ON p.source = o.oid),
+told (oid) AS (SELECT c.oid FROM others AS o JOIN pg_class AS c ON c.oid = o.oid WHERE NOT {_MEMBER})
 SELECT coalesce(array_agg(n.nspname::text), '{{}}'), coalesce(array_agg(c.relname::text), '{{}}')
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid IN (SELECT oid FROM others UNION ALL
-  SELECT i.indexrelid FROM pg_index AS i JOIN others AS o ON o.oid = i.indrelid)
+WHERE c.oid IN (SELECT oid FROM told UNION ALL
+  SELECT i.indexrelid FROM pg_index AS i JOIN told AS t ON t.oid = i.indrelid)
 """  # noqa: S608  nothing from outside is in it
 _HAVE_STATISTICS = """
 SELECT EXISTS (SELECT FROM unnest(%s::text[], %s::text[]) AS others (schema, name)

@@ -286,6 +286,21 @@ def test_statistics_tell_nothing_of_rows_that_are_not_in_the_backup(database: Da
     assert not told()
 
 
+def test_statistics_tell_nothing_of_the_rows_of_an_extension(database: DatabaseUrl) -> None:
+    load_sql(
+        database,
+        b"CREATE EXTENSION vector; CREATE TABLE own (word text) WITH (autovacuum_enabled = off);"
+        b"CREATE TABLE its (word text) WITH (autovacuum_enabled = off); ALTER EXTENSION vector ADD TABLE its;"
+        b"INSERT INTO own SELECT 'ours' FROM generate_series(1, 50); INSERT INTO its SELECT 'its' FROM generate_series(1, 50);"
+        b"ANALYZE own, its;",
+    )
+    base = base_of(back_up(database, proof="counts"))
+    assert (b"{ours}" in base, b"{its}" in base) == (True, False)
+    rows(database, "CREATE MATERIALIZED VIEW of_its AS SELECT * FROM its")
+    rows(database, "ANALYZE of_its")
+    assert b"{its}" not in base_of(back_up(database, proof="counts"))
+
+
 def test_statistics_come_from_an_older_server_and_an_older_server_gathers_its_own(
     old_server: EmbeddedServer, target: DatabaseUrl, tmp_path: Path
 ) -> None:
