@@ -19,7 +19,7 @@ SINCE_MAJOR = 18
 """pg_dump writes statistics from this version on, and a server takes them."""
 _LOCKED_AT_ONCE = 200
 # Smaller tables are read sooner than what is known of them is set: docs/decisions/0012-restore-speed.md has the figures.
-_WORTH_BYTES = 32 << 10
+_WORTH_BYTES = 128 << 10
 _SAMPLED_BYTES = 4 << 20  # a larger table takes ANALYZE hardly longer: it reads a sample
 _RANGES_SINCE_MAJOR = 17  # before, pg_stats does not show what is known of ranges, and pg_dump reads that view
 
