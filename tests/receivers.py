@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import email
 import email.policy
@@ -160,8 +161,27 @@ def mail_server(
     """Run a mail server; with `users` only they may send."""
     made = MailServer(host, users=users or {}, refuses=refuses or set())
 
+    talking: set[SMTP] = set()
+
     class Server(SMTP):
         transport_is_tls = smtps is not None
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            talking.add(self)
+            super().connection_made(transport)
+
+        def connection_lost(self, error: Exception | None) -> None:
+            super().connection_lost(error)
+            talking.discard(self)
+
+    async def hang_up() -> None:
+        """End with everybody who has not said goodbye yet: a mail is here before its sender has heard so."""
+        controller.server.close()
+        await asyncio.sleep(0.05)  # who was let in just now is not talking yet
+        while talking:
+            for one in talking:
+                one.transport.abort()
+            await asyncio.sleep(0.01)
 
     class Own(Controller):
         def factory(self) -> SMTP:
@@ -183,6 +203,7 @@ def mail_server(
     try:
         yield made
     finally:
+        asyncio.run_coroutine_threadsafe(hang_up(), controller.loop).result(10)
         controller.stop()
 
 
