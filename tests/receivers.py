@@ -176,7 +176,6 @@ def mail_server(
 
     async def hang_up() -> None:
         """End with everybody who has not said goodbye yet: a mail is here before its sender has heard so."""
-        controller.server.close()
         await asyncio.sleep(0.05)  # who was let in just now is not talking yet
         while talking:
             for one in talking:
